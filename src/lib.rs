@@ -1,5 +1,7 @@
 //! An authentication gateway in front of member sites.
 
 pub mod member;
+pub mod random;
 pub mod secret;
+pub mod session;
 pub mod time;
