@@ -2,6 +2,7 @@
 
 pub mod member;
 pub mod random;
+pub mod route;
 pub mod secret;
 pub mod session;
 pub mod time;

@@ -1,0 +1,148 @@
+//! Path patterns: `*` for any characters within one segment, `/**` at the end for that path and all below it.
+
+/// A pattern that matches whole paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    segments: Vec<Vec<u8>>,
+    and_below: bool,
+}
+
+/// Why a text is no pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPattern {
+    /// A path starts with a slash.
+    #[error("does not start with `/`")]
+    NoSlash,
+    /// `**` stands for all that follows, so nothing can follow it.
+    #[error("has `**` elsewhere than as `/**` at its end")]
+    StarsInside,
+    /// Escapes and the like would never match, since a path is compared as it is read, decoded too.
+    #[error("holds `%`, `?`, `#`, `;`, `\\`, a blank, a dot segment or an empty segment: write the decoded path")]
+    NotPlain,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// [`InvalidPattern`] says why the text is none.
+    pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
+        let Some(rest) = text.strip_prefix('/') else { return Err(InvalidPattern::NoSlash) };
+        let (rest, and_below) = match rest.strip_suffix("**") {
+            Some("") => return Ok(Self { segments: Vec::new(), and_below: true }),
+            Some(before) => (before.strip_suffix('/').ok_or(InvalidPattern::StarsInside)?, true),
+            None => (rest, false),
+        };
+        if rest.contains("**") {
+            return Err(InvalidPattern::StarsInside);
+        }
+        let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '%' | '?' | '#' | ';' | '\\');
+        let segments: Vec<&str> = rest.split('/').collect();
+        let (_, inner) = segments.split_last().expect("splitting gives at least one piece");
+        let dotted = segments.iter().any(|segment| matches!(*segment, "." | ".."));
+        let empty = inner.iter().any(|segment| segment.is_empty()) || (and_below && (rest.is_empty() || rest.ends_with('/')));
+        if rest.contains(odd) || dotted || empty {
+            return Err(InvalidPattern::NotPlain);
+        }
+        let segments = segments.into_iter().map(|segment| segment.as_bytes().to_vec()).collect();
+        Ok(Self { segments, and_below })
+    }
+
+    /// Whether the pattern matches a whole path, regardless of case where `ignore_case` says so.
+    #[must_use]
+    pub fn matches(&self, path: &[u8], ignore_case: bool) -> bool {
+        let Some(path) = path.strip_prefix(b"/") else { return false };
+        let mut segments = path.split(|&byte| byte == b'/');
+        let matched = self.segments.iter().all(|pattern| {
+            segments.next().is_some_and(|segment| segment_matches(pattern, segment, ignore_case))
+        });
+        matched && (self.and_below || segments.next().is_none())
+    }
+}
+
+/// The classical two-pointer match of `*`: on a mismatch the last star takes one more character.
+fn segment_matches(pattern: &[u8], segment: &[u8], ignore_case: bool) -> bool {
+    let same = |left: u8, right: u8| left == right || (ignore_case && left.eq_ignore_ascii_case(&right));
+    let (mut p, mut s) = (0, 0);
+    let mut star = None;
+    while s < segment.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, s));
+                p += 1;
+            }
+            Some(&byte) if same(byte, segment[s]) => {
+                p += 1;
+                s += 1;
+            }
+            Some(_) | None => {
+                let Some((star_at, taken_to)) = star else { return false };
+                star = Some((star_at, taken_to + 1));
+                p = star_at + 1;
+                s = taken_to + 1;
+            }
+        }
+    }
+    pattern[p..].iter().all(|&byte| byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, path: &str) -> bool {
+        Pattern::parse(pattern).unwrap().matches(path.as_bytes(), false)
+    }
+
+    #[test]
+    fn a_pattern_is_anchored_at_both_ends() {
+        for (pattern, path, expected) in [
+            ("/", "/", true),
+            ("/", "/a", false),
+            ("/a", "/a", true),
+            ("/a", "/a/", false),
+            ("/a/", "/a/", true),
+            ("/a", "/ab", false),
+            ("/a", "/b/a", false),
+            ("/*.css", "/x.css", true),
+            ("/*.css", "/a/x.css", false),
+            ("/*.css", "/x.css.php", false),
+            ("/a*b*c", "/axxbxxbc", true),
+            ("/a*b*c", "/axxbxx", false),
+            ("/a/*/c", "/a/b/c", true),
+            ("/a/*/c", "/a//c", true),
+            ("/a/*/c", "/a/b/b/c", false),
+            ("/a/**", "/a", true),
+            ("/a/**", "/a/", true),
+            ("/a/**", "/a/b/c", true),
+            ("/a/**", "/ab", false),
+            ("/**", "/", true),
+            ("/**", "/a/b", true),
+            ("/A", "/a", false),
+        ] {
+            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn case_is_ignored_where_the_site_says_so() {
+        assert!(Pattern::parse("/Staff/**").unwrap().matches(b"/sTAFF/x", true));
+    }
+
+    #[test]
+    fn what_is_no_pattern_says_why() {
+        for (text, why) in [
+            ("a", InvalidPattern::NoSlash),
+            ("", InvalidPattern::NoSlash),
+            ("/a**", InvalidPattern::StarsInside),
+            ("/**/a", InvalidPattern::StarsInside),
+            ("/a%20b", InvalidPattern::NotPlain),
+            ("/a?b", InvalidPattern::NotPlain),
+            ("/a//b", InvalidPattern::NotPlain),
+            ("/a/../b", InvalidPattern::NotPlain),
+            ("//**", InvalidPattern::NotPlain),
+        ] {
+            assert_eq!(Pattern::parse(text), Err(why), "{text}");
+        }
+    }
+}
