@@ -1,5 +1,6 @@
 //! An authentication gateway in front of member sites.
 
+pub mod identity;
 pub mod member;
 pub mod random;
 pub mod route;

@@ -1,0 +1,248 @@
+//! Signing keys: what an algorithm of RFC 9421 §3.3 needs, and the public halves as a JWK Set (RFC 7517).
+//!
+//! The algorithm belongs to the key. No message can choose it.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    self as signatures, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair,
+    Ed25519KeyPair, KeyPair, UnparsedPublicKey,
+};
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject;
+use serde_json::{Value, json};
+
+use crate::secret::Secret;
+
+/// The algorithms we sign with, under their names in RFC 9421 §6.2.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// HMAC with SHA-256 (RFC 9421 §3.3.3): who can verify can sign.
+    HmacSha256,
+    /// EdDSA on curve 25519 (§3.3.6).
+    Ed25519,
+    /// ECDSA on curve P-256 with SHA-256 (§3.3.4).
+    EcdsaP256Sha256,
+}
+
+impl Algorithm {
+    /// The name in the `alg` parameter.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HmacSha256 => "hmac-sha256",
+            Self::Ed25519 => "ed25519",
+            Self::EcdsaP256Sha256 => "ecdsa-p256-sha256",
+        }
+    }
+}
+
+/// Why there is no such key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// RFC 2104 §3 discourages keys shorter than the hash.
+    #[error("an hmac-sha256 key has 32 bytes or more, this one has {0}")]
+    ShortHmac(usize),
+    /// Bytes that are all alike are a placeholder, not a key.
+    #[error("a key is random, this one repeats a single byte")]
+    Placeholder,
+    /// Neither a 32-byte seed nor PKCS #8.
+    #[error("an ed25519 key is a seed of 32 bytes or a PKCS #8 PEM file")]
+    Ed25519,
+    /// Not PKCS #8, or another curve.
+    #[error("an ecdsa-p256-sha256 key is a PKCS #8 PEM file with a P-256 key")]
+    EcdsaP256,
+    /// An id goes into a structured field's string and into logs.
+    #[error("a key id has 1 to 64 characters of A-Z a-z 0-9 . _ : -")]
+    Id,
+}
+
+enum Material {
+    Hmac(hmac::Key),
+    Ed25519(Ed25519KeyPair),
+    EcdsaP256(EcdsaKeyPair),
+}
+
+/// A key that signs, and verifies what it signed.
+pub struct SigningKey {
+    id: String,
+    material: Material,
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SigningKey({}, {})", self.id, self.algorithm().as_str())
+    }
+}
+
+impl SigningKey {
+    /// A key from its bytes: the key itself for hmac, the 32-byte seed for ed25519; or PKCS #8 as PEM text.
+    ///
+    /// # Errors
+    /// [`InvalidKey`] says what the bytes should have been.
+    pub fn new(id: &str, algorithm: Algorithm, secret: &Secret) -> Result<Self, InvalidKey> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+        if id.is_empty() || id.len() > 64 || !id.bytes().all(fits) {
+            return Err(InvalidKey::Id);
+        }
+        let bytes = secret.expose();
+        if bytes.len() > 1 && bytes.iter().all(|byte| *byte == bytes[0]) {
+            return Err(InvalidKey::Placeholder);
+        }
+        let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(bytes).ok();
+        let material = match algorithm {
+            Algorithm::HmacSha256 if bytes.len() < 32 => return Err(InvalidKey::ShortHmac(bytes.len())),
+            Algorithm::HmacSha256 => Material::Hmac(hmac::Key::new(hmac::HMAC_SHA256, bytes)),
+            Algorithm::Ed25519 => Material::Ed25519(
+                pkcs8
+                    .map_or_else(
+                        || Ed25519KeyPair::from_seed_unchecked(bytes),
+                        |der| Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()),
+                    )
+                    .map_err(|_| InvalidKey::Ed25519)?,
+            ),
+            Algorithm::EcdsaP256Sha256 => {
+                let der = pkcs8.ok_or(InvalidKey::EcdsaP256)?;
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.secret_pkcs8_der())
+                    .map(Material::EcdsaP256)
+                    .map_err(|_| InvalidKey::EcdsaP256)?
+            }
+        };
+        Ok(Self { id: id.to_owned(), material })
+    }
+
+    /// The name under which a verifier finds the key: the `keyid` parameter.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What the key is for.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        match self.material {
+            Material::Hmac(_) => Algorithm::HmacSha256,
+            Material::Ed25519(_) => Algorithm::Ed25519,
+            Material::EcdsaP256(_) => Algorithm::EcdsaP256Sha256,
+        }
+    }
+
+    /// The signature of `base`, base64-encoded behind what is in `text` already.
+    ///
+    /// # Panics
+    /// Where the operating system has no random bytes for an ECDSA signature.
+    pub fn sign_into(&self, base: &[u8], text: &mut String) {
+        use base64::engine::general_purpose::STANDARD;
+        match &self.material {
+            Material::Hmac(key) => STANDARD.encode_string(hmac::sign(key, base), text),
+            Material::Ed25519(pair) => STANDARD.encode_string(pair.sign(base), text),
+            Material::EcdsaP256(pair) => {
+                let signature = pair.sign(&SystemRandom::new(), base).expect("a loaded P-256 key signs");
+                STANDARD.encode_string(signature, text);
+            }
+        }
+    }
+
+    /// Whether `signature` is this key's for `base`; in constant time for hmac.
+    #[must_use]
+    pub fn verifies(&self, base: &[u8], signature: &[u8]) -> bool {
+        let verified_by = |algorithm: &'static dyn signatures::VerificationAlgorithm, key: &[u8]| {
+            UnparsedPublicKey::new(algorithm, key).verify(base, signature).is_ok()
+        };
+        match &self.material {
+            Material::Hmac(key) => hmac::verify(key, base, signature).is_ok(),
+            Material::Ed25519(pair) => verified_by(&ED25519, pair.public_key().as_ref()),
+            Material::EcdsaP256(pair) => verified_by(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref()),
+        }
+    }
+
+    /// The public half as a JWK (RFC 7518 §6.2, RFC 8037 §2); an hmac key has none.
+    #[must_use]
+    pub fn jwk(&self) -> Option<Value> {
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        match &self.material {
+            Material::Hmac(_) => None,
+            Material::Ed25519(pair) => Some(json!({
+                "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": self.id,
+                "x": encode(pair.public_key().as_ref()),
+            })),
+            Material::EcdsaP256(pair) => {
+                // The uncompressed point of SEC 1 §2.3.3: 4, x, y.
+                let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+                Some(json!({
+                    "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.id,
+                    "x": encode(x), "y": encode(y),
+                }))
+            }
+        }
+    }
+}
+
+/// The signing keys of a site: the first signs, the public ones are all published, so that keys can overlap.
+#[derive(Debug)]
+pub struct SigningKeys(Vec<SigningKey>);
+
+impl SigningKeys {
+    /// Keys in the order of the config; nothing where there are none.
+    #[must_use]
+    pub fn new(keys: Vec<SigningKey>) -> Option<Self> {
+        if keys.is_empty() { None } else { Some(Self(keys)) }
+    }
+
+    /// The key that signs.
+    ///
+    /// # Panics
+    /// Never: there is at least one key.
+    #[must_use]
+    pub fn current(&self) -> &SigningKey {
+        self.0.first().expect("checked when the keys were taken")
+    }
+
+    /// The key of that name.
+    #[must_use]
+    pub fn named(&self, id: &str) -> Option<&SigningKey> {
+        self.0.iter().find(|key| key.id == id)
+    }
+
+    /// The JWK Set for verifiers (RFC 7517 §5); empty where all keys are hmac keys.
+    #[must_use]
+    pub fn jwk_set(&self) -> Value {
+        json!({ "keys": self.0.iter().filter_map(SigningKey::jwk).collect::<Vec<_>>() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(algorithm: Algorithm, bytes: &[u8]) -> Result<SigningKey, InvalidKey> {
+        SigningKey::new("2026-11", algorithm, &Secret::new(bytes))
+    }
+
+    #[test]
+    fn a_key_says_what_it_should_have_been() {
+        let error = |algorithm, bytes: &[u8]| new(algorithm, bytes).unwrap_err();
+        assert_eq!(error(Algorithm::HmacSha256, b"short"), InvalidKey::ShortHmac(5));
+        assert_eq!(error(Algorithm::HmacSha256, &[7; 32]), InvalidKey::Placeholder);
+        assert_eq!(error(Algorithm::Ed25519, b"short"), InvalidKey::Ed25519);
+        assert_eq!(error(Algorithm::EcdsaP256Sha256, b"0123456789abcdef0123456789abcdef"), InvalidKey::EcdsaP256);
+        for id in ["", "a b", "a\"", "ä", &"x".repeat(65)] {
+            let key = SigningKey::new(id, Algorithm::Ed25519, &Secret::new(*b"0123456789abcdef0123456789abcdef"));
+            assert_eq!(key.unwrap_err(), InvalidKey::Id, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn an_hmac_key_is_never_published() {
+        let keys = vec![
+            new(Algorithm::HmacSha256, b"0123456789abcdef0123456789abcdef").unwrap(),
+            new(Algorithm::Ed25519, b"0123456789abcdef0123456789abcdef").unwrap(),
+        ];
+        let set = SigningKeys::new(keys).unwrap().jwk_set();
+        assert_eq!(set["keys"].as_array().unwrap().len(), 1);
+        assert_eq!(set["keys"][0]["crv"], "Ed25519");
+        assert_eq!(set["keys"][0].get("d"), None);
+    }
+}

@@ -1,0 +1,332 @@
+//! Identity: what the upstream is told about a member, in fields it can trust.
+//!
+//! First everything goes that somebody else might have written under our names, in any spelling that an upstream could
+//! fold into them: CGI and its heirs turn every character that is no letter or digit into `_`, so `X_Member.Id` and
+//! `x-member-id` are one variable to PHP. Then our fields are written and signed together with the request.
+
+pub mod keys;
+pub mod signature;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::member::Member;
+use crate::time::UnixTime;
+use keys::SigningKeys;
+use signature::{Component, Message, SIGNATURE, SIGNATURE_INPUT, Signer};
+
+/// What a name of a person may not hold bare: whatever has a meaning in a field value, and the percent sign itself.
+const NOT_BARE: &AsciiSet = &CONTROLS.add(b'%').add(b',').add(b';').add(b'"').add(b'\\');
+
+/// What can be told about a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// The person.
+    MemberId,
+    /// The person's unit.
+    MemberUnitId,
+    /// Who vouches for the ids.
+    Provider,
+    /// The given name.
+    FirstName,
+    /// The family name.
+    LastName,
+    /// The e-mail address.
+    Email,
+}
+
+impl Attribute {
+    /// The value for one member; nothing where the vendor did not say.
+    fn of(self, member: &Member) -> Option<HeaderValue> {
+        let id = |bytes| HeaderValue::from_maybe_shared(bytes).ok();
+        let name = |text: &Option<String>| {
+            let text = utf8_percent_encode(text.as_deref()?.trim(), NOT_BARE).to_string();
+            HeaderValue::try_from(text).ok().filter(|value| !value.is_empty())
+        };
+        match self {
+            Self::MemberId => id(member.id.to_bytes()),
+            Self::MemberUnitId => id(member.unit_id.to_bytes()),
+            Self::Provider => id(member.provider.to_bytes()),
+            Self::FirstName => name(&member.profile.first_name),
+            Self::LastName => name(&member.profile.last_name),
+            Self::Email => name(&member.profile.email),
+        }
+    }
+}
+
+/// How members are made known to the upstream of a site.
+#[derive(Debug)]
+pub struct Identity {
+    /// The fields in the order of the config, which is the order in which they are signed.
+    fields: Vec<(Attribute, HeaderName)>,
+    /// Names that must never arrive from a client, folded.
+    guarded: HashSet<Vec<u8>>,
+    /// Lengths of guarded names, so that most names are passed over without being folded.
+    lengths: [bool; 64],
+    signing_keys: SigningKeys,
+    /// Signs what has all fields; the ones for members of whom less is known are made as they are needed.
+    signer: Signer,
+    ttl: Duration,
+}
+
+impl Identity {
+    /// `fields` in the order of the config; `strip` are further names that never arrive from a client.
+    #[must_use]
+    pub fn new(
+        fields: Vec<(Attribute, HeaderName)>,
+        strip: &[HeaderName],
+        signing_keys: SigningKeys,
+        ttl: Duration,
+    ) -> Self {
+        let guarded: HashSet<Vec<u8>> =
+            fields.iter().map(|(_, name)| name).chain(strip).map(|name| folded(name.as_str())).collect();
+        let mut lengths = [false; 64];
+        for name in guarded.iter().map(Vec::as_slice).chain([b"signature-input".as_slice(), b"signature"]) {
+            lengths[name.len().min(63)] = true;
+        }
+        let signer = signer(fields.iter().map(|(_, name)| name), ttl);
+        Self { fields, guarded, lengths, signing_keys, signer, ttl }
+    }
+
+    /// The keys, for those who verify.
+    #[must_use]
+    pub const fn signing_keys(&self) -> &SigningKeys {
+        &self.signing_keys
+    }
+
+    /// The fields and what they say, in order.
+    #[must_use]
+    pub fn fields(&self) -> &[(Attribute, HeaderName)] {
+        &self.fields
+    }
+
+    /// What the signature of a request covers that carries these identity fields.
+    #[must_use]
+    pub fn components_for(&self, fields: &HeaderMap) -> Vec<Component> {
+        let sent = self.fields.iter().map(|(_, name)| name).filter(|name| fields.contains_key(*name));
+        components(sent)
+    }
+
+    /// Takes out whatever could be read as one of our fields or as our signature. To be called on every path.
+    ///
+    /// Returns the name of something that was taken, for the log.
+    pub fn strip(&self, fields: &mut HeaderMap) -> Option<HeaderName> {
+        let lookalikes: Vec<HeaderName> =
+            fields.keys().filter(|name| self.is_guarded(name.as_str())).cloned().collect();
+        for name in &lookalikes {
+            fields.remove(name);
+        }
+        let label = signature::remove_label(fields).then_some(SIGNATURE);
+        lookalikes.into_iter().next().or(label)
+    }
+
+    /// Whether a name, in lower case as [`HeaderName`] holds it, could be read as one of ours.
+    #[must_use]
+    pub fn is_guarded(&self, name: &str) -> bool {
+        if !self.lengths[name.len().min(63)] {
+            return false;
+        }
+        let folded = folded(name);
+        // The two fields of RFC 9421 themselves may carry other people's signatures; in another spelling they are forged.
+        let forged_signature =
+            matches!(folded.as_slice(), b"signature-input" | b"signature") && folded != name.as_bytes();
+        forged_signature || self.guarded.contains(&folded)
+    }
+
+    /// Writes the fields of a member and signs them with the request they stand in.
+    ///
+    /// # Panics
+    /// Never: all covered fields have just been written.
+    pub fn write(
+        &self,
+        fields: &mut HeaderMap,
+        member: &Member,
+        request: &RequestLine<'_>,
+        now: UnixTime,
+        nonce: [u8; 16],
+    ) {
+        let mut complete = true;
+        for (attribute, name) in &self.fields {
+            match attribute.of(member) {
+                Some(value) => {
+                    fields.insert(name, value);
+                }
+                None => complete = false,
+            }
+        }
+        let partial = (!complete).then(|| {
+            signer(self.fields.iter().map(|(_, name)| name).filter(|name| fields.contains_key(*name)), self.ttl)
+        });
+        let RequestLine { method, authority, path, query } = *request;
+        let message = Message { method, authority, path, query, fields };
+        let mut encoded = [0; 22];
+        URL_SAFE_NO_PAD.encode_slice(nonce, &mut encoded).expect("16 bytes make 22 characters");
+        let nonce = std::str::from_utf8(&encoded).expect("base64url is ASCII");
+        let (input, signature) = partial
+            .as_ref()
+            .unwrap_or(&self.signer)
+            .sign(&message, self.signing_keys.current(), now, nonce)
+            .expect("every covered field has just been written");
+        put_first(fields, SIGNATURE_INPUT, input);
+        put_first(fields, SIGNATURE, signature);
+    }
+}
+
+/// The parts of a request that are signed beside the fields, as the upstream will see them.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLine<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The value of `Host`.
+    pub authority: &'a str,
+    /// The path.
+    pub path: &'a str,
+    /// The query, without its question mark.
+    pub query: Option<&'a str>,
+}
+
+fn components<'a>(names: impl Iterator<Item = &'a HeaderName>) -> Vec<Component> {
+    [Component::Method, Component::Authority, Component::Path, Component::Query]
+        .into_iter()
+        .chain(names.cloned().map(Component::Field))
+        .collect()
+}
+
+fn signer<'a>(names: impl Iterator<Item = &'a HeaderName>, ttl: Duration) -> Signer {
+    Signer::new(components(names), ttl.as_secs())
+}
+
+/// Our entry stands before those of others, so that a verifier of a few lines can look at the start of the field.
+fn put_first(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    let others: Vec<HeaderValue> = match fields.entry(&name) {
+        http::header::Entry::Vacant(entry) => {
+            entry.insert(value);
+            return;
+        }
+        http::header::Entry::Occupied(entry) => entry.remove_entry_mult().1.collect(),
+    };
+    fields.insert(&name, value);
+    for other in others {
+        fields.append(&name, other);
+    }
+}
+
+/// A name as the least particular upstream reads it: lower case, everything but letters and digits alike.
+#[must_use]
+pub fn folded(name: &str) -> Vec<u8> {
+    name.bytes().map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::keys::{Algorithm, SigningKey};
+    use super::*;
+    use crate::member::{MemberId, MemberUnitId, Profile, ProviderName};
+    use crate::secret::Secret;
+
+    fn identity() -> Identity {
+        let secret = Secret::new(*b"0123456789abcdef0123456789abcdef");
+        let key = SigningKey::new("2026-11", Algorithm::HmacSha256, &secret).unwrap();
+        Identity::new(
+            vec![
+                (Attribute::MemberId, HeaderName::from_static("x-member-id")),
+                (Attribute::MemberUnitId, HeaderName::from_static("x-member-unit-id")),
+                (Attribute::Provider, HeaderName::from_static("x-member-provider")),
+                (Attribute::LastName, HeaderName::from_static("x-member-last-name")),
+            ],
+            &[HeaderName::from_static("remote-user")],
+            SigningKeys::new(vec![key]).unwrap(),
+            Duration::from_secs(60),
+        )
+    }
+
+    fn member(last_name: Option<&str>) -> Member {
+        Member {
+            provider: ProviderName::new("ymca").unwrap(),
+            id: MemberId::new("400007995-00").unwrap(),
+            unit_id: MemberUnitId::new("400007995").unwrap(),
+            profile: Profile { last_name: last_name.map(str::to_owned), ..Profile::default() },
+        }
+    }
+
+    const LINE: RequestLine<'_> =
+        RequestLine { method: "GET", authority: "a.example", path: "/", query: None };
+
+    fn written(member: &Member) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        identity().write(&mut fields, member, &LINE, UnixTime(1_795_300_000), [0; 16]);
+        fields
+    }
+
+    #[test]
+    fn every_spelling_of_our_names_is_taken_out() {
+        let spellings = [
+            "X-Member-Id", "x_member_id", "X.Member.Id", "x-member_id", "X~Member~Id", "x!member#id", "X-Member-Unit_Id",
+            "x'member*provider", "REMOTE_USER", "remote|user", "Remote+User", "signature_input", "Signature.Input",
+        ];
+        for spelling in spellings {
+            let name = HeaderName::try_from(spelling).unwrap();
+            let mut fields = HeaderMap::new();
+            fields.append(&name, HeaderValue::from_static("999"));
+            fields.append(&name, HeaderValue::from_static("998"));
+            assert_eq!(identity().strip(&mut fields), Some(name), "{spelling}");
+            assert!(fields.is_empty(), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_ours_stay() {
+        let names = ["x-member", "x-member-idx", "xmemberid", "x--member-id", "accept", "signature", "x-my-member-id"];
+        let mut fields: HeaderMap =
+            names.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("x=1"))).into_iter().collect();
+        assert_eq!(identity().strip(&mut fields), None);
+        assert_eq!(fields.len(), names.len());
+    }
+
+    #[test]
+    fn a_member_is_told_in_the_configured_fields() {
+        let fields = written(&member(Some("Haddad")));
+        assert_eq!(fields["x-member-id"], "400007995-00");
+        assert_eq!(fields["x-member-unit-id"], "400007995");
+        assert_eq!(fields["x-member-provider"], "ymca");
+        assert_eq!(fields["x-member-last-name"], "Haddad");
+        assert!(fields[SIGNATURE_INPUT].to_str().unwrap().contains("\"x-member-last-name\""));
+    }
+
+    #[test]
+    fn what_the_vendor_did_not_say_is_neither_sent_nor_signed() {
+        for absent in [None, Some(""), Some("  ")] {
+            let fields = written(&member(absent));
+            assert!(!fields.contains_key("x-member-last-name"));
+            assert!(!fields[SIGNATURE_INPUT].to_str().unwrap().contains("last-name"));
+        }
+    }
+
+    #[test]
+    fn names_of_people_are_percent_encoded_utf_8() {
+        for (name, value) in [
+            ("Núñez", "N%C3%BA%C3%B1ez"),
+            ("O'Brien, Jr.", "O'Brien%2C Jr."),
+            ("100%", "100%25"),
+            ("a\r\nX-Member-Id: 1", "a%0D%0AX-Member-Id: 1"),
+        ] {
+            assert_eq!(written(&member(Some(name)))["x-member-last-name"], value);
+        }
+    }
+
+    #[test]
+    fn our_signature_stands_before_those_of_others() {
+        let mut fields = HeaderMap::new();
+        fields.append(SIGNATURE, HeaderValue::from_static("sig1=:AAAA:"));
+        fields.append(SIGNATURE, HeaderValue::from_static("sig2=:AAAA:"));
+        identity().write(&mut fields, &member(None), &LINE, UnixTime(1_795_300_000), [0; 16]);
+        let lines: Vec<_> = fields.get_all(SIGNATURE).iter().map(|line| line.to_str().unwrap()).collect();
+        assert!(lines[0].starts_with("member=:"));
+        assert_eq!(lines[1..], ["sig1=:AAAA:", "sig2=:AAAA:"]);
+    }
+}
