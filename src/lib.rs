@@ -1,7 +1,9 @@
 //! An authentication gateway in front of member sites.
 
 pub mod identity;
+pub mod login;
 pub mod member;
+pub mod provider;
 pub mod random;
 pub mod route;
 pub mod secret;

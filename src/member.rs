@@ -149,7 +149,8 @@ mod tests {
     fn what_could_break_a_field_or_a_signature_is_no_id() {
         assert_eq!(MemberId::new(""), Err(InvalidId::Empty));
         assert_eq!(MemberId::new("x".repeat(MAX_ID + 1)), Err(InvalidId::TooLong));
-        for id in ["1,2", "1;2", "1\"", "1\\", " 1", "1 ", "1 2", "1\r\nX: y", "1\0", "Ünit", "1\t", "\u{7f}"] {
+        for id in ["1,2", "1;2", "1\"", "1\\", " 1", "1 ", "1 2", "1\r\nX: y", "1\0", "Ünit", "1\t", "\u{7f}"]
+        {
             assert_eq!(MemberId::new(id), Err(InvalidId::Character), "{id:?}");
         }
     }

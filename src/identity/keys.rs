@@ -2,12 +2,12 @@
 //!
 //! The algorithm belongs to the key. No message can choose it.
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     self as signatures, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair,
     Ed25519KeyPair, KeyPair, UnparsedPublicKey,
 };
-use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -227,9 +227,13 @@ mod tests {
         assert_eq!(error(Algorithm::HmacSha256, b"short"), InvalidKey::ShortHmac(5));
         assert_eq!(error(Algorithm::HmacSha256, &[7; 32]), InvalidKey::Placeholder);
         assert_eq!(error(Algorithm::Ed25519, b"short"), InvalidKey::Ed25519);
-        assert_eq!(error(Algorithm::EcdsaP256Sha256, b"0123456789abcdef0123456789abcdef"), InvalidKey::EcdsaP256);
+        assert_eq!(
+            error(Algorithm::EcdsaP256Sha256, b"0123456789abcdef0123456789abcdef"),
+            InvalidKey::EcdsaP256
+        );
         for id in ["", "a b", "a\"", "ä", &"x".repeat(65)] {
-            let key = SigningKey::new(id, Algorithm::Ed25519, &Secret::new(*b"0123456789abcdef0123456789abcdef"));
+            let key =
+                SigningKey::new(id, Algorithm::Ed25519, &Secret::new(*b"0123456789abcdef0123456789abcdef"));
             assert_eq!(key.unwrap_err(), InvalidKey::Id, "{id:?}");
         }
     }

@@ -160,7 +160,10 @@ impl Identity {
             }
         }
         let partial = (!complete).then(|| {
-            signer(self.fields.iter().map(|(_, name)| name).filter(|name| fields.contains_key(*name)), self.ttl)
+            signer(
+                self.fields.iter().map(|(_, name)| name).filter(|name| fields.contains_key(*name)),
+                self.ttl,
+            )
         });
         let RequestLine { method, authority, path, query } = *request;
         let message = Message { method, authority, path, query, fields };
@@ -219,7 +222,9 @@ fn put_first(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
 /// A name as the least particular upstream reads it: lower case, everything but letters and digits alike.
 #[must_use]
 pub fn folded(name: &str) -> Vec<u8> {
-    name.bytes().map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }).collect()
+    name.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' })
+        .collect()
 }
 
 #[cfg(test)]
@@ -266,8 +271,19 @@ mod tests {
     #[test]
     fn every_spelling_of_our_names_is_taken_out() {
         let spellings = [
-            "X-Member-Id", "x_member_id", "X.Member.Id", "x-member_id", "X~Member~Id", "x!member#id", "X-Member-Unit_Id",
-            "x'member*provider", "REMOTE_USER", "remote|user", "Remote+User", "signature_input", "Signature.Input",
+            "X-Member-Id",
+            "x_member_id",
+            "X.Member.Id",
+            "x-member_id",
+            "X~Member~Id",
+            "x!member#id",
+            "X-Member-Unit_Id",
+            "x'member*provider",
+            "REMOTE_USER",
+            "remote|user",
+            "Remote+User",
+            "signature_input",
+            "Signature.Input",
         ];
         for spelling in spellings {
             let name = HeaderName::try_from(spelling).unwrap();
@@ -281,9 +297,19 @@ mod tests {
 
     #[test]
     fn names_that_are_not_ours_stay() {
-        let names = ["x-member", "x-member-idx", "xmemberid", "x--member-id", "accept", "signature", "x-my-member-id"];
-        let mut fields: HeaderMap =
-            names.map(|name| (HeaderName::from_static(name), HeaderValue::from_static("x=1"))).into_iter().collect();
+        let names = [
+            "x-member",
+            "x-member-idx",
+            "xmemberid",
+            "x--member-id",
+            "accept",
+            "signature",
+            "x-my-member-id",
+        ];
+        let mut fields: HeaderMap = names
+            .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("x=1")))
+            .into_iter()
+            .collect();
         assert_eq!(identity().strip(&mut fields), None);
         assert_eq!(fields.len(), names.len());
     }

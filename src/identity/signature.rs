@@ -65,7 +65,12 @@ pub struct Message<'a> {
 }
 
 /// Appends the signature base (RFC 9421 §2.5). Nothing where a covered field is missing or is not ASCII.
-fn write_base(base: &mut String, message: &Message<'_>, components: &[Component], params: &str) -> Option<()> {
+fn write_base(
+    base: &mut String,
+    message: &Message<'_>,
+    components: &[Component],
+    params: &str,
+) -> Option<()> {
     for component in components {
         base.push('"');
         base.push_str(component.as_str());
@@ -235,7 +240,12 @@ pub fn verify(
         }
     }
     let text = |name: &'static str| {
-        input.params.get(name).and_then(BareItem::as_string).map(|text| text.as_str()).ok_or(Invalid::Parameter(name))
+        input
+            .params
+            .get(name)
+            .and_then(BareItem::as_string)
+            .map(|text| text.as_str())
+            .ok_or(Invalid::Parameter(name))
     };
     let instant = |name: &'static str| {
         input.params.get(name).and_then(BareItem::as_integer).map(i64::from).ok_or(Invalid::Parameter(name))
@@ -339,9 +349,11 @@ mod tests {
 
     fn fields() -> HeaderMap {
         let mut fields = HeaderMap::new();
-        for (name, value) in
-            [("x-member-id", "400007995-00"), ("x-member-unit-id", "400007995"), ("x-member-provider", "ymca")]
-        {
+        for (name, value) in [
+            ("x-member-id", "400007995-00"),
+            ("x-member-unit-id", "400007995"),
+            ("x-member-provider", "ymca"),
+        ] {
             fields.insert(name, HeaderValue::from_static(value));
         }
         fields
@@ -388,7 +400,11 @@ mod tests {
     fn a_signature_of_either_kind_verifies() {
         for algorithm in [Algorithm::HmacSha256, Algorithm::Ed25519] {
             let fields = signed(algorithm);
-            assert_eq!(verify(&message(&fields), &demanded(), &keys(algorithm), NOW), Ok(()), "{algorithm:?}");
+            assert_eq!(
+                verify(&message(&fields), &demanded(), &keys(algorithm), NOW),
+                Ok(()),
+                "{algorithm:?}"
+            );
         }
     }
 

@@ -223,7 +223,9 @@ mod tests {
 
     #[test]
     fn an_origin_is_written_in_one_way_only() {
-        for text in ["https://Members.Example.ORG", "https://members.example.org:443", "https://members.example.org/"] {
+        for text in
+            ["https://Members.Example.ORG", "https://members.example.org:443", "https://members.example.org/"]
+        {
             let origin = Origin::parse(text).unwrap();
             assert_eq!(origin.as_str(), "https://members.example.org");
             assert_eq!(origin.authority(), "members.example.org");
@@ -263,14 +265,29 @@ mod tests {
 
     #[test]
     fn no_other_authority_finds_a_site() {
-        let unknown = ["evil.test", "members.example.org.", "members.example.org:80", "localhost", "127.0.0.1:8080"];
+        let unknown =
+            ["evil.test", "members.example.org.", "members.example.org:80", "localhost", "127.0.0.1:8080"];
         for authority in unknown {
             assert_eq!(sites().find(authority.as_bytes()), Err(NoSite::Unknown), "{authority}");
         }
         let malformed = [
-            "", ":", ":443", "members.example.org:", "members.example.org:x", "members.example.org:99999",
-            "members.example.org:+443", "members.example.org:000443", "a,members.example.org", "a@members.example.org",
-            "members.example.org/", "[::1", "[x]:8443", "members.example.org#", "mémbers.example.org", "a b", "%61",
+            "",
+            ":",
+            ":443",
+            "members.example.org:",
+            "members.example.org:x",
+            "members.example.org:99999",
+            "members.example.org:+443",
+            "members.example.org:000443",
+            "a,members.example.org",
+            "a@members.example.org",
+            "members.example.org/",
+            "[::1",
+            "[x]:8443",
+            "members.example.org#",
+            "mémbers.example.org",
+            "a b",
+            "%61",
         ];
         for authority in malformed {
             assert_eq!(sites().find(authority.as_bytes()), Err(NoSite::Malformed), "{authority}");
@@ -285,7 +302,9 @@ mod tests {
         let target = Uri::from_static("/a");
         assert_eq!(authority(&fields(&["a"]), &target), Ok(&b"a"[..]));
         assert_eq!(authority(&fields(&["a"]), &Uri::from_static("http://A/b")), Ok(&b"a"[..]));
-        for (hosts, target) in [(&[][..], "/a"), (&["a", "a"], "/a"), (&["a"], "http://b/a"), (&["a"], "http://a@a/")] {
+        for (hosts, target) in
+            [(&[][..], "/a"), (&["a", "a"], "/a"), (&["a"], "http://b/a"), (&["a"], "http://a@a/")]
+        {
             assert_eq!(authority(&fields(hosts), &Uri::from_static(target)), Err(NoSite::Malformed));
         }
     }
@@ -295,7 +314,9 @@ mod tests {
         for text in ["http://localhost", "http://app.localhost:1", "http://127.8.9.10", "http://[::1]:80"] {
             assert!(Origin::parse(text).unwrap().is_loopback(), "{text}");
         }
-        for text in ["http://localhost.example.org", "http://10.0.0.1", "http://[::2]", "http://127.0.0.1.nip.io"] {
+        for text in
+            ["http://localhost.example.org", "http://10.0.0.1", "http://[::2]", "http://127.0.0.1.nip.io"]
+        {
             assert!(!Origin::parse(text).unwrap().is_loopback(), "{text}");
         }
     }

@@ -17,7 +17,9 @@ pub enum InvalidPattern {
     #[error("has `**` elsewhere than as `/**` at its end")]
     StarsInside,
     /// Escapes and the like would never match, since a path is compared as it is read, decoded too.
-    #[error("holds `%`, `?`, `#`, `;`, `\\`, a blank, a dot segment or an empty segment: write the decoded path")]
+    #[error(
+        "holds `%`, `?`, `#`, `;`, `\\`, a blank, a dot segment or an empty segment: write the decoded path"
+    )]
     NotPlain,
 }
 
@@ -40,7 +42,8 @@ impl Pattern {
         let segments: Vec<&str> = rest.split('/').collect();
         let (_, inner) = segments.split_last().expect("splitting gives at least one piece");
         let dotted = segments.iter().any(|segment| matches!(*segment, "." | ".."));
-        let empty = inner.iter().any(|segment| segment.is_empty()) || (and_below && (rest.is_empty() || rest.ends_with('/')));
+        let empty = inner.iter().any(|segment| segment.is_empty())
+            || (and_below && (rest.is_empty() || rest.ends_with('/')));
         if rest.contains(odd) || dotted || empty {
             return Err(InvalidPattern::NotPlain);
         }

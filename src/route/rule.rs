@@ -137,7 +137,11 @@ mod tests {
     use crate::member::{MemberId, MemberUnitId, Profile, ProviderName};
 
     fn rule(path: &str, access: Access) -> Rule {
-        Rule { access, pattern: Pattern::parse(path).unwrap(), ..Rules::new(Vec::new(), false).rules.remove(0) }
+        Rule {
+            access,
+            pattern: Pattern::parse(path).unwrap(),
+            ..Rules::new(Vec::new(), false).rules.remove(0)
+        }
     }
 
     fn access(rules: &Rules, method: &Method, path: &str) -> Result<Access, Ambiguous> {
@@ -171,7 +175,14 @@ mod tests {
     #[test]
     fn a_path_that_is_public_in_one_reading_and_not_in_another_is_refused() {
         let rules = Rules::new(vec![rule("/pub/**", Access::Public)], false);
-        for path in ["/pub/../admin", "/pub/%2e%2e/admin", "/pub/..;/admin", "/admin/..%2fpub", "//pub", "/pub%2f../x"] {
+        for path in [
+            "/pub/../admin",
+            "/pub/%2e%2e/admin",
+            "/pub/..;/admin",
+            "/admin/..%2fpub",
+            "//pub",
+            "/pub%2f../x",
+        ] {
             assert_eq!(access(&rules, &Method::GET, path), Err(Ambiguous), "{path}");
         }
         assert_eq!(access(&rules, &Method::GET, "/pub/a%20b;c"), Ok(Access::Public));
@@ -188,8 +199,13 @@ mod tests {
         };
         let list = |text: &str| Some(vec!["x".to_owned(), text.to_owned()]);
         assert!(Allow::default().admits(&member));
-        assert!(Allow { member_unit_id: list("1"), provider: list("ymca"), ..Allow::default() }.admits(&member));
-        assert!(!Allow { member_unit_id: list("1"), provider: list("rewards"), ..Allow::default() }.admits(&member));
+        assert!(
+            Allow { member_unit_id: list("1"), provider: list("ymca"), ..Allow::default() }.admits(&member)
+        );
+        assert!(
+            !Allow { member_unit_id: list("1"), provider: list("rewards"), ..Allow::default() }
+                .admits(&member)
+        );
         assert!(!Allow { member_id: list("1"), ..Allow::default() }.admits(&member));
         assert!(!Allow { member_id: Some(Vec::new()), ..Allow::default() }.admits(&member));
     }

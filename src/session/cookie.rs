@@ -125,7 +125,11 @@ pub enum Presented {
 
 /// All cookies of a request, as RFC 6265bis §5.7.3 writes them: split at semicolons, blanks trimmed, nothing unquoted.
 fn pairs(fields: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    fields.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).filter_map(pair)
+    fields
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
+        .filter_map(pair)
 }
 
 fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -149,7 +153,9 @@ fn is_ours(name: &[u8]) -> bool {
 /// Takes the gateway's cookies out of a request; all others stay as they came.
 pub fn remove_ours(fields: &mut HeaderMap) {
     let mentions_us = |line: &HeaderValue| {
-        line.as_bytes().split(|&byte| byte == b';').any(|part| pair(part).is_some_and(|(name, _)| is_ours(name)))
+        line.as_bytes()
+            .split(|&byte| byte == b';')
+            .any(|part| pair(part).is_some_and(|(name, _)| is_ours(name)))
     };
     if !fields.get_all(COOKIE).iter().any(mentions_us) {
         return;
@@ -260,7 +266,9 @@ mod tests {
             vec![old, "__Host-member-session=rubbish".into(), new],
         ] {
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-            let Presented::Session(found) = cookies.session(&request(&lines), NOW) else { panic!("{lines:?}") };
+            let Presented::Session(found) = cookies.session(&request(&lines), NOW) else {
+                panic!("{lines:?}")
+            };
             assert_eq!(found.id, SessionId([2; 16]));
         }
     }
@@ -270,7 +278,9 @@ mod tests {
         let cookies = cookies(true);
         let value = sent_back(&cookies.set_session(&session(1, NOW.0)));
         let value = value.split_once('=').unwrap().1;
-        for name in ["__HOST-member-session", "member-session", "__Host-Member-Session", "=__Host-member-session"] {
+        for name in
+            ["__HOST-member-session", "member-session", "__Host-Member-Session", "=__Host-member-session"]
+        {
             let presented = cookies.session(&request(&[&format!("{name}={value}")]), NOW);
             assert!(matches!(presented, Presented::Nothing), "{name}");
         }
@@ -294,9 +304,10 @@ mod tests {
             (&["member-session=x; member-login-abc=y; a=1"], &["a=1"]),
             (&["__HOST-MEMBER-SESSION=x; a=1", "b=2"], &["a=1", "b=2"]),
             (&["__Secure-member-login-abc=y; a=1"], &["a=1"]),
-            (&["member-sessions=1; my-member-session=2; member-login=3"], &[
-                "member-sessions=1; my-member-session=2; member-login=3",
-            ]),
+            (
+                &["member-sessions=1; my-member-session=2; member-login=3"],
+                &["member-sessions=1; my-member-session=2; member-login=3"],
+            ),
         ];
         for (sent, kept) in cases {
             let mut fields = request(sent);
@@ -319,6 +330,9 @@ mod tests {
         .map(|line| (SET_COOKIE, HeaderValue::from_str(line).unwrap()))
         .collect();
         remove_ours_set_by_upstream(&mut fields);
-        assert_eq!(fields.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["a=1; Path=/", "theme=member-session"]);
+        assert_eq!(
+            fields.get_all(SET_COOKIE).iter().collect::<Vec<_>>(),
+            ["a=1; Path=/", "theme=member-session"]
+        );
     }
 }

@@ -96,7 +96,8 @@ impl KeyRing {
     /// The ring as it is used for one purpose on one site.
     #[must_use]
     pub fn bind(&self, purpose: Purpose, site: &str) -> Seal {
-        let bound = |key: &RingKey| BoundKey { key: key.clone(), associated: associated_data(key.id, purpose, site) };
+        let bound =
+            |key: &RingKey| BoundKey { key: key.clone(), associated: associated_data(key.id, purpose, site) };
         Seal(self.0.iter().map(bound).collect())
     }
 }
@@ -167,6 +168,12 @@ fn associated_data(id: [u8; KEY_ID], purpose: Purpose, site: &str) -> Vec<u8> {
 /// Seals and opens values of one purpose on one site.
 #[derive(Clone)]
 pub struct Seal(Vec<BoundKey>);
+
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seal([redacted])")
+    }
+}
 
 #[derive(Clone)]
 struct BoundKey {

@@ -1,0 +1,258 @@
+//! Login: the authorization code flow (RFC 6749 §4.1) as two functions, whichever vendor it serves.
+//!
+//! [`Login::start`] seals an attempt into a cookie and says where the browser goes. [`Login::finish`] takes the vendor's
+//! answer: first the state, against the attempt of this very browser; only then the code or the error. A code that comes
+//! with somebody else's state stays unspent; one that comes with its own is spent once, at once, and never retried. A
+//! login that failed never starts again by itself.
+
+pub mod attempt;
+pub mod return_to;
+
+use http::HeaderMap;
+use http::header::HeaderValue;
+
+use crate::member::{Member, ProviderName};
+use crate::provider::{AuthorizationCode, ProviderError, RedirectUri, Registered, token_endpoint};
+use crate::random;
+use crate::route::Origin;
+use crate::secret::Secret;
+use crate::session::cookie::Cookies;
+use crate::session::seal::{KeyRing, Purpose, Seal};
+use crate::time::UnixTime;
+use attempt::Attempt;
+use return_to::ReturnTo;
+
+/// Logins that may be under way in one browser; the oldest makes way for a ninth.
+const MOST_ATTEMPTS: usize = 8;
+/// What all their cookies together may measure: servers in front of us often take no more than 8 KiB of cookies.
+const MOST_OCTETS: usize = 6 * 1024;
+
+/// The logins of one site.
+#[derive(Clone, Debug)]
+pub struct Login {
+    origin: Origin,
+    seal: Seal,
+    providers: Vec<Registered>,
+}
+
+/// A login that has begun.
+#[derive(Debug)]
+pub struct Started {
+    /// Where the browser goes.
+    pub location: String,
+    /// The attempt's cookie, and deletions of those that made way.
+    pub cookies: Vec<HeaderValue>,
+}
+
+/// A login that has succeeded.
+#[derive(Debug)]
+pub struct Finished {
+    /// Who it is.
+    pub member: Member,
+    /// Where the member was going.
+    pub return_to: ReturnTo,
+    /// The attempt's cookie, marked used.
+    pub cookie: HeaderValue,
+}
+
+/// A login that has failed.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: LoginError,
+    /// Where the member was going, as far as that is known.
+    pub return_to: ReturnTo,
+    /// The attempt's cookie, marked used.
+    pub cookie: Option<HeaderValue>,
+}
+
+/// Why a login failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// No attempt of this browser has that state: a stray link, a bookmark, cleared cookies, somebody else's answer.
+    #[error("the answer belongs to no login of this browser")]
+    UnknownAttempt,
+    /// The attempt has had its answer: the back button, or a link followed twice.
+    #[error("the login has had its answer already")]
+    UsedAttempt,
+    /// The attempt is older than half an hour.
+    #[error("the login took longer than half an hour")]
+    ExpiredAttempt,
+    /// The answer is none: parameters given twice, or neither code nor error.
+    #[error("the vendor's answer is not well formed")]
+    Malformed,
+    /// The member, or the vendor on the member's behalf, said no.
+    #[error("the vendor says that access was denied (access_denied)")]
+    Denied,
+    /// Another error of RFC 6749 §4.1.2.1.
+    #[error("the vendor answers with an error{}", .0.as_ref().map(|code| format!(": {code}")).unwrap_or_default())]
+    Vendor(Option<String>),
+    /// The code did not become a member.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+}
+
+/// The parameters of the vendor's answer, each given once.
+struct Answer {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+}
+
+impl Answer {
+    /// Nothing where one of the three is given twice: of two values nobody could say which one was meant.
+    fn parse(query: &str) -> Option<Self> {
+        let mut answer = Self { state: None, code: None, error: None };
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let slot = match &*name {
+                "state" => &mut answer.state,
+                "code" => &mut answer.code,
+                "error" => &mut answer.error,
+                _ => continue,
+            };
+            if slot.replace(value.into_owned()).is_some() {
+                return None;
+            }
+        }
+        Some(answer)
+    }
+}
+
+impl Login {
+    /// The logins of the site at `origin`, through these providers.
+    #[must_use]
+    pub fn new(ring: &KeyRing, origin: Origin, providers: Vec<Registered>) -> Self {
+        Self { seal: ring.bind(Purpose::Attempt, origin.as_str()), origin, providers }
+    }
+
+    /// The providers of the site, in the order of the config.
+    #[must_use]
+    pub fn providers(&self) -> &[Registered] {
+        &self.providers
+    }
+
+    /// The provider of that name, if the site has it.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<&Registered> {
+        self.providers.iter().find(|provider| provider.name.as_str() == name)
+    }
+
+    /// The redirect URI of a provider on this site, as it has to be registered with the vendor.
+    #[must_use]
+    pub fn redirect_uri(&self, provider: &ProviderName) -> RedirectUri {
+        RedirectUri(format!("{}/_gateway/callback/{provider}", self.origin.as_str()))
+    }
+
+    /// Begins a login through `provider`; `fields` are those of the request, with the attempts under way.
+    #[must_use]
+    pub fn start(
+        &self,
+        provider: &Registered,
+        return_to: ReturnTo,
+        cookies: &Cookies,
+        fields: &HeaderMap,
+        now: UnixTime,
+    ) -> Started {
+        let attempt = Attempt::begin(random::bytes(), provider.name.clone(), return_to, now);
+        let state = attempt.state();
+        let sealed = self.seal.seal(&attempt.to_bytes(), random::bytes());
+        let mut set = self.make_way(cookies, fields, sealed.len(), now);
+        set.push(cookies.set_attempt(&attempt::tag(&state.0), &sealed, attempt::LIFETIME.as_secs()));
+        let redirect_uri = self.redirect_uri(&provider.name);
+        Started { location: provider.provider.authorization_request(&redirect_uri, &state), cookies: set }
+    }
+
+    /// Deletions of the attempts that are over, unreadable, or the oldest where there are too many.
+    fn make_way(
+        &self,
+        cookies: &Cookies,
+        fields: &HeaderMap,
+        octets: usize,
+        now: UnixTime,
+    ) -> Vec<HeaderValue> {
+        let mut deleted = Vec::new();
+        let mut kept = Vec::new();
+        for (tag, sealed) in cookies.attempts(fields) {
+            match self
+                .seal
+                .open(sealed)
+                .and_then(Attempt::from_bytes)
+                .filter(|attempt| attempt.is_fresh_at(now))
+            {
+                Some(attempt) => kept.push((attempt.started, tag, sealed.len())),
+                None => deleted.push(cookies.delete_attempt(tag)),
+            }
+        }
+        kept.sort_by_key(|(started, ..)| std::cmp::Reverse(*started));
+        let mut total = octets;
+        let mut places = MOST_ATTEMPTS - 1;
+        for (_, tag, length) in kept {
+            total += length;
+            if places == 0 || total > MOST_OCTETS {
+                deleted.push(cookies.delete_attempt(tag));
+            } else {
+                places -= 1;
+            }
+        }
+        deleted
+    }
+
+    /// Takes the vendor's answer to the callback of `provider`.
+    ///
+    /// # Errors
+    /// [`Failed`] says why, and where the member was going.
+    pub async fn finish(
+        &self,
+        provider: &Registered,
+        query: &str,
+        cookies: &Cookies,
+        fields: &HeaderMap,
+        now: UnixTime,
+    ) -> Result<Finished, Failed> {
+        let stray = |error| Failed { error, return_to: ReturnTo::default(), cookie: None };
+        let Some(answer) = Answer::parse(query) else { return Err(stray(LoginError::Malformed)) };
+        let state = answer.state.as_deref().unwrap_or_default();
+        // The state comes before anything else: a code from somebody else's login must stay unused.
+        let attempt =
+            self.attempt_of(state, cookies, fields).filter(|attempt| attempt.provider == provider.name);
+        let Some(mut attempt) = attempt else { return Err(stray(LoginError::UnknownAttempt)) };
+        let return_to = attempt.return_to.clone();
+        if attempt.used || !attempt.is_fresh_at(now) {
+            let error = if attempt.used { LoginError::UsedAttempt } else { LoginError::ExpiredAttempt };
+            return Err(Failed { error, return_to, cookie: None });
+        }
+        attempt.used = true;
+        let sealed = self.seal.seal(&attempt.to_bytes(), random::bytes());
+        let cookie = cookies.set_attempt(&attempt::tag(state), &sealed, attempt.seconds_left_at(now));
+        match self.redeem(provider, answer).await {
+            Ok(member) => Ok(Finished { member, return_to, cookie }),
+            Err(error) => Err(Failed { error, return_to, cookie: Some(cookie) }),
+        }
+    }
+
+    async fn redeem(&self, provider: &Registered, answer: Answer) -> Result<Member, LoginError> {
+        let code = match (answer.code, answer.error.as_deref()) {
+            (None, Some("access_denied")) => return Err(LoginError::Denied),
+            (None, Some(code)) => return Err(LoginError::Vendor(token_endpoint::error_code(code))),
+            (Some(code), None) if is_code(&code) => AuthorizationCode(Secret::new(code)),
+            (Some(_), None | Some(_)) | (None, None) => return Err(LoginError::Malformed),
+        };
+        let redirect_uri = self.redirect_uri(&provider.name);
+        Ok(provider.provider.redeem(&code, &redirect_uri).await?)
+    }
+
+    /// The attempt of this browser that has this state.
+    fn attempt_of(&self, state: &str, cookies: &Cookies, fields: &HeaderMap) -> Option<Attempt> {
+        let tag = attempt::tag(state);
+        cookies
+            .attempts(fields)
+            .filter(|(name, _)| *name == tag)
+            .filter_map(|(_, sealed)| self.seal.open(sealed).and_then(Attempt::from_bytes))
+            .find(|attempt| attempt.has_state(state))
+    }
+}
+
+/// RFC 6749 Appendix A.11: visible ASCII and blanks. Longer than 4 KiB is nobody's code.
+fn is_code(code: &str) -> bool {
+    (1..=4096).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+}

@@ -1,0 +1,159 @@
+//! Token endpoints: RFC 6749 §4.1.3 and §5, over a client that follows no redirect and bounds every answer.
+//!
+//! The body encoding is a setting, for vendors differ: RFC 6749 wants a form, Daxko documents multipart, others JSON.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, RETRY_AFTER};
+use reqwest::{RequestBuilder, StatusCode, Url, redirect};
+use serde_json::Value;
+
+use super::{ProviderError, claims};
+use crate::secret::Secret;
+
+/// More than any token or member needs.
+const MOST: usize = 64 * 1024;
+
+/// How the parameters of a token request are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// `multipart/form-data`
+    Multipart,
+    /// `application/x-www-form-urlencoded`
+    Form,
+    /// `application/json`
+    Json,
+}
+
+/// An HTTP client for talking to one vendor.
+#[derive(Clone, Debug)]
+pub struct Http(reqwest::Client);
+
+impl Http {
+    /// A client that gives up after `timeout`.
+    ///
+    /// # Errors
+    /// Where the machine has no usable TLS set-up, such as no root certificates at all.
+    pub fn new(timeout: Duration, is_loopback: bool) -> Result<Self, reqwest::Error> {
+        let builder = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            // A code is spent by the first request that arrives: nothing is ever sent a second time.
+            .retry(reqwest::retry::never())
+            .connect_timeout(timeout.min(Duration::from_secs(5)))
+            .timeout(timeout)
+            .user_agent(concat!("member-gateway/", env!("CARGO_PKG_VERSION")));
+        // A proxy named in the environment is meant for the way out, not for this machine.
+        let builder = if is_loopback { builder.no_proxy() } else { builder };
+        builder.build().map(Self)
+    }
+
+    /// Sends a POST of these parameters.
+    pub(super) fn post(&self, url: &Url, encoding: Encoding, parameters: &[(&str, &str)]) -> RequestBuilder {
+        let request = self.0.post(url.clone());
+        match encoding {
+            Encoding::Form => request.form(parameters),
+            Encoding::Json => {
+                let object: serde_json::Map<String, Value> =
+                    parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+                request.json(&object)
+            }
+            Encoding::Multipart => {
+                let form = parameters.iter().fold(reqwest::multipart::Form::new(), |form, (name, value)| {
+                    form.text((*name).to_owned(), (*value).to_owned())
+                });
+                request.multipart(form)
+            }
+        }
+    }
+
+    /// Prepares a GET.
+    pub(super) fn get(&self, url: &Url) -> RequestBuilder {
+        self.0.get(url.clone())
+    }
+}
+
+/// An answer, read to its end.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    retry_after: Option<u64>,
+    /// Nothing where the body is no JSON.
+    pub(super) json: Option<Value>,
+}
+
+/// Sends a request and reads the answer, at most [`MOST`] bytes of it.
+pub(super) async fn ask(request: RequestBuilder, endpoint: &'static str) -> Result<Answer, ProviderError> {
+    // The address may hold an id or a secret, so it does not travel with the error.
+    let unreachable =
+        |error: reqwest::Error| ProviderError::Unreachable { endpoint, source: error.without_url() };
+    let mut response = request.header(ACCEPT, "application/json").send().await.map_err(unreachable)?;
+    let status = response.status();
+    let retry_after =
+        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > MOST {
+            return Err(ProviderError::Unintelligible { endpoint, what: "it is longer than 64 KiB" });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let answer = Answer { status, retry_after, json: claims::parse(&body) };
+    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        return Err(ProviderError::Busy {
+            endpoint,
+            status: status.as_u16(),
+            retry_after: answer.retry_after,
+        });
+    }
+    if status.is_redirection() {
+        return Err(ProviderError::Unintelligible {
+            endpoint,
+            what: "it is a redirect, which is not followed",
+        });
+    }
+    Ok(answer)
+}
+
+/// What a successful token response is good for here (RFC 6749 §5.1).
+pub(super) struct TokenResponse {
+    pub(super) access_token: Secret,
+}
+
+/// Reads a token response, or the error of RFC 6749 §5.2.
+pub(super) fn token_response(
+    answer: &Answer,
+    endpoint: &'static str,
+) -> Result<TokenResponse, ProviderError> {
+    let status = answer.status.as_u16();
+    let error = answer.json.as_ref().and_then(|json| json.get("error")).and_then(Value::as_str);
+    match error {
+        Some("invalid_grant") => return Err(ProviderError::CodeRefused),
+        Some(code) => {
+            return Err(ProviderError::ClientRefused { endpoint, status, error: error_code(code) });
+        }
+        None if !answer.status.is_success() => {
+            return Err(ProviderError::ClientRefused { endpoint, status, error: None });
+        }
+        None => {}
+    }
+    let Some(json) = &answer.json else {
+        return Err(ProviderError::Unintelligible { endpoint, what: "it is no JSON" });
+    };
+    let is_bearer = json
+        .get("token_type")
+        .is_none_or(|kind| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")));
+    if !is_bearer {
+        return Err(ProviderError::Unintelligible { endpoint, what: "its token is no bearer token" });
+    }
+    let token = json.get("access_token").and_then(Value::as_str).unwrap_or_default();
+    // A token is sent in a field, so it can only be what a field can hold (RFC 6750 §2.1).
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(ProviderError::Unintelligible { endpoint, what: "it holds no access token" });
+    }
+    Ok(TokenResponse { access_token: Secret::new(token) })
+}
+
+/// An error code as far as it may be logged: vendors put all sorts of things there.
+pub(crate) fn error_code(code: &str) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    (!code.is_empty() && code.len() <= 40 && code.bytes().all(fits)).then(|| code.to_owned())
+}
