@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,15 +28,16 @@ pub(crate) struct Answer {
 
 impl App {
     pub(crate) fn php() -> Self {
-        Self::php_with(&shared_key())
+        Self::started("verify.php", &shared_key())
     }
 
+    /// PHP's own server listens whatever the key is; only its page complains.
     pub(crate) fn php_with(key: &str) -> Self {
-        Self::start("verify.php", key).expect("PHP's own server listens, whatever the key")
+        Self::started("verify.php", key)
     }
 
     pub(crate) fn python() -> Self {
-        Self::start("verify.py", &shared_key()).expect("verify.py starts with a good key")
+        Self::started("verify.py", &shared_key())
     }
 
     pub(crate) fn python_serves_with(key: &str) -> bool {
@@ -43,15 +45,26 @@ impl App {
     }
 
     pub(crate) fn node() -> Self {
-        Self::start("verify.mjs", &shared_key()).expect("verify.mjs starts with a good key")
+        Self::started("verify.mjs", &shared_key())
     }
 
     pub(crate) fn node_serves_with(key: &str) -> bool {
         Self::start("verify.mjs", key).is_some()
     }
 
+    /// Starts a verifier that has no reason to end. Between finding a port and listening at it some other program can
+    /// take it, so that one attempt proves nothing.
+    fn started(name: &'static str, key: &str) -> Self {
+        (0..5)
+            .find_map(|_| Self::start(name, key))
+            .unwrap_or_else(|| panic!("{name} ends instead of listening"))
+    }
+
     /// Starts a verifier and waits until it listens. Nothing, if it ended instead.
     fn start(name: &'static str, key: &str) -> Option<Self> {
+        // One at a time: two that were told the same port would look alike from here.
+        static STARTING: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let address = free_address();
         let mut command = match name {
             "verify.php" => Command::new("php"),
