@@ -128,6 +128,15 @@ fn no_verifier_starts_with_a_key_that_anybody_could_guess() {
     }
 }
 
+#[test]
+fn the_example_in_the_documentation_has_the_signature_that_is_printed_there() {
+    let text = include_str!("../../docs/verify/README.md");
+    let base =
+        text.split("```text\n").find(|block| block.starts_with("\"@method\"")).expect("a signature base");
+    let (base, _) = base.split_once("\n```").expect("the end of the signature base");
+    assert!(text.contains(&format!("`member=:{}:`", request::signature(&KEY, base))), "{base}");
+}
+
 fn believes_what_was_signed_and_nothing_else(app: &App) {
     let mut mistakes = Vec::new();
     for (what, request) in GENUINE {

@@ -48,8 +48,7 @@ impl Request {
         let mut lines: Vec<String> =
             params.components.iter().map(|name| format!("\"{name}\": {}", self.component(name))).collect();
         lines.push(format!("\"@signature-params\": {parameters}"));
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &params.key);
-        let signature = STANDARD.encode(hmac::sign(&key, lines.join("\n").as_bytes()));
+        let signature = signature(&params.key, &lines.join("\n"));
         self.and("Signature-Input", &format!("member={parameters}"))
             .and("Signature", &format!("member=:{signature}:"))
     }
@@ -112,6 +111,11 @@ impl Request {
         head += "Content-Length: 0\r\nConnection: close\r\n\r\n";
         head.into_bytes()
     }
+}
+
+/// HMAC using SHA-256 over a signature base, as base64.
+pub(crate) fn signature(key: &[u8], base: &str) -> String {
+    STANDARD.encode(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), base.as_bytes()))
 }
 
 /// The parameters of a signature, and the key it is made with; `new` gives what the gateway would write.
