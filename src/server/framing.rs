@@ -25,13 +25,16 @@ use self::head::{Body, Head};
 
 pub use self::chunked::{MAX_CHUNK_EXTENSION, MAX_CHUNK_EXTENSIONS, MAX_TRAILER_BYTES, MAX_TRAILER_FIELDS};
 
-/// What hyper is given in place of the bytes that follow a [`Breach`]: it answers everything before, then 400, and closes.
+/// What hyper is given in place of the bytes from a [`Breach`] on: it answers everything before, then 400, and closes.
 ///
 /// Where a head is expected or has begun, NUL is an error in every place, and the empty line makes hyper look, for it does
 /// not parse a head again before it sees an end. Where a chunked body has begun, NUL is an error in every place but two:
 /// it passes in a chunk extension, where the LF is the error, and in a trailer section, which is judged at the empty line.
 /// Either way the body ends in an error and never cleanly. Inside of chunk data and of a body with a length hyper would
 /// take it for data, but no breach is ever found there.
+///
+/// After it the reader stays pending; hyper needs no more to come to its end. Its `pipeline_flush` must be off: it holds
+/// answers back as long as bytes are left unread, and here some always are.
 pub const POISON: &[u8] = b"\0\n\r\n\r\n";
 
 /// Follows the requests of one connection, byte for byte.

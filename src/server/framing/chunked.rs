@@ -54,20 +54,18 @@ impl Chunked {
     pub(super) fn advance(&mut self, rest: &mut &[u8]) -> Result<bool, Violation> {
         while let Some(&byte) = rest.first() {
             self.at = match &mut self.at {
+                // The semicolon itself is taken, and counted, as part of the extension. The blank that RFC 9112 §7.1.1 lets a
+                // recipient bear before it is refused: nobody needs it, and others take it for the end of the size.
+                At::Size { size, digits: 1.. } if byte == b';' => At::Extension { size: *size, length: 0 },
                 At::Size { size, digits } => {
                     let next = match hex_digit(byte) {
                         Some(digit) if *digits < Self::MAX_DIGITS => {
                             At::Size { size: *size << 4 | digit, digits: *digits + 1 }
                         }
                         None if *digits > 0 && byte == b'\r' => At::SizeLf { size: *size },
-                        // A blank before the semicolon is bad whitespace, of which other readers make digits or an end.
-                        None if *digits > 0 && byte == b';' => At::Extension { size: *size, length: 0 },
                         _ => return Err(misplaced(byte, Violation::ChunkSize)),
                     };
-                    // The semicolon is left to be counted as part of the extension.
-                    if byte != b';' {
-                        *rest = &rest[1..];
-                    }
+                    *rest = &rest[1..];
                     next
                 }
                 At::Extension { size, length } => {
