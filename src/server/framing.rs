@@ -12,7 +12,8 @@
 //! It leaves to others:
 //! * The size of a head, the number of its fields and the length of its target. Since nothing is stored here, a long head
 //!   costs nothing and framing is never lost in it; hyper keeps those limits and itself answers 431 or 414.
-//! * Control characters in field values other than NUL, CR and LF: hyper answers 400 to them, and they end no line.
+//! * Control characters in field values other than NUL, CR and LF: hyper answers 400 to them, or, in a trailer,
+//!   ends the body in an error.
 //! * What a field means: `Host` (none, two, ill-formed), `Connection`, `Expect`, and whether a target is a sensible one.
 //! * An end of the stream in mid-message, which hyper sees for itself.
 
