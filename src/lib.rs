@@ -1,5 +1,6 @@
 //! An authentication gateway in front of member sites.
 
+pub mod deadline;
 pub mod identity;
 pub mod login;
 pub mod member;
@@ -7,5 +8,7 @@ pub mod provider;
 pub mod random;
 pub mod route;
 pub mod secret;
+pub mod server;
 pub mod session;
 pub mod time;
+pub mod upstream;

@@ -1,3 +1,163 @@
-//! Where connections come in: sockets, TLS and the reading of HTTP. It never heard of sites, members or sessions.
+//! Where connections come in: sockets, and the reading of HTTP. It never heard of sites, members or sessions.
+//!
+//! One thread for each core, each with a runtime of its own, its own accept queues and, by way of what it hands requests
+//! to, its own upstream connections. A request lives and dies on one thread, so nothing on its way takes a lock.
 
+pub mod connection;
 pub mod framing;
+pub mod listener;
+pub mod peer;
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use tokio::runtime::LocalOptions;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::deadline::{Ticker, Watch};
+pub use connection::Limits;
+pub use listener::{BindError, Listeners};
+
+/// How long an accept loop rests when the machine has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What requests are handed to; one for each worker, so it need not be shareable between threads.
+pub trait Respond: 'static {
+    /// The body of an answer.
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
+
+    /// Answers one request that came from `peer`. `watch` keeps the deadlines of its connection.
+    fn respond(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        watch: Rc<Watch>,
+    ) -> impl Future<Output = Response<Self::Body>> + 'static;
+}
+
+/// A server that is running. It stops when it is told to, not when this is dropped.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<SocketAddr>,
+    drain: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Takes no more connections, lets what is under way finish within `grace`, and returns when all workers are gone.
+    pub fn drain(self, grace: Duration) {
+        self.drain.send_replace(true);
+        let deadline = std::time::Instant::now() + grace;
+        for worker in self.workers {
+            while !worker.is_finished() && std::time::Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            if worker.is_finished() && worker.join().is_err() {
+                tracing::error!("a worker has panicked");
+            }
+        }
+    }
+}
+
+/// Serves on all listeners, with one worker for each set of them. `make` is called on each worker's own thread.
+///
+/// # Errors
+/// Where a thread or its runtime cannot be made.
+pub fn serve<R: Respond>(
+    listeners: Listeners,
+    limits: Limits,
+    make: impl Fn(&Ticker) -> Rc<R> + Clone + Send + 'static,
+) -> io::Result<Running> {
+    let addresses = listeners.addresses();
+    let (drain, draining) = watch::channel(false);
+    let mut workers = Vec::new();
+    for (number, sockets) in listeners.0.into_iter().enumerate() {
+        let (make, draining) = (make.clone(), draining.clone());
+        let runtime = || {
+            tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+        };
+        let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+        workers.push(thread.spawn(move || match runtime() {
+            Ok(runtime) => runtime.block_on(work(sockets, limits, make, draining)),
+            Err(error) => tracing::error!(%error, "a worker has no runtime"),
+        })?);
+    }
+    Ok(Running { addresses, drain, workers })
+}
+
+/// One worker: accepts until it is to drain, then waits for what is under way.
+async fn work<R: Respond>(
+    sockets: Vec<std::net::TcpListener>,
+    limits: Limits,
+    make: impl Fn(&Ticker) -> Rc<R>,
+    draining: watch::Receiver<bool>,
+) {
+    let ticker = Ticker::default();
+    let respond = make(&ticker);
+    let ticking = tokio::task::spawn_local(ticker.clone().run());
+    let mut accepting = JoinSet::new();
+    for socket in sockets {
+        let (ticker, respond, draining) = (ticker.clone(), Rc::clone(&respond), draining.clone());
+        accepting.spawn_local(async move {
+            match TcpListener::from_std(socket) {
+                Ok(listener) => accept(listener, limits, ticker, respond, draining).await,
+                Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
+            }
+        });
+    }
+    accepting.join_all().await;
+    ticking.abort();
+}
+
+async fn accept<R: Respond>(
+    listener: TcpListener,
+    limits: Limits,
+    ticker: Ticker,
+    respond: Rc<R>,
+    draining: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    let mut drain = draining.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+            _ = drain.wait_for(|drain| *drain) => break,
+        };
+        match accepted {
+            Ok((socket, peer)) => {
+                // Small answers are not held back for more to come.
+                let _ = socket.set_nodelay(true);
+                let (ticker, respond, mut drain) = (ticker.clone(), Rc::clone(&respond), draining.clone());
+                connections.spawn_local(async move {
+                    let drain = async move {
+                        let _ = drain.wait_for(|drain| *drain).await;
+                    };
+                    connection::serve(socket, peer.ip(), respond, limits, &ticker, drain).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted just now");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.join_all().await;
+}

@@ -1,0 +1,220 @@
+//! Deadlines without timers: one coarse tick for all connections of a worker.
+//!
+//! A timer for each request would cost more than signing it. So a deadline is a number that is written when a wait
+//! begins; twice a second one sweep over all connections wakes those whose number has passed. Deadlines are therefore
+//! kept late by up to two ticks and never early.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+/// Time between two sweeps.
+pub const TICK: Duration = Duration::from_millis(500);
+
+const NEVER: u64 = u64::MAX;
+
+/// The sweep of one worker.
+#[derive(Clone, Debug)]
+pub struct Ticker {
+    /// Milliseconds since the worker began, as of the last tick.
+    now: Arc<AtomicU64>,
+    watches: Rc<RefCell<Slab<Rc<Watch>>>>,
+}
+
+impl Default for Ticker {
+    fn default() -> Self {
+        Self { now: Arc::new(AtomicU64::new(0)), watches: Rc::default() }
+    }
+}
+
+impl Ticker {
+    /// Ticks until it is dropped.
+    pub async fn run(self) {
+        let started = Instant::now();
+        let mut interval = tokio::time::interval(TICK);
+        loop {
+            interval.tick().await;
+            self.tick(started.elapsed());
+        }
+    }
+
+    /// One sweep: it is so long since the worker began.
+    pub fn tick(&self, elapsed: Duration) {
+        self.now.store(millis(elapsed), Ordering::Relaxed);
+        for (_, watch) in self.watches.borrow().iter() {
+            if (watch.client.is_past() || watch.upstream.is_past())
+                && let Some(waker) = watch.waker.borrow().as_ref()
+            {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// Time since the worker began, as of the last tick.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.now.load(Ordering::Relaxed))
+    }
+
+    /// A watch over one connection, for as long as it is held.
+    #[must_use]
+    pub fn watch(&self) -> Watched {
+        let watch = Rc::new(Watch {
+            client: Due::new(&self.now),
+            upstream: Due::new(&self.now),
+            waker: RefCell::default(),
+        });
+        let key = self.watches.borrow_mut().insert(Rc::clone(&watch));
+        Watched { watch, key, watches: Rc::clone(&self.watches) }
+    }
+}
+
+/// The deadlines of one connection: one for its client, one for the upstream that is serving it.
+#[derive(Debug)]
+pub struct Watch {
+    /// What the client is waited for.
+    pub client: Due,
+    /// What the upstream is waited for.
+    pub upstream: Due,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Watch {
+    /// Says who is to be woken when a deadline has passed: the task that looks at both.
+    pub fn wakes(&self, waker: &Waker) {
+        let mut current = self.waker.borrow_mut();
+        if !current.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *current = Some(waker.clone());
+        }
+    }
+}
+
+/// A [`Watch`] that ends with its owner.
+#[derive(Debug)]
+pub struct Watched {
+    watch: Rc<Watch>,
+    key: usize,
+    watches: Rc<RefCell<Slab<Rc<Watch>>>>,
+}
+
+impl Watched {
+    /// The watch, to be shared within the connection.
+    #[must_use]
+    pub fn share(&self) -> Rc<Watch> {
+        Rc::clone(&self.watch)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watches.borrow_mut().remove(self.key);
+    }
+}
+
+/// One deadline. Clones are the same deadline.
+#[derive(Clone, Debug)]
+pub struct Due {
+    now: Arc<AtomicU64>,
+    at: Arc<AtomicU64>,
+}
+
+impl Due {
+    fn new(now: &Arc<AtomicU64>) -> Self {
+        Self { now: Arc::clone(now), at: Arc::new(AtomicU64::new(NEVER)) }
+    }
+
+    /// Sets the deadline to so long from now.
+    pub fn set(&self, wait: Duration) {
+        // Up to one tick has passed since `now` was written.
+        let at = self.now.load(Ordering::Relaxed).saturating_add(millis(wait + TICK)).min(NEVER - 1);
+        self.at.store(at, Ordering::Relaxed);
+    }
+
+    /// Sets the deadline unless one is set already.
+    pub fn set_if_clear(&self, wait: Duration) {
+        if self.at.load(Ordering::Relaxed) == NEVER {
+            self.set(wait);
+        }
+    }
+
+    /// Takes the deadline away.
+    pub fn clear(&self) {
+        self.at.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// Whether the deadline has passed.
+    #[must_use]
+    pub fn is_past(&self) -> bool {
+        self.at.load(Ordering::Relaxed) <= self.now.load(Ordering::Relaxed)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(NEVER - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_never_early_and_at_most_two_ticks_late() {
+        let ticker = Ticker::default();
+        let watched = ticker.watch();
+        let due = &watched.share().client;
+        due.set(Duration::from_secs(10));
+        ticker.tick(Duration::from_millis(10_499));
+        assert!(!due.is_past());
+        ticker.tick(Duration::from_millis(10_500));
+        assert!(due.is_past());
+    }
+
+    #[test]
+    fn a_sweep_wakes_those_whose_deadline_has_passed_and_nobody_else() {
+        let ticker = Ticker::default();
+        let [soon, late] = [ticker.watch(), ticker.watch()];
+        let counts = [Arc::<Count>::default(), Arc::default()];
+        for (watched, count) in [&soon, &late].into_iter().zip(&counts) {
+            watched.share().wakes(&Arc::clone(count).into());
+        }
+        soon.share().upstream.set(Duration::from_secs(1));
+        late.share().client.set(Duration::from_secs(9));
+        ticker.tick(Duration::from_secs(2));
+        assert_eq!(counts.each_ref().map(|count| count.0.load(Ordering::Relaxed)), [1, 0]);
+        drop(soon);
+        ticker.tick(Duration::from_secs(3));
+        assert_eq!(counts[0].0.load(Ordering::Relaxed), 1, "a connection that has ended is not woken");
+    }
+
+    #[test]
+    fn a_deadline_can_be_taken_away() {
+        let ticker = Ticker::default();
+        let watched = ticker.watch();
+        let due = &watched.share().client;
+        due.set(Duration::ZERO);
+        due.clear();
+        ticker.tick(Duration::from_secs(100));
+        assert!(!due.is_past());
+        due.set_if_clear(Duration::from_secs(1));
+        due.set_if_clear(Duration::from_secs(100));
+        ticker.tick(Duration::from_secs(102));
+        assert!(due.is_past());
+    }
+}

@@ -1,0 +1,274 @@
+//! One connection: the strict reading of its framing below hyper, its limits and its deadlines.
+//!
+//! The client is waited for in three ways, each with a limit of its own: idle between requests, slow with a head, slow
+//! with a body. The waits are told apart by [`Framing`], which reads along. While an answer is under way the client owes
+//! nothing.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Respond;
+use super::framing::{Framing, POISON, Phase};
+use crate::deadline::{Due, Ticker, Watch};
+
+/// How much and how long a client may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For a head, from its first byte to its last.
+    pub head_timeout: Duration,
+    /// Octets of a head.
+    pub head_bytes: usize,
+    /// Fields of a head.
+    pub fields: usize,
+    /// Between two reads of a body.
+    pub body_idle: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+}
+
+/// What the socket, the service and the body of an answer know about one connection.
+struct Vitals {
+    /// An answer is under way.
+    busy: AtomicBool,
+    /// The connection has become a tunnel: no more HTTP.
+    tunnel: AtomicBool,
+}
+
+/// A socket whose bytes are read along before hyper sees them.
+struct Filtered<S> {
+    socket: S,
+    framing: Framing,
+    limits: Limits,
+    due: Due,
+    head: Option<u64>,
+    vitals: Arc<Vitals>,
+    /// What is still to be read of the poison, once a breach was found.
+    poison: Option<&'static [u8]>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Filtered<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Some(poison) = &mut this.poison {
+            if poison.is_empty() {
+                return Poll::Pending;
+            }
+            let (now, later) = poison.split_at(poison.len().min(buf.remaining()));
+            buf.put_slice(now);
+            *poison = later;
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        match Pin::new(&mut this.socket).poll_read(cx, buf) {
+            Poll::Pending => {
+                this.wait();
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => {
+                if !this.vitals.tunnel.load(Ordering::Relaxed)
+                    && let Err(breach) = this.framing.follow(&buf.filled()[before..])
+                {
+                    tracing::debug!(%breach, "a request is not well framed");
+                    buf.set_filled(before + breach.sound);
+                    this.poison = Some(POISON);
+                    if breach.sound == 0 {
+                        return Pin::new(this).poll_read(cx, buf);
+                    }
+                }
+                this.progress();
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+}
+
+impl<S> Filtered<S> {
+    /// The client is waited for: for what, says the framing.
+    fn wait(&mut self) {
+        match self.framing.phase() {
+            Phase::BetweenMessages if self.vitals.busy.load(Ordering::Relaxed) => self.due.clear(),
+            Phase::BetweenMessages => self.due.set_if_clear(self.limits.idle),
+            Phase::Head => self.began_head(),
+            Phase::Body => self.due.set_if_clear(self.limits.body_idle),
+        }
+    }
+
+    /// Bytes have come. A head has to end within its time however often they come; everything else has its time anew.
+    fn progress(&mut self) {
+        match self.framing.phase() {
+            Phase::Head => self.began_head(),
+            Phase::BetweenMessages | Phase::Body => self.due.clear(),
+        }
+    }
+
+    fn began_head(&mut self) {
+        let number = self.framing.heads_seen();
+        if self.head != Some(number) {
+            self.head = Some(number);
+            self.due.set(self.limits.head_timeout);
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Filtered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+/// Hands requests on, and keeps the books of what is under way.
+struct Handler<R> {
+    respond: Rc<R>,
+    peer: IpAddr,
+    watch: Rc<Watch>,
+    vitals: Arc<Vitals>,
+}
+
+impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
+    type Response = Response<Answering<R::Body>>;
+    type Error = std::convert::Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.vitals.busy.store(true, Ordering::Relaxed);
+        let busy = Busy(Arc::clone(&self.vitals));
+        let answer = Rc::clone(&self.respond).respond(request, self.peer, Rc::clone(&self.watch));
+        Box::pin(async move {
+            let answer = answer.await;
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                busy.0.tunnel.store(true, Ordering::Relaxed);
+            }
+            Ok(answer.map(|body| Answering { body, _busy: busy }))
+        })
+    }
+}
+
+/// An answer is under way for as long as this is there.
+struct Busy(Arc<Vitals>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer. hyper drops it when it has been sent, or when nobody is there any more to send it to.
+struct Answering<B> {
+    body: B,
+    _busy: Busy,
+}
+
+impl<B: Body + Unpin> Body for Answering<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Serves one connection to its end. `drain` says when no further request is to be taken.
+pub(super) async fn serve<S, R>(
+    socket: S,
+    peer: IpAddr,
+    respond: Rc<R>,
+    limits: Limits,
+    ticker: &Ticker,
+    drain: impl Future<Output = ()>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    R: Respond,
+{
+    let watched = ticker.watch();
+    let watch = watched.share();
+    let vitals = Arc::new(Vitals { busy: AtomicBool::new(false), tunnel: AtomicBool::new(false) });
+    let filtered = Filtered {
+        socket,
+        framing: Framing::new(),
+        limits,
+        due: watch.client.clone(),
+        head: None,
+        vitals: Arc::clone(&vitals),
+        poison: None,
+    };
+    let handler = Handler { respond, peer, watch: Rc::clone(&watch), vitals };
+    let connection = http1::Builder::new()
+        // Deadlines are ours; hyper's would need a timer for each request.
+        .header_read_timeout(None)
+        .max_headers(limits.fields)
+        .max_header_size(limits.head_bytes)
+        .serve_connection(TokioIo::new(filtered), handler)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let mut drain = std::pin::pin!(drain);
+    let draining = Cell::new(false);
+    poll_fn(|cx| {
+        watch.wakes(cx.waker());
+        if watch.client.is_past() {
+            tracing::debug!("a client took too long");
+            return Poll::Ready(());
+        }
+        if !draining.get() && drain.as_mut().poll(cx).is_ready() {
+            draining.set(true);
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx).map(|ended| {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        })
+    })
+    .await;
+}

@@ -1,0 +1,438 @@
+//! Upstreams: a request goes to the legacy app, the answer streams back. Nothing here knows who the member is.
+//!
+//! Each worker has a pool of its own. A connection goes back to its pool when the answer has been read to its end and
+//! the request was sent to its end; after any doubt it is dropped, and with it whatever might still be in it. The
+//! connection itself is driven by a task of its own, so that an upstream's close is seen while it idles.
+
+pub mod fields;
+pub mod upgrade;
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HeaderName;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::deadline::{Due, Ticker, Watch};
+
+/// A connection is not used again when it has idled for so long; most upstreams close theirs later than this.
+const IDLE: Duration = Duration::from_secs(15);
+/// Idle connections a worker keeps for one upstream.
+const MOST_IDLE: usize = 256;
+
+/// How long an upstream may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To accept a connection.
+    pub connect: Duration,
+    /// From the end of the request to the first byte of the answer.
+    pub first_byte: Duration,
+    /// Between two reads of an answer.
+    pub idle: Duration,
+}
+
+/// Where a site's app is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// How long it may take.
+    pub timeouts: Timeouts,
+}
+
+/// Why an upstream gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// It could not be reached.
+    #[error("cannot connect to the upstream at {address}")]
+    Connect {
+        /// Where it should have been.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It was reached and said nothing in time.
+    #[error("the upstream at {address} did not answer in time")]
+    Silent {
+        /// Where it is.
+        address: String,
+    },
+    /// The body of the request broke off.
+    #[error("the body of the request broke off")]
+    RequestBody(#[source] hyper::Error),
+    /// It answered with something that is no answer, or closed the connection.
+    #[error("the upstream at {address} gave no proper answer")]
+    Answer {
+        /// Where it is.
+        address: String,
+        /// What was wrong.
+        source: hyper::Error,
+    },
+}
+
+/// Says whether a trailer of an answer may go to the client.
+pub type TrailerFilter = Rc<dyn Fn(&HeaderName) -> bool>;
+
+/// One worker's connections to one upstream.
+pub struct Pool {
+    settings: Settings,
+    idle: RefCell<Vec<Idle>>,
+    ticker: Ticker,
+    trailers: TrailerFilter,
+}
+
+struct Idle {
+    sender: SendRequest<RequestBody>,
+    since: Duration,
+}
+
+impl Pool {
+    /// A pool without connections.
+    #[must_use]
+    pub fn new(settings: Settings, ticker: &Ticker, trailers: TrailerFilter) -> Rc<Self> {
+        Rc::new(Self { settings, idle: RefCell::default(), ticker: ticker.clone(), trailers })
+    }
+
+    /// Sends a request and waits for the head of the answer; its body streams.
+    ///
+    /// A connection from the pool may turn out to have been closed just now. Then a request of which not one byte was
+    /// sent goes over another one, and so does one that does no harm twice (RFC 9110 §9.2.2) and has no body.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] where there is no answer.
+    pub async fn forward(
+        self: &Rc<Self>,
+        request: Request<RequestBody>,
+        watch: &Rc<Watch>,
+    ) -> Result<Response<AnswerBody>, UpstreamError> {
+        let mut request = request;
+        let progress = request.body().progress();
+        loop {
+            let pooled = self.pooled().await;
+            let is_pooled = pooled.is_some();
+            let mut sender = match pooled {
+                Some(sender) => sender,
+                None => self.connect().await?,
+            };
+            let again = (is_pooled && request.method().is_idempotent() && request.body().is_end_stream())
+                .then(|| repeated(&request));
+            if request.body().is_end_stream() {
+                watch.upstream.set(self.settings.timeouts.first_byte);
+            } else {
+                request.body_mut().due_at_end(watch.upstream.clone(), self.settings.timeouts.first_byte);
+            }
+            let sent = self.in_time(watch, sender.try_send_request(request)).await;
+            watch.upstream.clear();
+            match sent {
+                None => return Err(UpstreamError::Silent { address: self.address() }),
+                Some(Ok(answer)) => {
+                    let lease = Lease { sender, pool: Rc::clone(self), sent: Rc::clone(&progress) };
+                    return Ok(answer.map(|incoming| self.answer_body(incoming, lease, watch)));
+                }
+                Some(Err(mut error)) => match error.take_message().or(again) {
+                    Some(unsent) if is_pooled => request = unsent,
+                    Some(_) | None => return Err(self.failed(error.into_error(), &progress)),
+                },
+            }
+        }
+    }
+
+    fn failed(&self, error: hyper::Error, progress: &Progress) -> UpstreamError {
+        match progress.broken.take() {
+            Some(cause) => UpstreamError::RequestBody(cause),
+            None => UpstreamError::Answer { address: self.address(), source: error },
+        }
+    }
+
+    fn address(&self) -> String {
+        format!("{}:{}", self.settings.host, self.settings.port)
+    }
+
+    /// An idle connection that is still good, the one used last first.
+    async fn pooled(&self) -> Option<SendRequest<RequestBody>> {
+        loop {
+            let Idle { mut sender, since } = self.idle.borrow_mut().pop()?;
+            if self.ticker.elapsed().saturating_sub(since) < IDLE && sender.ready().await.is_ok() {
+                return Some(sender);
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<SendRequest<RequestBody>, UpstreamError> {
+        let failed = |source| UpstreamError::Connect { address: self.address(), source };
+        let Settings { host, port, timeouts } = &self.settings;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        // Rare enough for a timer of its own.
+        let connecting = tokio::time::timeout(timeouts.connect, TcpStream::connect((host, *port)));
+        let socket = connecting.await.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
+        socket.set_nodelay(true).map_err(failed)?;
+        let handshake = http1::Builder::new()
+            // Old apps look for `X-Member-Id` and mean it to the letter.
+            .title_case_headers(true)
+            .handshake(TokioIo::new(socket))
+            .await;
+        let (sender, connection) = handshake.map_err(|error| failed(io::Error::other(error)))?;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "an upstream connection ended early");
+            }
+        });
+        Ok(sender)
+    }
+
+    /// The outcome, or nothing once the upstream's deadline has passed. Giving up drops the connection.
+    async fn in_time<T>(&self, watch: &Watch, exchange: impl Future<Output = T>) -> Option<T> {
+        let mut exchange = std::pin::pin!(exchange);
+        poll_fn(|cx| {
+            if let Poll::Ready(outcome) = exchange.as_mut().poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            if watch.upstream.is_past() { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    fn answer_body(self: &Rc<Self>, incoming: Incoming, lease: Lease, watch: &Rc<Watch>) -> AnswerBody {
+        let mut body = AnswerBody {
+            incoming,
+            lease: Some(lease),
+            due: watch.upstream.clone(),
+            idle: self.settings.timeouts.idle,
+            trailers: Rc::clone(&self.trailers),
+        };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({}, {} idle)", self.address(), self.idle.borrow().len())
+    }
+}
+
+/// The same request once more; only for requests without a body.
+fn repeated(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut again = Request::new(RequestBody::empty());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    again
+}
+
+/// How far the sending of a request has come.
+#[derive(Default)]
+struct Progress {
+    complete: Cell<bool>,
+    broken: Cell<Option<hyper::Error>>,
+}
+
+/// The body of a request on its way to the upstream. Trailers do not pass: over HTTP/1.1 no client was asked for any.
+pub struct RequestBody {
+    incoming: Option<Incoming>,
+    progress: Rc<Progress>,
+    due: Option<(Due, Duration)>,
+}
+
+impl RequestBody {
+    /// The body of a client's request.
+    #[must_use]
+    pub fn new(incoming: Incoming) -> Self {
+        let progress = Rc::<Progress>::default();
+        progress.complete.set(incoming.is_end_stream());
+        Self { incoming: Some(incoming), progress, due: None }
+    }
+
+    /// No body.
+    #[must_use]
+    pub fn empty() -> Self {
+        let progress = Progress { complete: Cell::new(true), ..Progress::default() };
+        Self { incoming: None, progress: Rc::new(progress), due: None }
+    }
+
+    fn progress(&self) -> Rc<Progress> {
+        Rc::clone(&self.progress)
+    }
+
+    /// When the body has been sent, the upstream has so long to answer.
+    fn due_at_end(&mut self, due: Due, wait: Duration) {
+        self.due = Some((due, wait));
+    }
+
+    fn finish(&self) {
+        self.progress.complete.set(true);
+        if let Some((due, wait)) = &self.due {
+            due.set_if_clear(*wait);
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
+        match ready!(Pin::new(incoming).poll_frame(cx)) {
+            Some(Ok(frame)) if frame.is_data() => {
+                if self.is_end_stream() {
+                    self.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                self.progress.broken.set(Some(error));
+                Poll::Ready(Some(Err(BrokenOff)))
+            }
+            Some(Ok(_)) | None => {
+                self.finish();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+    }
+}
+
+/// The client's body broke off; the upstream connection is aborted, never finished as if all had come.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the body of the request broke off")]
+pub struct BrokenOff;
+
+/// A connection that is serving an answer, to be returned to its pool.
+struct Lease {
+    sender: SendRequest<RequestBody>,
+    pool: Rc<Pool>,
+    sent: Rc<Progress>,
+}
+
+impl Lease {
+    fn give_back(self) {
+        // An upstream that answers before it has read the request leaves the rest of it in the connection.
+        if !self.sent.complete.get() || self.sender.is_closed() {
+            return;
+        }
+        let mut idle = self.pool.idle.borrow_mut();
+        if idle.len() < MOST_IDLE {
+            idle.push(Idle { sender: self.sender, since: self.pool.ticker.elapsed() });
+        }
+    }
+}
+
+/// The body of an answer on its way to the client.
+pub struct AnswerBody {
+    incoming: Incoming,
+    lease: Option<Lease>,
+    due: Due,
+    idle: Duration,
+    trailers: TrailerFilter,
+}
+
+impl AnswerBody {
+    fn finish(&mut self) {
+        self.due.clear();
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+}
+
+impl std::fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("AnswerBody").field(&self.incoming).finish()
+    }
+}
+
+impl Drop for AnswerBody {
+    fn drop(&mut self) {
+        self.due.clear();
+    }
+}
+
+/// Why the body of an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerBroken {
+    /// The upstream sent nothing for too long.
+    #[error("the upstream stopped in the middle of its answer")]
+    Stalled,
+    /// The connection broke, or what came was not well formed.
+    #[error("the answer of the upstream broke off")]
+    Broken(#[from] hyper::Error),
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = AnswerBroken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        match Pin::new(&mut this.incoming).poll_frame(cx) {
+            Poll::Pending if this.due.is_past() => {
+                this.lease = None;
+                this.due.clear();
+                Poll::Ready(Some(Err(AnswerBroken::Stalled)))
+            }
+            Poll::Pending => {
+                this.due.set_if_clear(this.idle);
+                Poll::Pending
+            }
+            Poll::Ready(Some(Ok(mut frame))) => {
+                this.due.clear();
+                if let Some(trailers) = frame.trailers_mut() {
+                    let names: Vec<HeaderName> =
+                        trailers.keys().filter(|name| !(this.trailers)(name)).cloned().collect();
+                    for name in names {
+                        trailers.remove(name);
+                    }
+                }
+                if this.incoming.is_end_stream() {
+                    this.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                this.lease = None;
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Ready(None) => {
+                this.finish();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

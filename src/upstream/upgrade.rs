@@ -1,0 +1,82 @@
+//! Upgrades: a WebSocket handshake goes through, and what follows it is a tunnel.
+//!
+//! No other protocol is upgraded to (RFC 9110 §7.8 lets an intermediary choose): `h2c` in particular would open a tunnel
+//! past everything this gateway checks.
+
+use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::{Method, Version};
+use hyper::upgrade::OnUpgrade;
+
+const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
+
+/// Whether a request is a WebSocket handshake (RFC 6455 §4.2.1).
+#[must_use]
+pub fn is_websocket(method: &Method, version: Version, fields: &HeaderMap) -> bool {
+    method == Method::GET && version == Version::HTTP_11 && asks_for_websocket(fields)
+}
+
+/// Whether a message names exactly `websocket` as what the connection is to become.
+#[must_use]
+pub fn asks_for_websocket(fields: &HeaderMap) -> bool {
+    let mut upgrades = fields.get_all(UPGRADE).iter();
+    let only_websocket = matches!(
+        (upgrades.next(), upgrades.next()),
+        (Some(value), None) if value.as_bytes().eq_ignore_ascii_case(b"websocket")
+    );
+    let named = fields
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+        .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+    only_websocket && named
+}
+
+/// Writes the fields of a handshake anew, after those of the other connection are gone.
+pub fn write_fields(fields: &mut HeaderMap) {
+    fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    fields.insert(UPGRADE, WEBSOCKET);
+}
+
+/// Lets both ends talk to each other until both have finished.
+pub fn tunnel(client: OnUpgrade, upstream: OnUpgrade) {
+    tokio::task::spawn_local(async move {
+        let (client, upstream) = match (client.await, upstream.await) {
+            (Ok(client), Ok(upstream)) => (client, upstream),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::debug!(%error, "a tunnel did not come about");
+                return;
+            }
+        };
+        let mut client = hyper_util::rt::TokioIo::new(client);
+        let mut upstream = hyper_util::rt::TokioIo::new(upstream);
+        if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut upstream).await {
+            tracing::debug!(%error, "a tunnel ended early");
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_websocket_is_upgraded_to() {
+        for (connection, upgrade, expected) in [
+            ("Upgrade", "websocket", true),
+            ("keep-alive, upgrade", "WebSocket", true),
+            ("Upgrade", "h2c", false),
+            ("Upgrade", "websocket, h2c", false),
+            ("keep-alive", "websocket", false),
+        ] {
+            let mut fields = HeaderMap::new();
+            fields.insert(CONNECTION, HeaderValue::from_static(connection));
+            fields.insert(UPGRADE, HeaderValue::from_static(upgrade));
+            assert_eq!(
+                is_websocket(&Method::GET, Version::HTTP_11, &fields),
+                expected,
+                "{connection}: {upgrade}"
+            );
+            assert!(!is_websocket(&Method::POST, Version::HTTP_11, &fields));
+        }
+    }
+}
