@@ -1,0 +1,181 @@
+//! The authorization request (RFC 6749 §4.1.1) and the form that answers it.
+//!
+//! Client, redirect URI, response type and scope are checked when the form is asked for and again when it is sent,
+//! since a form comes back with whatever the browser likes. Only then does a browser leave for the redirect URI.
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::form::{self, Form};
+use super::journal::RecordedRequest;
+use super::members::{self, SampleMember};
+use super::parameters::{Parameters, client_of_scope};
+use super::refusal::{Answer, Refusal};
+use super::settings::Links;
+use super::{Fault, Vendor};
+use crate::sandbox::server;
+
+/// What a code stands for.
+pub(super) struct Code {
+    pub(super) account: usize,
+    pub(super) redirect_uri: String,
+    pub(super) member: &'static SampleMember,
+    pub(super) spent: bool,
+}
+
+/// The parameter that picks another sample member for the form; Daxko has none like it.
+pub(super) const PICK: &str = "sandbox_member";
+/// What a redirect's query is written with: everything but the unreserved characters (RFC 3986 §2.3) is encoded.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// An authorization request that may be granted.
+struct Trusted {
+    account: usize,
+    client: u64,
+    redirect_uri: String,
+    links: Links,
+}
+
+impl Vendor {
+    /// `GET /online/auth`.
+    pub(super) fn authorize(
+        &self,
+        request: &Request<Bytes>,
+        fault: Option<&Fault>,
+        entry: &mut RecordedRequest,
+    ) -> Result<Answer, Refusal> {
+        let parameters = Parameters::urlencoded(request.uri().query().unwrap_or("").as_bytes());
+        entry.note(parameters.iter());
+        let trusted = self.trust(&parameters)?;
+        if let Some(Fault::ErrorRedirect(error)) = fault {
+            return redirect(&trusted.redirect_uri, "error", error, &parameters);
+        }
+        let picked = parameters.get(PICK);
+        let mut members = members::of_client(trusted.client);
+        let member =
+            picked.and_then(|id| members::of_client(trusted.client).find(|other| other.member_id == id));
+        let member = member.or_else(|| members.next());
+        Ok(form::log_in(&Form {
+            parameters: &parameters,
+            client: trusted.client,
+            links: &trusted.links,
+            username: member.map_or("", |member| member.username),
+            password: member.map_or("", |member| member.password),
+            refused: false,
+        })
+        .into())
+    }
+
+    /// `POST /online/auth`.
+    pub(super) fn log_in(
+        &self,
+        request: &Request<Bytes>,
+        fault: Option<&Fault>,
+        entry: &mut RecordedRequest,
+    ) -> Result<Answer, Refusal> {
+        let parameters = Parameters::urlencoded(request.body());
+        entry.note(parameters.iter());
+        let trusted = self.trust(&parameters)?;
+        if let Some(Fault::ErrorRedirect(error)) = fault {
+            return redirect(&trusted.redirect_uri, "error", error, &parameters);
+        }
+        let username = parameters.get("username").unwrap_or("").trim();
+        let password = parameters.get("password").unwrap_or("");
+        let member = members::of_client(trusted.client)
+            .find(|member| member.username.eq_ignore_ascii_case(username) && member.password == password);
+        let Some(member) = member else {
+            let again = Form {
+                parameters: &parameters,
+                client: trusted.client,
+                links: &trusted.links,
+                username,
+                password: "",
+                refused: true,
+            };
+            let rule = Some("user name and password belong to no member of this client");
+            return Ok(Answer { response: form::log_in(&again), refused_by: rule });
+        };
+        let code = Code {
+            account: trusted.account,
+            redirect_uri: trusted.redirect_uri.clone(),
+            member,
+            spent: false,
+        };
+        let code = self.memory().codes.issue("", code, self.clock.now());
+        redirect(&trusted.redirect_uri, "code", &code, &parameters)
+    }
+
+    /// Checks everything that has to hold before a browser is sent anywhere.
+    fn trust(&self, parameters: &Parameters) -> Result<Trusted, Refusal> {
+        let refused = |rule, advice: &str| Err(Refusal::page(rule, advice.to_owned()));
+        if let Some(rule) = parameters.repetition() {
+            return refused(rule, "Send response_type, client_id, redirect_uri, scope and state once each.");
+        }
+        let client_id = parameters.get("client_id").unwrap_or("");
+        let Some(account) = self.accounts.iter().position(|account| account.username == client_id) else {
+            let advice = "Send the API username as client_id, not the client number.";
+            return refused("The client_id is no API username of Daxko's.", advice);
+        };
+        let Some(saved) = self.memory().saved[account].clone() else {
+            let advice =
+                "PUT /v3/partners/oauth2/members/settings once, with the redirect URIs of all your sites.";
+            return refused("The settings of this client_id were never saved.", advice);
+        };
+        let redirect_uri = parameters.get("redirect_uri").unwrap_or("").to_owned();
+        if !saved.valid_redirect_uris.contains(&redirect_uri) {
+            return Err(Refusal::page(
+                "The redirect_uri is not one of the saved valid_redirect_uris, character for character.",
+                format!(
+                    "Sent: “{redirect_uri}”. Saved: {}. Save it with PUT /v3/partners/oauth2/members/settings, \
+                     together with those you want to keep.",
+                    quoted(&saved.valid_redirect_uris)
+                ),
+            ));
+        }
+        if parameters.get("response_type") != Some("code") {
+            return refused("The response_type is not “code”.", "Send response_type=code.");
+        }
+        let scope = parameters.get("scope").unwrap_or("");
+        let Some(client) = client_of_scope(scope) else {
+            let advice =
+                "Send scope=client:NUMBER+member:basic_info; a space is written + or %20, never %2B.";
+            return refused("The scope names no client.", advice);
+        };
+        if !scope.split(' ').any(|pair| pair == "member:basic_info") {
+            let advice =
+                "Send scope=client:NUMBER+member:basic_info; a space is written + or %20, never %2B.";
+            return refused("The scope lacks member:basic_info.", advice);
+        }
+        if !self.accounts[account].clients.contains(&client) {
+            let advice = "Use the client number that Daxko granted to this API username.";
+            return refused("The client of the scope is not granted to this client_id.", advice);
+        }
+        Ok(Trusted { account, client, redirect_uri, links: saved.links })
+    }
+}
+
+/// Back to the site with one answer, and with the `state` as it came (RFC 6749 §4.1.2). Daxko does not document the
+/// status; 302 is what such redirects usually have.
+fn redirect(redirect_uri: &str, name: &str, value: &str, parameters: &Parameters) -> Result<Answer, Refusal> {
+    let separator = if redirect_uri.contains('?') { '&' } else { '?' };
+    let mut location = format!("{redirect_uri}{separator}{name}={}", utf8_percent_encode(value, QUERY));
+    if let Some(state) = parameters.get("state") {
+        location.push_str("&state=");
+        location.extend(utf8_percent_encode(state, QUERY));
+    }
+    let Ok(location) = HeaderValue::from_str(&location) else {
+        let advice = "Percent-encode everything but visible ASCII characters.".to_owned();
+        return Err(Refusal::page("The redirect_uri is no URI.", advice));
+    };
+    let mut response = server::answer(StatusCode::FOUND, "text/plain", "");
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response.into())
+}
+
+fn quoted(uris: &[String]) -> String {
+    if uris.is_empty() {
+        return "none".to_owned();
+    }
+    uris.iter().map(|uri| format!("“{uri}”")).collect::<Vec<_>>().join(", ")
+}

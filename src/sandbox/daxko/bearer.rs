@@ -1,0 +1,108 @@
+//! Who a request says it is: the token after `Authorization: Bearer`, and which endpoints take it.
+//!
+//! Daxko's three tokens are for three kinds of endpoint, and each is refused by the other two.
+
+use bytes::Bytes;
+use http::{Request, header};
+
+use super::issued::Found;
+use super::members::SampleMember;
+use super::refusal::Refusal;
+use super::{Account, Memory, Vendor};
+
+/// What a client-scoped token stands for.
+#[derive(Clone, Copy)]
+pub(super) struct ClientToken {
+    /// Whose token it is.
+    pub(super) account: usize,
+    /// The client it serves.
+    pub(super) client: u64,
+}
+
+enum Bearer {
+    Missing,
+    Unknown,
+    Expired,
+    Refresh(usize),
+    Client(ClientToken),
+    Member(&'static SampleMember),
+}
+
+impl Vendor {
+    /// The account whose refresh token the request carries: what both token endpoints take.
+    pub(super) fn refresh_bearer(&self, request: &Request<Bytes>) -> Result<&Account, Refusal> {
+        match self.bearer(request, &mut self.memory()) {
+            Bearer::Refresh(account) => Ok(&self.accounts[account]),
+            Bearer::Missing => {
+                Err(Refusal::unauthorized("a token request carries the refresh token as bearer"))
+            }
+            Bearer::Unknown | Bearer::Expired => {
+                Err(Refusal::unauthorized("the bearer is no refresh token of Daxko's"))
+            }
+            Bearer::Client(_) | Bearer::Member(_) => {
+                Err(Refusal::unauthorized("a token request takes the refresh token, not an access token"))
+            }
+        }
+    }
+
+    /// The client-scoped token the request carries: what settings and resources take.
+    pub(super) fn client_bearer(&self, request: &Request<Bytes>) -> Result<ClientToken, Refusal> {
+        match self.bearer(request, &mut self.memory()) {
+            Bearer::Client(token) => Ok(token),
+            Bearer::Missing => {
+                Err(Refusal::unauthorized("this takes a client-scoped access token as bearer"))
+            }
+            Bearer::Unknown => Err(Refusal::unauthorized("the bearer was never issued")),
+            Bearer::Expired => Err(Refusal::unauthorized("the access token has expired")),
+            Bearer::Refresh(_) => {
+                Err(Refusal::unauthorized("the refresh token is for the token endpoints alone"))
+            }
+            Bearer::Member(_) => {
+                Err(Refusal::forbidden("a member access token reads /v3/members/me and nothing else"))
+            }
+        }
+    }
+
+    /// The member whose token the request carries: what `GET /v3/members/me` takes.
+    pub(super) fn member_bearer(&self, request: &Request<Bytes>) -> Result<&'static SampleMember, Refusal> {
+        match self.bearer(request, &mut self.memory()) {
+            Bearer::Member(member) => Ok(member),
+            Bearer::Missing => Err(Refusal::unauthorized("this takes a member access token as bearer")),
+            Bearer::Unknown => Err(Refusal::unauthorized("the bearer was never issued")),
+            Bearer::Expired => Err(Refusal::unauthorized("the access token has expired")),
+            Bearer::Refresh(_) => {
+                Err(Refusal::unauthorized("the refresh token is for the token endpoints alone"))
+            }
+            Bearer::Client(_) => {
+                Err(Refusal::unauthorized("a client-scoped access token says nothing about who logged in"))
+            }
+        }
+    }
+
+    fn bearer(&self, request: &Request<Bytes>, memory: &mut Memory) -> Bearer {
+        let Some(token) = bearer_token(request) else { return Bearer::Missing };
+        if let Some(account) = self.accounts.iter().position(|account| account.has_refresh_token(token)) {
+            return Bearer::Refresh(account);
+        }
+        let now = self.clock.now();
+        let expired = match memory.client_tokens.find(token, now) {
+            Found::Live(token) => return Bearer::Client(*token),
+            Found::Expired => true,
+            Found::Unknown => false,
+        };
+        match memory.member_tokens.find(token, now) {
+            Found::Live(member) => Bearer::Member(member),
+            Found::Expired => Bearer::Expired,
+            Found::Unknown if expired => Bearer::Expired,
+            Found::Unknown => Bearer::Unknown,
+        }
+    }
+}
+
+/// The token of the only `Authorization` field. Schemes are compared regardless of case (RFC 9110 §11.1).
+fn bearer_token<T>(request: &Request<T>) -> Option<&str> {
+    let mut fields = request.headers().get_all(header::AUTHORIZATION).iter();
+    let (scheme, token) = fields.next()?.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (fields.next().is_none() && scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}

@@ -1,0 +1,118 @@
+//! The two token endpoints (RFC 6749 §4.1.3, §5): a client-scoped token for the API, a member token for a code.
+//!
+//! The bearer of both is the refresh token, beside the client's name and secret in the body. A refused code exchange
+//! leaves the code unspent: how Daxko treats that is not published, and so a typing mistake costs nobody a log-in.
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::json;
+
+use super::bearer::ClientToken;
+use super::issued::{Found, random_text};
+use super::journal::RecordedRequest;
+use super::parameters::{Parameters, client_of_scope};
+use super::refusal::{Answer, Refusal};
+use super::{Account, Vendor};
+
+impl Vendor {
+    /// `POST /v3/partners/oauth2/token`.
+    pub(super) async fn client_token(
+        &self,
+        request: &Request<Bytes>,
+        entry: &mut RecordedRequest,
+    ) -> Result<Answer, Refusal> {
+        let bearer = self.refresh_bearer(request)?;
+        let parameters = Parameters::of_body(request, entry).await?;
+        check_grant_type(&parameters, "client_credentials")?;
+        let scope = required(&parameters, "scope")?;
+        let account = self.authenticate(&parameters, bearer)?;
+
+        let client = client_of_scope(scope)
+            .ok_or(Refusal::oauth("invalid_scope", "the scope is client:NUMBER, for one client"))?;
+        if !self.accounts[account].clients.contains(&client) {
+            return Err(Refusal::oauth("invalid_scope", "this client is not granted to the username"));
+        }
+
+        let mut memory = self.memory();
+        let lifetime = memory.client_tokens.lifetime();
+        let token =
+            memory.client_tokens.issue(&token_prefix(), ClientToken { account, client }, self.clock.now());
+        Ok(self.granted(&token, lifetime.as_secs()))
+    }
+
+    /// `POST /v3/partners/oauth2/members/token`.
+    pub(super) async fn member_token(
+        &self,
+        request: &Request<Bytes>,
+        entry: &mut RecordedRequest,
+    ) -> Result<Answer, Refusal> {
+        let bearer = self.refresh_bearer(request)?;
+        let parameters = Parameters::of_body(request, entry).await?;
+        check_grant_type(&parameters, "authorization_code")?;
+        let code = required(&parameters, "code")?;
+        let redirect_uri = required(&parameters, "redirect_uri")?;
+        let account = self.authenticate(&parameters, bearer)?;
+
+        let refused = |rule| Err(Refusal::oauth("invalid_grant", rule));
+        let now = self.clock.now();
+        let mut memory = self.memory();
+        let member = match memory.codes.find(code, now) {
+            Found::Unknown => return refused("the code was never issued"),
+            Found::Expired => return refused("the code has expired"),
+            Found::Live(code) if code.account != account => {
+                return refused("the code was issued to another client_id");
+            }
+            Found::Live(code) if code.redirect_uri != redirect_uri => {
+                return refused("the redirect_uri is the very one of the authorization request");
+            }
+            Found::Live(code) if code.spent => return refused("a code is used once"),
+            Found::Live(code) => {
+                code.spent = true;
+                code.member
+            }
+        };
+        let lifetime = memory.member_tokens.lifetime();
+        let token = memory.member_tokens.issue(&token_prefix(), member, now);
+        Ok(self.granted(&token, lifetime.as_secs()))
+    }
+
+    /// Finds the account of `client_id`, `client_secret` and the bearer, which all have to belong together.
+    fn authenticate(&self, parameters: &Parameters, bearer: &Account) -> Result<usize, Refusal> {
+        let username = required(parameters, "client_id")?;
+        let password = required(parameters, "client_secret")?;
+        let account = self.accounts.iter().position(|account| account.username == username);
+        let account =
+            account.ok_or(Refusal::oauth("invalid_client", "the client_id is no API username of Daxko's"))?;
+        if !self.accounts[account].has_password(password) {
+            return Err(Refusal::oauth("invalid_client", "the client_secret is not the username's password"));
+        }
+        if bearer.username != username {
+            return Err(Refusal::unauthorized("the refresh token belongs to another client_id"));
+        }
+        Ok(account)
+    }
+
+    fn granted(&self, token: &str, lifetime: u64) -> Answer {
+        Answer::json(&json!({
+            "access_token": token,
+            "expires_in": self.faults.expires_in(lifetime),
+            "token_type": "bearer",
+        }))
+    }
+}
+
+fn check_grant_type(parameters: &Parameters, expected: &str) -> Result<(), Refusal> {
+    if required(parameters, "grant_type")? == expected {
+        return Ok(());
+    }
+    Err(Refusal::oauth("unsupported_grant_type", "this endpoint knows one other grant_type"))
+}
+
+fn required<'a>(parameters: &'a Parameters, name: &str) -> Result<&'a str, Refusal> {
+    parameters.get(name).ok_or(Refusal::oauth("invalid_request", "a required parameter is missing"))
+}
+
+/// Tokens look like the JWTs that Daxko issues, but hold nothing: a client cannot verify them and must not try.
+fn token_prefix() -> String {
+    format!("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{}.", random_text())
+}
