@@ -160,7 +160,7 @@ impl Verifier {
 
 /// The member of a structured dictionary field that has our label.
 fn labelled(request: &Request<Bytes>, field: &str) -> Result<ListEntry, Invalid> {
-    let lines: Vec<_> = request.headers().get_all(field).iter().map(|line| line.as_bytes()).collect();
+    let lines: Vec<_> = request.headers().get_all(field).iter().map(http::HeaderValue::as_bytes).collect();
     if lines.is_empty() {
         return Err(Invalid::Missing);
     }
