@@ -9,8 +9,8 @@ use member_gateway::sandbox::daxko::{Daxko, Settings};
 async fn assert_refused(response: Response, rule: &str) {
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     assert!(response.headers().get("location").is_none());
-    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
-    let page = response.text().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+    let page = response.text().await.expect("a page");
     assert!(page.contains(rule), "{page}");
 }
 

@@ -1,7 +1,5 @@
 //! The sample app: what it shows, and which signatures it believes.
 
-use std::fmt::Write;
-
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
@@ -60,9 +58,9 @@ impl Signed {
                 "@query" => self.query,
                 field => self.fields.iter().find(|(known, _)| *known == field).map_or("", |(_, value)| value),
             };
-            writeln!(base, "\"{name}\": {value}").unwrap();
+            base += &format!("\"{name}\": {value}\n");
         }
-        write!(base, "\"@signature-params\": {input}").unwrap();
+        base += &format!("\"@signature-params\": {input}");
         (input, base)
     }
 
@@ -91,7 +89,8 @@ fn start() -> (LegacyApp, ManualClock) {
 fn start_with(key: VerificationKey) -> (LegacyApp, ManualClock) {
     let clock = ManualClock::starting_at(UnixTime(NOW));
     let fields = IdentityFields { optional: vec!["X-Member-First-Name".into()], ..IdentityFields::default() };
-    let app = legacy_app::serve(free_port(), vec![key], Clock::Manual(clock.clone()), fields).unwrap();
+    let app =
+        legacy_app::serve(free_port(), vec![key], Clock::Manual(clock.clone()), fields).expect("an app");
     (app, clock)
 }
 
@@ -107,7 +106,7 @@ fn member_request(app: &LegacyApp) -> RequestBuilder {
 async fn verdict(request: RequestBuilder) -> String {
     let (status, body) = answer(request).await;
     assert_eq!(status, StatusCode::OK);
-    body["signature"].as_str().unwrap().to_owned()
+    body["signature"].as_str().expect("a verdict").to_owned()
 }
 
 const MISMATCH: &str = "the signature does not match the request";
@@ -138,8 +137,7 @@ async fn an_ed25519_signature_is_valid_and_a_forged_one_is_not() {
 #[tokio::test]
 async fn a_request_that_differs_in_any_covered_component_is_invalid() {
     let (app, _clock) = start();
-    type Change = fn(&mut Signed);
-    let changes: [Change; 7] = [
+    let changes: [fn(&mut Signed); 7] = [
         |signed| signed.method = "POST",
         |signed| signed.authority = "members.example.org".into(),
         |signed| signed.path = "/classes",
