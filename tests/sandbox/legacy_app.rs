@@ -167,6 +167,14 @@ async fn a_signature_that_leaves_a_component_out_is_invalid() {
 }
 
 #[tokio::test]
+async fn a_component_that_is_covered_twice_is_malformed() {
+    let (app, _clock) = start();
+    let mut signed = Signed::good(&app);
+    signed.covered.push("@method");
+    assert_eq!(verdict(signed.sign(member_request(&app))).await, "Signature-Input or Signature is malformed");
+}
+
+#[tokio::test]
 async fn an_optional_field_has_to_be_covered_where_it_arrives() {
     let (app, _clock) = start();
     let request = || member_request(&app).header("x-member-first-name", "Rosa");

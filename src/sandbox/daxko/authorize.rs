@@ -109,8 +109,11 @@ impl Vendor {
     /// Checks everything that has to hold before a browser is sent anywhere.
     fn trust(&self, parameters: &Parameters) -> Result<Trusted, Refusal> {
         let refused = |rule, advice: &str| Err(Refusal::page(rule, advice.to_owned()));
-        if let Some(rule) = parameters.repetition() {
-            return refused(rule, "Send response_type, client_id, redirect_uri, scope and state once each.");
+        if parameters.repeat_a_name() {
+            return refused(
+                "A parameter is sent at most once (RFC 6749 §3.1).",
+                "Send response_type, client_id, redirect_uri, scope and state once each.",
+            );
         }
         let client_id = parameters.get("client_id").unwrap_or("");
         let Some(account) = self.accounts.iter().position(|account| account.username == client_id) else {

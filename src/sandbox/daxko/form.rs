@@ -58,7 +58,7 @@ pub(super) fn log_in(form: &Form<'_>) -> Response<Body> {
             }
         }
         section aria-labelledby="others" {
-            h2 #others { "Somebody else" }
+            h2 #others { "Log in as somebody else" }
             ul {
                 @for member in members::of_client(form.client) {
                     li {

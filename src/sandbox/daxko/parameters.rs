@@ -40,8 +40,11 @@ impl Parameters {
             }
         };
         entry.note(parameters.iter());
-        if let Some(rule) = parameters.repetition() {
-            return Err(Refusal::oauth("invalid_request", rule));
+        if parameters.repeat_a_name() {
+            return Err(Refusal::oauth(
+                "invalid_request",
+                "a parameter is sent at most once (RFC 6749 §3.2)",
+            ));
         }
         Ok(parameters)
     }
@@ -82,12 +85,11 @@ impl Parameters {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The rule that a repeated name breaks.
-    pub(super) fn repetition(&self) -> Option<&'static str> {
+    /// Whether a name comes more than once.
+    pub(super) fn repeat_a_name(&self) -> bool {
         let mut names: Vec<_> = self.iter().map(|(name, _)| name).collect();
         names.sort_unstable();
-        let repeated = names.windows(2).any(|pair| pair[0] == pair[1]);
-        repeated.then_some("a parameter is sent at most once (RFC 6749 §3.1, §3.2)")
+        names.windows(2).any(|pair| pair[0] == pair[1])
     }
 }
 

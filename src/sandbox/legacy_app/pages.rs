@@ -1,6 +1,6 @@
 //! The club's pages: plain HTML of the kind that was there before the gateway.
 //!
-//! Each shows the same panel with what arrived about the visitor; programs find it by the ids `member-id`,
+//! Each greets a member whose signature holds, and shows a panel with what arrived about the visitor; programs find it by the ids `member-id`,
 //! `member-unit-id` and `signature`. Whatever a request brought is escaped.
 
 use maud::{DOCTYPE, Markup, html};
@@ -22,10 +22,6 @@ pub(super) fn home(visitor: &Visitor) -> Markup {
         visitor,
         "Welcome",
         &html! {
-            @match visitor.proven_id() {
-                Some(id) => p.greeting { "Hello, member " strong { (id) } "." },
-                None => p.greeting { "Hello, visitor." },
-            }
             p { "The pool is open until ten tonight. " a href="/classes" { "See this week's classes" } "." }
         },
     )
@@ -119,6 +115,10 @@ fn layout(visitor: &Visitor, title: &str, content: &Markup) -> Markup {
                     }
                 }
                 main {
+                    @match visitor.proven_id() {
+                        Some(id) => p.greeting { "Hello, member " strong { (id) } "." },
+                        None => p.greeting { "Hello, visitor." },
+                    }
                     h1 { (title) }
                     (content)
                 }
