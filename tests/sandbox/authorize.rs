@@ -1,4 +1,4 @@
-//! The authorization request and the log-in form: D1 to D6.
+//! The authorization request and the log-in form.
 
 use reqwest::{Response, StatusCode};
 

@@ -1,4 +1,4 @@
-//! Who may read what: D12 to D14, D18 and D19.
+//! Who may read what.
 
 use reqwest::StatusCode;
 use serde_json::json;

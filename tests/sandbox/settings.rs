@@ -1,4 +1,4 @@
-//! The settings of an API username: D17.
+//! The settings of an API username.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The two token endpoints: D7 to D11, D15 and D16.
+//! The two token endpoints.
 
 use reqwest::StatusCode;
 use reqwest::multipart;
