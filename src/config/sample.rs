@@ -1,0 +1,178 @@
+//! A small configuration in the style of the real one, for the tests of this room.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::config::diagnostics::Source;
+use crate::config::structure::check;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+pub(crate) struct Sample {
+    #[serde(default)]
+    server: Server,
+    session: Session,
+    #[serde(default)]
+    identity: Identity,
+    #[serde(default)]
+    provider: Vec<Provider>,
+    site: Vec<Site>,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Server {
+    #[serde(default)]
+    listen: Vec<Listen>,
+    port: Option<u16>,
+    #[serde(default)]
+    compress: bool,
+    limits: Option<Limits>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum Listen {
+    Address(String),
+    Full(ListenTable),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct ListenTable {
+    address: String,
+    tls: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Limits {
+    fields: Option<u32>,
+    idle: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Session {
+    #[serde(default)]
+    keys: Vec<SecretText>,
+    idle_timeout: Option<String>,
+    max_age: String,
+    #[schemars(extend("x-secret" = true))]
+    store: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)]
+enum SecretText {
+    Literal(String),
+    Env(EnvTable),
+    File(FileTable),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct EnvTable {
+    env: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct FileTable {
+    file: String,
+}
+
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Identity {
+    member_id: Option<String>,
+    signature: Option<Signature>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Signature {
+    ttl: Option<String>,
+    keys: Vec<SigningKey>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct SigningKey {
+    id: String,
+    algorithm: Option<Algorithm>,
+    key: SecretText,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[allow(dead_code)]
+enum Algorithm {
+    /// A shared secret.
+    HmacSha256,
+    Ed25519,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[allow(dead_code)]
+enum Provider {
+    Daxko {
+        name: String,
+        client: u32,
+        client_secret: SecretText,
+        authorize_params: Option<BTreeMap<String, String>>,
+    },
+    Xoxoday {
+        name: String,
+        client_secret: SecretText,
+        grant: Option<String>,
+    },
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Site {
+    public_url: String,
+    #[serde(default)]
+    upstream: Vec<String>,
+    #[serde(default)]
+    rule: Vec<Rule>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)]
+struct Rule {
+    path: String,
+    access: Option<String>,
+}
+
+/// The JSON Schema of [`Sample`].
+pub(crate) fn schema() -> Value {
+    schemars::schema_for!(Sample).to_value()
+}
+
+/// What the operator is told about this file; nothing where all is well.
+pub(crate) fn report(text: &str) -> String {
+    match check(&Source::new("gateway.toml", text), &schema()) {
+        Ok(_) => String::new(),
+        Err(problems) => problems.to_string(),
+    }
+}

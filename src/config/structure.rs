@@ -1,0 +1,330 @@
+//! The shape of `gateway.toml`: is it TOML, and are its keys and the kinds of their values those of the schema?
+//!
+//! Promises to report every such mistake at once, and that serde will find none in a file that passes. What values
+//! mean is left to others; a [`Document`] tells them where each stands, so that they can report in the same way.
+
+use std::ops::Range;
+
+use serde_json::Value;
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, de};
+
+use crate::config::conformance::Conformance;
+use crate::config::diagnostics::{Problem, Problems, Source};
+use crate::config::masking::{Mask, is_bare};
+pub use crate::config::places::{Path, Step};
+use crate::config::places::{Place, Places, Shape};
+use crate::config::schema::{Schema, Words};
+
+/// A file that has the shape of the schema.
+#[derive(Clone)]
+pub struct Document {
+    source: Source,
+    mask: Mask,
+    places: Places,
+}
+
+impl Document {
+    /// The file as it was read.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Where a value stands or, of a table with a header, the header. Where the file leaves the value out, this is
+    /// the innermost table that it would stand in.
+    #[must_use]
+    pub fn span_of(&self, path: impl Into<Path>) -> Range<usize> {
+        self.places.nearest(&path.into()).map_or_else(|| end_of(&self.source), |place| place.value.clone())
+    }
+
+    /// Where the key of a value stands; of an element of an array, the element.
+    #[must_use]
+    pub fn key_span_of(&self, path: impl Into<Path>) -> Range<usize> {
+        let path = path.into();
+        match self.places.get(&path).and_then(|place| place.key.as_ref()) {
+            Some((_, span)) => span.clone(),
+            None => self.span_of(path),
+        }
+    }
+
+    /// Whether the file says anything at this path.
+    #[must_use]
+    pub fn has(&self, path: impl Into<Path>) -> bool {
+        self.places.get(&path.into()).is_some()
+    }
+
+    /// What an operator calls a place: "`idle_timeout` in [session]", "[[site]] number 2".
+    #[must_use]
+    pub fn name_of(&self, path: impl Into<Path>) -> String {
+        self.places.name(&path.into())
+    }
+
+    /// Mistakes in what the file means, ready to be shown.
+    #[must_use]
+    pub fn problems(&self, problems: Vec<Problem>) -> Problems {
+        Problems::new(self.source.clone(), self.mask.clone(), problems)
+    }
+}
+
+/// Compares a file with the JSON Schema of what it should hold.
+///
+/// # Errors
+///
+/// All mistakes in its syntax and structure.
+pub fn check(source: &Source, schema: &Value) -> Result<Document, Problems> {
+    let schema = Schema { root: schema };
+    let words = Words::of(schema);
+    let mut mask = Mask::new(words.clone());
+    let parsed = parse(source, &mut mask);
+
+    let places = Survey { source, words: &words, trusted: parsed.trusted, mask: &mut mask }.take(&parsed);
+    let mut problems = parsed.problems;
+    if parsed.readable {
+        let (table, _) = DeTable::parse_recoverable(&parsed.text);
+        let mut conformance = Conformance::new(schema, &words, source, &places, &mut mask);
+        conformance.check_root(&DeValue::Table(table.into_inner()), parsed.complete);
+        problems.extend(conformance.problems);
+    }
+    if problems.is_empty() {
+        return Ok(Document { source: source.clone(), mask, places });
+    }
+    Err(Problems::new(source.clone(), mask, problems))
+}
+
+/// Where something that the file lacks would be added.
+pub(crate) fn end_of(source: &Source) -> Range<usize> {
+    let end = source.text.trim_end().len();
+    end..end
+}
+
+struct Parsed {
+    /// The file without the lines that did not parse, every byte of the rest where it was.
+    text: String,
+    problems: Vec<Problem>,
+    /// Whether the rest parses.
+    readable: bool,
+    /// Whether nothing is left out, so that a key which is not there is really missing.
+    complete: bool,
+    /// Whether what looks like a key is one. A stray `"""` turns the file inside out: values of strings become keys.
+    trusted: bool,
+}
+
+/// Reads the syntax. The parser stops building its table at some errors, so the lines that hold one are blanked and
+/// the rest is read again; a section whose header is broken goes with it, or its keys would fall to the section above.
+fn parse(source: &Source, mask: &mut Mask) -> Parsed {
+    let mut text = source.text.clone();
+    let mut problems = Vec::new();
+    let mut complete = true;
+    let mut trusted = true;
+    // Blanking a line can reveal another error, as where it held the opening bracket of an array.
+    for round in 0..4 {
+        let (_, errors) = DeTable::parse_recoverable(&text);
+        let mut blanks = Vec::new();
+        for error in errors {
+            let span = error.span().unwrap_or_else(|| end_of(source));
+            let line = source.line_at(span.start);
+            let seen = mask.is_broken(&line);
+            mask.distrust(source.line_at(span.start).start..source.line_at(span.end).end);
+            if !is_syntax(&error) {
+                if round == 0 {
+                    problems.push(duplicate(&error, span, source, &line));
+                }
+                continue;
+            }
+            // What a line's first error leads to says nothing new.
+            if !seen && round == 0 {
+                problems.push(syntax_problem(&error, span));
+            }
+            blanks.push(line.start);
+        }
+        if blanks.is_empty() {
+            return Parsed { text, problems, readable: true, complete, trusted };
+        }
+        complete = false;
+        trusted = !source.text.contains("\"\"\"") && !source.text.contains("'''");
+        if !trusted {
+            mask.distrust(0..source.text.len());
+        }
+        text = without(&text, source, &blanks, mask);
+    }
+    Parsed { text: String::new(), problems, readable: false, complete, trusted }
+}
+
+fn is_syntax(error: &de::Error) -> bool {
+    error.message() != "duplicate key" && !error.message().starts_with("cannot extend")
+}
+
+fn syntax_problem(error: &de::Error, span: Range<usize>) -> Problem {
+    // The parser's texts are fixed ones: none repeats what stands in the file.
+    match error.message().split_once(", expected ") {
+        Some((message, expected)) => Problem::new(span, message).expecting(expected),
+        None => Problem::new(span, error.message()),
+    }
+}
+
+fn duplicate(error: &de::Error, span: Range<usize>, source: &Source, line: &Range<usize>) -> Problem {
+    if error.message() != "duplicate key" {
+        return Problem::new(span, error.message()).help("a table can stand in one place only");
+    }
+    if source.text[line.clone()].trim_start().starts_with('[') {
+        return Problem::new(span, "this table stands here for the second time")
+            .help("write each table once");
+    }
+    Problem::new(span, "this key stands here for the second time").help("remove one of the two")
+}
+
+/// A text with these lines, and all sections whose headers are among them, overwritten with spaces.
+fn without(text: &str, source: &Source, lines: &[usize], mask: &mut Mask) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut in_broken_section = false;
+    for line in text.split_inclusive('\n') {
+        let start = result.len();
+        let is_broken = lines.contains(&start);
+        let is_header = line.trim_start().starts_with('[');
+        in_broken_section = if is_header { is_broken } else { in_broken_section };
+        if is_broken || in_broken_section {
+            mask.distrust(source.line_at(start));
+            result.extend(
+                line.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { char::from(byte) } else { ' ' }),
+            );
+        } else {
+            result.push_str(line);
+        }
+    }
+    result
+}
+
+/// Walks through everything that parsed: notes where it stands, and hides every value until somebody vouches for it.
+struct Survey<'a> {
+    source: &'a Source,
+    words: &'a Words,
+    trusted: bool,
+    mask: &'a mut Mask,
+}
+
+impl Survey<'_> {
+    fn take(mut self, parsed: &Parsed) -> Places {
+        let mut places = Places::default();
+        let (table, _) = DeTable::parse_recoverable(&parsed.text);
+        self.table(&mut places, &Path::root(), table.get_ref());
+        places
+    }
+
+    fn table(&mut self, places: &mut Places, path: &Path, table: &DeTable<'_>) {
+        for (key, value) in table {
+            let label = if self.may_show(key) { key.get_ref().to_string() } else { "…".to_owned() };
+            if label == "…" {
+                self.mask.hide(key.span())
+            } else {
+                self.mask.show(key.span())
+            }
+            let path = path.key(key.get_ref().as_ref());
+            self.value(places, &path, Some((label, key.span())), value);
+        }
+    }
+
+    fn value(
+        &mut self,
+        places: &mut Places,
+        path: &Path,
+        key: Option<(String, Range<usize>)>,
+        value: &Spanned<DeValue<'_>>,
+    ) {
+        let inline = self.source.text[value.span().start..].starts_with('{');
+        let shape = match value.get_ref() {
+            DeValue::Table(_) if !inline => Shape::Section,
+            DeValue::Table(_) => Shape::Inline,
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_) => Shape::Value,
+        };
+        places.insert(path.clone(), Place { key, value: value.span(), shape });
+        if let Some(table) = value.get_ref().as_table() {
+            self.table(places, path, table);
+        } else if let Some(array) = value.get_ref().as_array() {
+            for (index, element) in array.iter().enumerate() {
+                self.value(places, &path.index(index), None, element);
+            }
+        } else {
+            self.mask.hide(value.span());
+        }
+    }
+
+    /// A key may be a value that ended up on the wrong side: one in quotes, a very long one, or any at all in a file
+    /// that a quotation mark turned inside out.
+    fn may_show(&self, key: &Spanned<de::DeString<'_>>) -> bool {
+        let written = &self.source.text[key.span()];
+        let is_plain = written.chars().all(is_bare);
+        self.words.contains(key.get_ref())
+            || is_plain
+                && (self.trusted && written.len() <= 32 || self.words.nearest(key.get_ref()).is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::sample::*;
+
+    #[test]
+    fn show() {
+        let text = r#"
+[server]
+listen = ["127.0.0.1:80", { adress = "x" }, 3]
+port = 70000
+compress = "yes"
+compress = 1
+lim = 3
+
+[session]
+idle_timout = "1h"
+keys = [{ evn = "X" }, {}, { env = "A", file = "b" }, "hunter2"]
+max_age = 12
+store = "redis://:hunter2@host"
+fields = 3
+
+[identity.signature]
+keys = [{ id = "a", algorithm = "ed2551", key = { env = "KEY" } }, { id = "b" }]
+
+[[provider]]
+kind = "daxko"
+name = "x"
+client = 1
+client_secert = "hunter2"
+grant = "x"
+[[provider]]
+kind = "daxo"
+name = "x"
+[[provider]]
+name = "y"
+
+[[site]]
+public_url = "https://x"
+[[site]]
+[[site.rule]]
+path = "/x"
+[[site.rule]]
+pth = "/x"
+[sit]
+x = 1
+"#;
+        println!("{}", serde_json::to_string_pretty(&schema()).unwrap());
+        println!("{}", report(text));
+        println!(
+            "{}",
+            report(
+                "[session]\nmax_age = hunter2\nidle_timeout \"1h\"\nkeys = [\"hunter2\nstore = 1\n[[site]\npublic_url = 1\n[server]\nfoo = 1\ncompress = tru\n"
+            )
+        );
+        println!(
+            "{}",
+            report(
+                "[session]\nmax_age = \"\"\"\nidle_timeout \"1h\"\nkeys = [\"hunter2\nstore = 1\n[[site]\npublic_url = 1\n[server]\nfoo = 1\ncompress = tru\n"
+            )
+        );
+    }
+}
