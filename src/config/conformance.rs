@@ -100,11 +100,15 @@ impl<'a, 's> Conformance<'a, 's> {
         expected: &Expectation<'s>,
     ) {
         let before = self.problems.len();
+        let mut meant = Vec::new();
         for (key, value) in table {
             let secret = expected.secret;
             let place = path.key(key.get_ref().as_ref());
             match (rules.property(key.get_ref()), rules.further()) {
-                (schemas, None) if schemas.is_empty() => self.report_unknown(path, key.get_ref(), rules),
+                (schemas, None) if schemas.is_empty() => {
+                    self.report_unknown(path, key.get_ref(), rules);
+                    meant.extend(nearest(key.get_ref(), rules.keys().into_iter()));
+                }
                 (schemas, Some(further)) if schemas.is_empty() => {
                     if !further.is_empty() {
                         self.check(
@@ -115,14 +119,15 @@ impl<'a, 's> Conformance<'a, 's> {
                     }
                 }
                 (schemas, _) => {
-                    self.check(&place, value.get_ref(), Expectation { schemas, secret, named: true })
+                    self.check(&place, value.get_ref(), Expectation { schemas, secret, named: true });
                 }
             }
         }
         if !self.complete {
             return;
         }
-        for key in rules.required.iter().filter(|key| !table.contains_key(**key)) {
+        // A misspelled key is one mistake, not two.
+        for key in rules.required.iter().filter(|key| !table.contains_key(**key) && !meant.contains(*key)) {
             self.report_missing(path, key, &rules.property(key));
         }
         if rules.ambiguous && self.problems.len() == before {
@@ -211,7 +216,7 @@ impl<'a, 's> Conformance<'a, 's> {
         let what = self.schema.describe(schemas);
         let span = if path.steps().is_empty() { end_of(self.source) } else { self.span(path) };
         let message = format!("missing key `{key}`{}", self.places.within(path));
-        self.problems.push(Problem::new(span, message).expecting(format!("`{key}`, {what}")));
+        self.problems.push(Problem::new(span, message).expecting(format!("`{key}`: {what}")));
     }
 
     fn report_unknown(&mut self, path: &Path, key: &str, rules: &Rules<'s>) {

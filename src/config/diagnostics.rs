@@ -79,7 +79,7 @@ impl Problem {
 #[derive(Clone)]
 pub struct Problems {
     source: Source,
-    mask: Mask,
+    mask: Box<Mask>,
     problems: Vec<Problem>,
 }
 
@@ -88,7 +88,7 @@ impl Problems {
     pub(crate) fn new(source: Source, mask: Mask, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| (problem.span.start, problem.span.end));
         problems.dedup();
-        Self { source, mask, problems }
+        Self { source, mask: Box::new(mask), problems }
     }
 
     /// The mistakes, by position.

@@ -79,7 +79,10 @@ impl Mask {
             pieces.push(Piece { shown: Cow::from(&text[range.clone()]), range });
             if broken && rest.starts_with('=') {
                 // Whatever follows is a value, quoted or not, and may be a secret.
-                pieces.push(Piece { range: at..line.end, shown: Cow::from(" …") });
+                let value = text[at..line.end].trim_start_matches([' ', '\t']);
+                let start = line.end - value.len();
+                pieces.push(Piece { range: at..start, shown: Cow::from(&text[at..start]) });
+                pieces.extend((start < line.end).then(|| Piece { range: start..line.end, shown: dots("") }));
                 break;
             }
         }

@@ -348,7 +348,7 @@ fn listed(layer: &Object) -> Option<&[Value]> {
 pub(crate) fn one_of(words: &[String]) -> String {
     match words {
         [] => "nothing".to_owned(),
-        [only] => only.clone(),
+        [only] => format!("only {only}"),
         several => format!("one of: {}", several.join(", ")),
     }
 }

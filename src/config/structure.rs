@@ -16,6 +16,9 @@ pub use crate::config::places::{Path, Step};
 use crate::config::places::{Place, Places, Shape};
 use crate::config::schema::{Schema, Words};
 
+/// How many errors of syntax are looked for: enough for a person's mistakes, few enough for a file that is no TOML.
+const MAX_ROUNDS: usize = 64;
+
 /// A file that has the shape of the schema.
 #[derive(Clone)]
 pub struct Document {
@@ -110,79 +113,118 @@ struct Parsed {
     trusted: bool,
 }
 
-/// Reads the syntax. The parser stops building its table at some errors, so the lines that hold one are blanked and
-/// the rest is read again; a section whose header is broken goes with it, or its keys would fall to the section above.
+/// Reads the syntax. At most errors the parser loses the thread and says the same of every line that follows, so only
+/// the first is believed: its line is blanked and the rest is read again, until the rest is sound. A section whose
+/// header is broken goes with it, or its keys would fall to the section above.
 fn parse(source: &Source, mask: &mut Mask) -> Parsed {
     let mut text = source.text.clone();
     let mut problems = Vec::new();
-    let mut complete = true;
-    let mut trusted = true;
-    // Blanking a line can reveal another error, as where it held the opening bracket of an array.
-    for round in 0..4 {
+    let is_multi_line = source.text.contains("\"\"\"") || source.text.contains("'''");
+    for round in 0..MAX_ROUNDS {
         let (_, errors) = DeTable::parse_recoverable(&text);
-        let mut blanks = Vec::new();
-        for error in errors {
-            let span = error.span().unwrap_or_else(|| end_of(source));
-            let line = source.line_at(span.start);
-            let seen = mask.is_broken(&line);
-            mask.distrust(source.line_at(span.start).start..source.line_at(span.end).end);
-            if !is_syntax(&error) {
-                if round == 0 {
-                    problems.push(duplicate(&error, span, source, &line));
-                }
-                continue;
+        let spanned = errors.into_iter().map(|error| (error.span().unwrap_or_else(|| end_of(source)), error));
+        let (syntax, duplicates): (Vec<_>, Vec<_>) = spanned.partition(|(_, error)| is_syntax(error));
+        let Some((span, error)) = syntax.into_iter().min_by_key(|(span, _)| span.start) else {
+            for (span, error) in duplicates {
+                mask.distrust(source.line_at(span.start).start..source.line_at(span.end).end);
+                problems.push(duplicate(&error, span, source));
             }
-            // What a line's first error leads to says nothing new.
-            if !seen && round == 0 {
-                problems.push(syntax_problem(&error, span));
-            }
-            blanks.push(line.start);
-        }
-        if blanks.is_empty() {
-            return Parsed { text, problems, readable: true, complete, trusted };
-        }
-        complete = false;
-        trusted = !source.text.contains("\"\"\"") && !source.text.contains("'''");
-        if !trusted {
+            let complete = round == 0;
+            return Parsed { text, problems, readable: true, complete, trusted: complete || !is_multi_line };
+        };
+        if round == 0 && is_multi_line {
             mask.distrust(0..source.text.len());
         }
-        text = without(&text, source, &blanks, mask);
+        let (problem, damage) = syntax_problem(&error, span, source);
+        problems.push(problem);
+        mask.distrust(damage.clone());
+        text = without(&text, source, &damage, mask);
     }
-    Parsed { text: String::new(), problems, readable: false, complete, trusted }
+    Parsed { text: String::new(), problems, readable: false, complete: false, trusted: false }
 }
 
 fn is_syntax(error: &de::Error) -> bool {
     error.message() != "duplicate key" && !error.message().starts_with("cannot extend")
 }
 
-fn syntax_problem(error: &de::Error, span: Range<usize>) -> Problem {
+/// What to say of an error, and the lines that are lost to it.
+fn syntax_problem(error: &de::Error, span: Range<usize>, source: &Source) -> (Problem, Range<usize>) {
+    let line = source.line_at(span.start);
     // The parser's texts are fixed ones: none repeats what stands in the file.
-    match error.message().split_once(", expected ") {
-        Some((message, expected)) => Problem::new(span, message).expecting(expected),
-        None => Problem::new(span, error.message()),
+    let (message, expected) = match error.message().split_once(", expected ") {
+        Some((message, expected)) => (message, Some(expected)),
+        None => (error.message(), None),
+    };
+    if message.starts_with("missing comma between")
+        && let Some(opening) = left_open(source, &line, &span)
+    {
+        let problem = Problem::new(opening..opening + 1, "this bracket is never closed")
+            .help("the next key or header stands where it should have been closed");
+        return (problem, source.line_at(opening).start..line.start.saturating_sub(1));
     }
+    if message.starts_with("invalid multi-line") && span.start >= source.text.trim_end().len() {
+        let delimiter = if message.contains("literal") { "'''" } else { "\"\"\"" };
+        // Had it been followed by another one, that one would have closed it.
+        let opening = source.text.rfind(delimiter).unwrap_or(span.start);
+        let problem = Problem::new(opening..opening + 3, "this string is never closed")
+            .help(format!("close it with {delimiter}"));
+        return (problem, source.line_at(opening).start..source.text.len());
+    }
+    let damage = line.start..source.line_at(span.end).end;
+    let problem = Problem::new(span, message);
+    let problem = match (message, expected) {
+        ("string values must be quoted", _) => problem.expecting("a value").help("write text in quotes"),
+        (_, Some(expected)) => problem.expecting(expected),
+        (_, None) => problem,
+    };
+    (problem, damage)
 }
 
-fn duplicate(error: &de::Error, span: Range<usize>, source: &Source, line: &Range<usize>) -> Problem {
-    if error.message() != "duplicate key" {
-        return Problem::new(span, error.message()).help("a table can stand in one place only");
+/// Where the array or inline table opens in the midst of which a line begins a new key or section.
+fn left_open(source: &Source, line: &Range<usize>, span: &Range<usize>) -> Option<usize> {
+    let text = source.text[line.clone()].trim_start();
+    let after_key = text.trim_start_matches(|c| is_bare(c) || c == '.').trim_start();
+    let begins_anew = text.starts_with('[') || after_key.len() < text.len() && after_key.starts_with('=');
+    if !begins_anew || !source.text.get(line.start..span.start)?.trim().is_empty() {
+        return None;
     }
-    if source.text[line.clone()].trim_start().starts_with('[') {
+    let above = &source.text[..line.start];
+    let openings = above.match_indices('=').filter_map(|(at, _)| {
+        let value = above[at + 1..].trim_start_matches([' ', '\t']);
+        value.starts_with(['[', '{']).then(|| above.len() - value.len())
+    });
+    let begins_line = |at: &usize| {
+        let before = source.text[source.line_at(*at).start..*at].trim_end_matches([' ', '\t', '=']);
+        before.trim_start().chars().all(|c| is_bare(c) || c == '.')
+    };
+    openings.filter(begins_line).next_back()
+}
+
+fn duplicate(error: &de::Error, span: Range<usize>, source: &Source) -> Problem {
+    if is_header(&source.text[source.line_at(span.start)]) {
         return Problem::new(span, "this table stands here for the second time")
             .help("write each table once");
     }
-    Problem::new(span, "this key stands here for the second time").help("remove one of the two")
+    if error.message() == "duplicate key" {
+        return Problem::new(span, "this key stands here for the second time").help("remove one of the two");
+    }
+    Problem::new(span, error.message()).help("write a table in one place only")
 }
 
-/// A text with these lines, and all sections whose headers are among them, overwritten with spaces.
-fn without(text: &str, source: &Source, lines: &[usize], mask: &mut Mask) -> String {
+fn is_header(line: &str) -> bool {
+    line.trim_start().starts_with('[')
+}
+
+/// A text with these lines overwritten with spaces and, where a header is among them, the section below it as well.
+fn without(text: &str, source: &Source, damage: &Range<usize>, mask: &mut Mask) -> String {
     let mut result = String::with_capacity(text.len());
     let mut in_broken_section = false;
     for line in text.split_inclusive('\n') {
         let start = result.len();
-        let is_broken = lines.contains(&start);
-        let is_header = line.trim_start().starts_with('[');
-        in_broken_section = if is_header { is_broken } else { in_broken_section };
+        let is_broken = damage.contains(&start) || start == damage.start;
+        if is_header(line) {
+            in_broken_section = is_broken;
+        }
         if is_broken || in_broken_section {
             mask.distrust(source.line_at(start));
             result.extend(
@@ -215,9 +257,9 @@ impl Survey<'_> {
         for (key, value) in table {
             let label = if self.may_show(key) { key.get_ref().to_string() } else { "…".to_owned() };
             if label == "…" {
-                self.mask.hide(key.span())
+                self.mask.hide(key.span());
             } else {
-                self.mask.show(key.span())
+                self.mask.show(key.span());
             }
             let path = path.key(key.get_ref().as_ref());
             self.value(places, &path, Some((label, key.span())), value);
