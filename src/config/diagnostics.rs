@@ -10,8 +10,8 @@ use std::ops::Range;
 
 use crate::config::masking::Mask;
 
-/// A configuration file as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A configuration file as it was read. Not `Debug`: it holds secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Source {
     /// What the operator calls the file, usually its path.
     pub name: String,
@@ -97,6 +97,12 @@ impl Problems {
         &self.problems
     }
 
+    /// The same with further problems of the same file.
+    #[must_use]
+    pub fn with(self, problems: Vec<Problem>) -> Self {
+        Self::new(self.source, *self.mask, [self.problems, problems].concat())
+    }
+
     fn render(&self, problem: &Problem, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = &self.source;
         let line = source.line_at(problem.span.start);
@@ -110,9 +116,16 @@ impl Problems {
         let (mut indent, mut carets) = (0, 0);
         for piece in self.mask.pieces(source, line) {
             let shown = printable(&piece.shown);
-            if piece.range.end <= start {
+            // What is masked is marked as a whole; of what is shown, the very bytes.
+            let exact = piece.shown == source.text[piece.range.clone()];
+            let width_of = |range: Range<usize>| width(&printable(&source.text[range]));
+            let Range { start: from, end: to } = piece.range;
+            if exact {
+                indent += width_of(from..start.clamp(from, to));
+                carets += width_of(start.clamp(from, to)..end.clamp(from, to));
+            } else if to <= start {
                 indent += width(&shown);
-            } else if piece.range.start < end.max(start + 1) {
+            } else if from < end.max(start + 1) {
                 carets += width(&shown);
             }
             quoted.push_str(&shown);
@@ -189,4 +202,69 @@ fn width(text: &str) -> usize {
             _ => 1,
         })
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::Words;
+
+    fn rendered(text: &str, span: Range<usize>) -> String {
+        let mut mask = Mask::new(Words::default());
+        mask.show(0..text.len());
+        let problem = Problem::new(span, "wrong").expecting("something else");
+        Problems::new(Source::new("g.toml", text), mask, vec![problem]).to_string()
+    }
+
+    #[test]
+    fn a_problem_shows_its_line_and_a_caret_under_its_span() {
+        let expected = "error: wrong\n --> g.toml:2:5\n  |\n2 | b = 22\n  |     ^^ expected something else\n\n\
+                        1 problem in g.toml";
+        assert_eq!(rendered("a = 1\nb = 22\n", 10..12), expected);
+    }
+
+    #[test]
+    fn the_caret_stands_right_after_tabs_wide_and_combining_characters() {
+        assert!(rendered("\tx = 1", 1..2).contains("1 |     x = 1\n  |     ^ expected"));
+        assert!(rendered("会議 x", 7..8).contains("1 | 会議 x\n  |      ^ expected"));
+        assert!(rendered("e\u{301} x", 4..5).contains("  |   ^ expected"));
+        assert!(rendered("\u{feff}x = 1", 3..4).contains("g.toml:1:1\n  |\n1 | x = 1\n  | ^ expected"));
+    }
+
+    #[test]
+    fn crlf_is_no_part_of_a_line() {
+        assert!(rendered("a = 1\r\nb = 2\r\n", 7..14).contains("2 | b = 2\n  | ^^^^^ expected"));
+    }
+
+    #[test]
+    fn a_span_over_several_lines_marks_its_first() {
+        assert!(rendered("a = [\n1,\n]", 4..10).contains("1 | a = [\n  |     ^ expected"));
+    }
+
+    #[test]
+    fn a_span_at_or_beyond_the_end_still_has_a_caret() {
+        assert!(rendered("a = 1\n", 6..6).contains("g.toml:2:1\n  |\n2 |\n  | ^ expected"));
+        assert!(rendered("a = 1", 90..99).contains("1 | a = 1\n  |      ^ expected"));
+        assert!(rendered("", 0..0).contains("g.toml:1:1"));
+        assert!(rendered("é", 1..2).contains("1 | é\n  | ^ expected"));
+    }
+
+    #[test]
+    fn nothing_in_a_line_moves_the_cursor() {
+        assert!(!rendered("a = \u{1b}[2J\u{202e}", 0..1).contains(['\u{1b}', '\u{202e}']));
+    }
+
+    #[test]
+    fn problems_come_in_the_order_of_the_file() {
+        let problems = vec![Problem::new(3..4, "second"), Problem::new(0..1, "first")];
+        let problems = Problems::new(Source::new("g.toml", "a\nb\n"), Mask::default(), problems);
+        assert_eq!(problems.as_slice()[0].message, "first");
+        assert!(problems.to_string().ends_with("2 problems in g.toml"));
+    }
+
+    #[test]
+    fn debugging_does_not_print_the_file() {
+        let problems = Problems::new(Source::new("g.toml", "hunter2"), Mask::default(), Vec::new());
+        assert!(!format!("{problems:?}").contains("hunter2"));
+    }
 }

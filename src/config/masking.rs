@@ -130,3 +130,135 @@ fn dots(text: &str) -> Cow<'static, str> {
         _ => Cow::from("…"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use proptest::prelude::*;
+
+    use crate::config::diagnostics::{Problem, Source};
+    use crate::config::sample::{GOOD, report, schema};
+    use crate::config::structure::check;
+
+    /// Every line of a file, as it is quoted; a mistake at its end makes sure that there is a report.
+    fn quoted(text: &str) -> String {
+        let source = Source::new("gateway.toml", text);
+        let everywhere = |problems: Vec<Problem>| {
+            let mut starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
+            starts.insert(0, 0);
+            let mut all = problems;
+            all.extend(starts.into_iter().map(|at| Problem::new(at..at + 1, "here")));
+            all
+        };
+        match check(&source, &schema()) {
+            Ok(document) => document.problems(everywhere(Vec::new())).to_string(),
+            Err(problems) => problems.with(everywhere(Vec::new())).to_string(),
+        }
+    }
+
+    #[test]
+    fn a_quoted_line_shows_nothing_that_could_be_a_secret() {
+        let rows: &[(&str, &str)] = &[
+            ("[[provider]]\nclient_secret = \"hunter2\"", "client_secret = \"…\""),
+            ("[[provider]]\nclient_secert = \"hunter2\"", "client_secert = \"…\""),
+            ("[[provider]]\nclient_secret = 'hunter2'", "client_secret = \"…\""),
+            ("[[provider]]\nclient_secret = hunter2", "client_secret = …"),
+            ("[[provider]]\nclient_secret = 0f1e2dhunter2", "client_secret = …"),
+            ("[[provider]]\nclient_secret = 12345678", "client_secret = …"),
+            ("[[provider]]\nclient_secret \"hunter2\"", "client_secret \"…\""),
+            ("[[provider]]\nclient_secret: hunter2", "client_secret…"),
+            ("[[provider]]\nclient_secret = \"hunter2", "client_secret = …"),
+            ("[[provider]]\nclient_secert = 'hunter2", "client_secert = …"),
+            ("[[provider]]\nclient_secret = hunter2\"", "client_secret = …"),
+            ("[[provider]]\nclient_secret = \"hun\"ter2\"", "client_secret = …"),
+            ("[[provider]]\nclient_secret = \"\"\"\nhunter2\n\"\"\"", "\"…\""),
+            ("[[provider]]\nclient_secret = \"\"\"\nhunter2 = 1\n", "client_secret = …"),
+            ("[[provider]]\nclient_secret = '''\nhunter2\n", "client_secret = …"),
+            ("[[provider]]\nclient_secret = \"\"\n-----BEGIN\nhunter2==\n\"\"\"", "…"),
+            ("[[provider]]\nclient_secret = { env = \"DAXKO\" }", "client_secret = { env = \"DAXKO\" }"),
+            ("[session]\nkeys = [{ env = \"SESSION_KEY\" }]", "keys = [{ env = \"SESSION_KEY\" }]"),
+            ("[session]\nkeys = [{ env = \"hunter2\" }]", "keys = [{ env = \"…\" }]"),
+            ("[session]\nkeys = [{ evn = \"hunter2\" }]", "keys = [{ evn = \"…\" }]"),
+            ("[session]\nkeys = [\"hunter2\", 'hunter2']", "keys = [\"…\", \"…\"]"),
+            ("[session]\nkeys = \"hunter2\"", "keys = \"…\""),
+            ("[session]\nkeys = [hunter2]", "keys = …"),
+            ("[session]\nmax_age = [\"hunter2\"]", "max_age = [\"…\"]"),
+            ("[session]\nmax_age = \"12h\" # was hunter2", "max_age = \"12h\" # …"),
+            ("# client_secret = \"hunter2\"", "# …"),
+            ("provider.client_secret = \"hunter2\"", "provider.client_secret = \"…\""),
+            ("session.store = \"hunter2\"", "session.store = \"…\""),
+            ("[session]\nstore = \"redis://:hunter2@host\"", "store = \"…\""),
+            ("[[site]]\npublic_url = \"https://a:hunter2@host\"", "public_url = \"…\""),
+            ("[[site]]\npublic_url = \"https://a\\u003ahunter2\\u0040host\"", "public_url = \"…\""),
+            ("[[site]]\npublic_url = \"https://host/?key=hunter2\"", "public_url = \"…\""),
+            ("[[site]]\npublic_url = \"https://host/\"", "public_url = \"https://host/\""),
+            ("[[site]]\nclient_secret = \"hunter2\"", "client_secret = \"…\""),
+            (
+                "[[site]]\nupstream = [\"http://h\", \"0123456789abcdefhunter20123456789abcdef\"]",
+                "[\"http://h\", \"…\"]",
+            ),
+            ("\"hunter2\" = 1", "\"…\" = …"),
+            ("[\"hunter2\"]\nx = 1", "[\"…\"]"),
+            ("hunter2", "…"),
+            ("[hunter2", "[…"),
+            (
+                "[[provider]]\nkind = \"daxko\"\nauthorize_params = { a = \"hunter2\" }",
+                "authorize_params = { a = \"…\" }",
+            ),
+            ("[session]\nmax_age = \"1h\"\nmax_age = \"hunter2\"", "max_age = …"),
+            ("[session]\r\nclient_secert = \"hunter2\"\r\n", "client_secert = \"…\""),
+        ];
+        for (text, line) in rows {
+            let report = quoted(text);
+            assert!(!report.contains("hunter2"), "{text:?} shows the secret:\n{report}");
+            assert!(
+                report.contains(&format!("| {line}")) || report.contains(line),
+                "no {line:?} in\n{report}"
+            );
+        }
+    }
+
+    const CANARY: &str = "Xq7canaryZ2w";
+
+    /// A file with the canary in every place where a secret can stand.
+    fn with_canaries() -> String {
+        let mut text = GOOD.replace("hunter2", CANARY).replace("plain", CANARY);
+        let _ = write!(
+            text,
+            "[[provider]]\nkind = \"xoxoday\"\nname = \"r\"\nclient_secret = \"{CANARY}\" # {CANARY}\n\
+             [[provider]]\nkind = \"xoxoday\"\nname = \"s\"\nclient_secret = \"\"\"\n{CANARY}\n{CANARY} = '{CANARY}'\n\"\"\"\n\
+             [[provider]]\nclient_secert = '{CANARY}'\nextra = [\"{CANARY}\", {{ key = \"{CANARY}\" }}]\n"
+        );
+        text
+    }
+
+    proptest! {
+        #[test]
+        fn no_mangled_file_gives_a_secret_away(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize), 1..6),
+        ) {
+            let mut text = with_canaries();
+            for (place, edit) in edits {
+                let at = text.floor_char_boundary(place.index(text.len()));
+                // The canary itself stays whole, or finding it would prove nothing.
+                if text.match_indices(CANARY).any(|(start, _)| start < at && at < start + CANARY.len()) {
+                    continue;
+                }
+                match ["\"", "'", "\n", "=", "[", "]", "{", "}", "\"\"\"", "#", ",", ""][edit] {
+                    "" if !text[at..].starts_with(CANARY) => { text.remove(at); }
+                    "" => {}
+                    inserted => text.insert_str(at, inserted),
+                }
+            }
+            let report = quoted(&text);
+            prop_assert!(!report.contains(CANARY), "{}\n{}", text, report);
+        }
+
+        #[test]
+        fn no_text_makes_a_report_panic(text in "(\\PC|[\\[\\]{}=\"'#\n\r\t,. a-z0-9]|\"\"\"|\\[\\[site\\]\\]|session){0,60}") {
+            report(&text);
+            quoted(&text);
+        }
+    }
+}

@@ -9,6 +9,34 @@ use serde_json::Value;
 use crate::config::diagnostics::Source;
 use crate::config::structure::check;
 
+/// A file without mistakes.
+pub(crate) const GOOD: &str = r#"
+server.port = 80
+
+[session]
+keys = [{ env = "SESSION_KEY" }, "hunter2"]
+idle_timeout = "1h"
+max_age = "12h"
+
+[identity.signature]
+keys = [{ id = "2026-11", algorithm = "hmac-sha256", key = { file = "secrets/key" } }]
+
+[[provider]]
+kind = "daxko"
+name = "ymca"
+client = 9991
+client_secret = { env = "DAXKO_PASSWORD" }
+authorize_params = { ui = "plain" }
+
+[[site]]
+public_url = "https://one.example.org"
+
+[[site]]
+public_url = "https://two.example.org"
+[[site.rule]]
+path = "/assets/**"
+"#;
+
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code)]

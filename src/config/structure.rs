@@ -189,7 +189,7 @@ fn left_open(source: &Source, line: &Range<usize>, span: &Range<usize>) -> Optio
         return None;
     }
     let above = &source.text[..line.start];
-    let openings = above.match_indices('=').filter_map(|(at, _)| {
+    let mut openings = above.match_indices('=').filter_map(|(at, _)| {
         let value = above[at + 1..].trim_start_matches([' ', '\t']);
         value.starts_with(['[', '{']).then(|| above.len() - value.len())
     });
@@ -197,7 +197,7 @@ fn left_open(source: &Source, line: &Range<usize>, span: &Range<usize>) -> Optio
         let before = source.text[source.line_at(*at).start..*at].trim_end_matches([' ', '\t', '=']);
         before.trim_start().chars().all(|c| is_bare(c) || c == '.')
     };
-    openings.filter(begins_line).next_back()
+    openings.rfind(begins_line)
 }
 
 fn duplicate(error: &de::Error, span: Range<usize>, source: &Source) -> Problem {
@@ -310,63 +310,130 @@ impl Survey<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::sample::*;
+    use crate::config::sample::{GOOD, Sample, report, schema};
+
+    fn reports(text: &str, expected: &[&str]) {
+        let report = report(text);
+        for line in expected {
+            assert!(report.contains(line), "no {line:?} in\n{report}");
+        }
+    }
 
     #[test]
-    fn show() {
-        let text = r#"
-[server]
-listen = ["127.0.0.1:80", { adress = "x" }, 3]
-port = 70000
-compress = "yes"
-compress = 1
-lim = 3
+    fn a_good_file_passes_and_serde_agrees() {
+        assert_eq!(report(GOOD), "");
+        assert!(toml::from_str::<Sample>(GOOD).is_ok());
+    }
 
-[session]
-idle_timout = "1h"
-keys = [{ evn = "X" }, {}, { env = "A", file = "b" }, "hunter2"]
-max_age = 12
-store = "redis://:hunter2@host"
-fields = 3
-
-[identity.signature]
-keys = [{ id = "a", algorithm = "ed2551", key = { env = "KEY" } }, { id = "b" }]
-
-[[provider]]
-kind = "daxko"
-name = "x"
-client = 1
-client_secert = "hunter2"
-grant = "x"
-[[provider]]
-kind = "daxo"
-name = "x"
-[[provider]]
-name = "y"
-
-[[site]]
-public_url = "https://x"
-[[site]]
-[[site.rule]]
-path = "/x"
-[[site.rule]]
-pth = "/x"
-[sit]
-x = 1
-"#;
-        println!("{}", serde_json::to_string_pretty(&schema()).unwrap());
-        println!("{}", report(text));
-        println!(
-            "{}",
-            report(
-                "[session]\nmax_age = hunter2\nidle_timeout \"1h\"\nkeys = [\"hunter2\nstore = 1\n[[site]\npublic_url = 1\n[server]\nfoo = 1\ncompress = tru\n"
-            )
+    #[test]
+    fn five_different_mistakes_are_five_problems() {
+        let text = "[server]\nport = \"80\"\n[session]\nidle_timout = \"1h\"\nmax_age = \"12h\"\nmax_age = \"1h\"\n\
+                    [identity.signature]\nkeys = [{ id = \"a\", algorithm = \"rsa\", key = \"x\" }]\n[[site]]\n";
+        reports(
+            text,
+            &[
+                "`port` in [server] is a string",
+                "did you mean `idle_timeout`?",
+                "this key stands here for the second time",
+                "unknown value of `algorithm` in item 1 of `keys` in [identity.signature]",
+                "missing key `public_url` in [[site]]",
+                "5 problems in gateway.toml",
+            ],
         );
-        println!(
-            "{}",
-            report(
-                "[session]\nmax_age = \"\"\"\nidle_timeout \"1h\"\nkeys = [\"hunter2\nstore = 1\n[[site]\npublic_url = 1\n[server]\nfoo = 1\ncompress = tru\n"
-            )
+    }
+
+    #[test]
+    fn every_kind_of_mistake_has_its_words() {
+        let session = "[session]\nmax_age = \"1h\"\n[[site]]\npublic_url = \"u\"\n";
+        let rows: &[(&str, &str)] = &[
+            ("[server]\nport = 70000", "expected an integer between 0 and 65535"),
+            ("[server]\nport = -1", "is out of range"),
+            ("[server]\nport = 1.5", "is a float"),
+            ("[server]\nport = 1979-05-27", "is a date or time"),
+            ("[server]\ncompress = 1", "expected a boolean"),
+            ("[server]\nlisten = [3]", "expected a string or a table with `address`"),
+            ("[server]\nlisten = [{}]", "missing key `address` in item 1 of `listen` in [server]"),
+            ("[server]\nlisten = \"a\"", "write it in brackets"),
+            ("[server]\nlimits = { field = 1 }", "unknown key `field` in `limits` in [server]"),
+            ("[server.limits]\nfield = 1", "unknown key `field` in [server.limits]"),
+            ("server.limits.field = 1", "unknown key `field` in [server.limits]"),
+            ("[server]\npublic_url = \"u\"", "`public_url` belongs in [[site]]"),
+            ("[server]\npublc_url = \"u\"", "did you mean `public_url`, which belongs in [[site]]?"),
+            ("[[server]]\n", "write the header in single brackets"),
+            ("[provider]\n", "write the header in double brackets"),
+            ("[serve]\n", "unknown table [serve]"),
+            ("[[provider]]\nname = \"x\"\nclient_secret = \"x\"", "missing key `kind` in [[provider]]"),
+            (
+                "[[provider]]\nkind = \"xoxoday\"\nname = \"x\"\nclient_secret = \"x\"\nclient = 1",
+                "`client` goes with kind = \"daxko\"",
+            ),
+            (
+                "[[provider]]\nkind = \"xoxoday\"\nname = \"x\"\nclient_secret = { env = \"X\", file = \"x\" }",
+                "`file` does not go together",
+            ),
+            (
+                "[[provider]]\nkind = \"xoxoday\"\nname = \"x\"\nclient_secret = {}",
+                "expected a string, a table with `env` or a table with `file`",
+            ),
+            ("[server]\nport = 1\n[server]\nport = 2", "this table stands here for the second time"),
+            ("[server]\nlisten = [\"a\"\ncompress = true", "this bracket is never closed"),
+            ("[server]\nlisten = [\"a\"\n[identity]\n", "this bracket is never closed"),
+            ("[identity]\nmember_id = \"\"\"x", "this string is never closed"),
+            ("[server]\nport 8", "key with no value"),
+        ];
+        for (mistake, words) in rows {
+            let report =
+                report(&format!("{mistake}\n{}", if mistake.contains("\"\"\"") { "" } else { session }));
+            assert!(report.contains(words), "no {words:?} for {mistake:?} in\n{report}");
+        }
+    }
+
+    #[test]
+    fn what_a_whole_file_lacks_is_reported_at_its_end() {
+        reports(
+            "[[site]]\npublic_url = \"u\"\n",
+            &["missing key `session` at the top level", "gateway.toml:2:17"],
         );
+    }
+
+    #[test]
+    fn several_errors_of_syntax_hide_neither_each_other_nor_an_unknown_key() {
+        let text = "[session]\nmax_age = abc\nidle_timeout \"1h\"\nkeys = [\"k\n[server]\nfoo = 1\n[[site]\nbar = 1\n";
+        reports(text, &[":2:", ":3:", ":4:", "unknown key `foo` in [server]", ":7:", "5 problems"]);
+        assert!(!report(text).contains("missing key"), "what did not parse is not missing");
+    }
+
+    #[test]
+    fn a_table_of_an_array_is_named_with_its_number() {
+        let text = "[session]\nmax_age = \"1h\"\n[[site]]\npublic_url = \"a\"\n[[site]]\npublic_url = \"b\"\n\
+                    [[site.rule]]\npath = \"/\"\n[[site.rule]]\npaht = \"/\"\n";
+        reports(text, &["unknown key `paht` in [[site.rule]] number 2 of [[site]] number 2", "1 problem in"]);
+    }
+
+    #[test]
+    fn a_document_knows_where_its_values_stand() {
+        let document = check(&Source::new("gateway.toml", GOOD), &schema()).unwrap();
+        let text = |span: Range<usize>| &GOOD[span];
+        let site = Path::from(["site"]).index(1);
+        assert_eq!(text(document.span_of(["session", "idle_timeout"])), "\"1h\"");
+        assert_eq!(text(document.key_span_of(["session", "idle_timeout"])), "idle_timeout");
+        assert_eq!(text(document.span_of(site.key("public_url"))), "\"https://two.example.org\"");
+        assert_eq!(text(document.span_of(&site)), "[[site]]");
+        assert_eq!(
+            text(document.span_of(["session", "store"])),
+            "[session]",
+            "what is not written is missing there"
+        );
+        assert_eq!(document.name_of(site.key("public_url")), "`public_url` in [[site]] number 2");
+        assert!(document.has(&site) && !document.has(["session", "store"]));
+    }
+
+    #[test]
+    fn a_later_check_reports_in_the_same_way() {
+        let document = check(&Source::new("gateway.toml", GOOD), &schema()).unwrap();
+        let problem = Problem::new(document.span_of(["session", "keys"]), "too few keys").expecting("two");
+        let report = document.problems(vec![problem]).to_string();
+        assert!(report.contains("keys = [{ env = \"SESSION_KEY\" }, \"…\"]"), "{report}");
+        assert!(report.contains("expected two"), "{report}");
     }
 }
