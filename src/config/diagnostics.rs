@@ -1,7 +1,7 @@
 //! What is wrong with `gateway.toml`, told to the operator: every mistake at once, each with its file, line and
 //! column, the line itself, a caret and what was expected instead.
 //!
-//! A quoted line goes through a [`Mask`] first, so that nothing that could be a secret is repeated. What a problem
+//! A quoted line is masked first, so that nothing that could be a secret is repeated. What a problem
 //! says in its own words is the business of whoever found it; this file knows neither rooms nor keys.
 
 use std::error::Error;

@@ -57,7 +57,7 @@ impl Document {
         self.places.get(&path.into()).is_some()
     }
 
-    /// What an operator calls a place: "`idle_timeout` in [session]", "[[site]] number 2".
+    /// What an operator calls a place: "`idle_timeout` in \[session\]", "\[\[site\]\] number 2".
     #[must_use]
     pub fn name_of(&self, path: impl Into<Path>) -> String {
         self.places.name(&path.into())
@@ -81,7 +81,8 @@ pub fn check(source: &Source, schema: &Value) -> Result<Document, Problems> {
     let mut mask = Mask::new(words.clone());
     let parsed = parse(source, &mut mask);
 
-    let places = Survey { source, words: &words, trusted: parsed.trusted, mask: &mut mask }.take(&parsed);
+    let places =
+        Survey { source, words: &words, doubtful: &parsed.doubtful, mask: &mut mask }.take(&parsed.text);
     let mut problems = parsed.problems;
     if parsed.readable {
         let (table, _) = DeTable::parse_recoverable(&parsed.text);
@@ -109,8 +110,9 @@ struct Parsed {
     readable: bool,
     /// Whether nothing is left out, so that a key which is not there is really missing.
     complete: bool,
-    /// Whether what looks like a key is one. A stray `"""` turns the file inside out: values of strings become keys.
-    trusted: bool,
+    /// Where what looks like a key may be a line of a string, since a quotation mark above it is not where it should
+    /// be. A stray `"""` puts the whole file in doubt, any other one its section.
+    doubtful: Vec<Range<usize>>,
 }
 
 /// Reads the syntax. At most errors the parser loses the thread and says the same of every line that follows, so only
@@ -119,6 +121,7 @@ struct Parsed {
 fn parse(source: &Source, mask: &mut Mask) -> Parsed {
     let mut text = source.text.clone();
     let mut problems = Vec::new();
+    let mut doubtful = Vec::new();
     let is_multi_line = source.text.contains("\"\"\"") || source.text.contains("'''");
     for round in 0..MAX_ROUNDS {
         let (_, errors) = DeTable::parse_recoverable(&text);
@@ -129,18 +132,23 @@ fn parse(source: &Source, mask: &mut Mask) -> Parsed {
                 mask.distrust(source.line_at(span.start).start..source.line_at(span.end).end);
                 problems.push(duplicate(&error, span, source));
             }
-            let complete = round == 0;
-            return Parsed { text, problems, readable: true, complete, trusted: complete || !is_multi_line };
+            return Parsed { text, problems, readable: true, complete: round == 0, doubtful };
         };
         if round == 0 && is_multi_line {
             mask.distrust(0..source.text.len());
+            doubtful.push(0..source.text.len());
         }
         let (problem, damage) = syntax_problem(&error, span, source);
         problems.push(problem);
         mask.distrust(damage.clone());
+        if source.text[damage.clone()].contains(['"', '\'']) {
+            let section =
+                source.text[damage.end..].find("\n[").map_or(source.text.len(), |at| damage.end + at);
+            doubtful.push(damage.start..section);
+        }
         text = without(&text, source, &damage, mask);
     }
-    Parsed { text: String::new(), problems, readable: false, complete: false, trusted: false }
+    Parsed { text: String::new(), problems, readable: false, complete: false, doubtful }
 }
 
 fn is_syntax(error: &de::Error) -> bool {
@@ -241,14 +249,14 @@ fn without(text: &str, source: &Source, damage: &Range<usize>, mask: &mut Mask) 
 struct Survey<'a> {
     source: &'a Source,
     words: &'a Words,
-    trusted: bool,
+    doubtful: &'a [Range<usize>],
     mask: &'a mut Mask,
 }
 
 impl Survey<'_> {
-    fn take(mut self, parsed: &Parsed) -> Places {
+    fn take(mut self, text: &str) -> Places {
         let mut places = Places::default();
-        let (table, _) = DeTable::parse_recoverable(&parsed.text);
+        let (table, _) = DeTable::parse_recoverable(text);
         self.table(&mut places, &Path::root(), table.get_ref());
         places
     }
@@ -296,14 +304,16 @@ impl Survey<'_> {
         }
     }
 
-    /// A key may be a value that ended up on the wrong side: one in quotes, a very long one, or any at all in a file
-    /// that a quotation mark turned inside out.
+    /// A key may be a value that ended up on the wrong side: one in quotes, a very long one, or any where a quotation
+    /// mark is missing.
     fn may_show(&self, key: &Spanned<de::DeString<'_>>) -> bool {
+        if self.words.contains(key.get_ref()) {
+            return true;
+        }
         let written = &self.source.text[key.span()];
-        let is_plain = written.chars().all(is_bare);
-        self.words.contains(key.get_ref())
-            || is_plain
-                && (self.trusted && written.len() <= 32 || self.words.nearest(key.get_ref()).is_some())
+        let is_doubtful = self.doubtful.iter().any(|range| range.contains(&key.span().start));
+        let is_likely = written.len() <= 32 && !is_doubtful || self.words.nearest(key.get_ref()).is_some();
+        is_likely && written.chars().all(is_bare)
     }
 }
 
