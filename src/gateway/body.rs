@@ -1,0 +1,143 @@
+//! The gateway's own answers, and the one type of body that these and an upstream's answers share.
+//!
+//! Whatever the gateway says itself is never stored, never sniffed, never framed, and sends no referrer.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use maud::Markup;
+use serde_json::{Value, json};
+
+use super::failure::Reference;
+use super::pages;
+use crate::upstream::{AnswerBody, AnswerBroken};
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Body {
+    /// The gateway's own, whole; nothing once it has been taken.
+    Own(Option<Bytes>),
+    /// An upstream's, as it comes.
+    Upstream(AnswerBody),
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = AnswerBroken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut *self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Upstream(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+/// Answers that the gateway gives itself.
+#[derive(Debug)]
+pub struct Own;
+
+impl Own {
+    /// Any answer, with the fields that all of them carry.
+    fn answer(status: StatusCode, content_type: Option<&'static str>, body: Option<Bytes>) -> Response<Body> {
+        let mut response = Response::new(Body::Own(body));
+        *response.status_mut() = status;
+        let fields = response.headers_mut();
+        if let Some(content_type) = content_type {
+            fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        fields.insert(
+            HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderValue::from_static("same-origin"),
+        );
+        fields.insert(CONTENT_SECURITY_POLICY, pages::CONTENT_SECURITY_POLICY.clone());
+        response
+    }
+
+    /// A page.
+    pub(super) fn page(status: StatusCode, page: Markup) -> Response<Body> {
+        Self::answer(status, Some("text/html; charset=utf-8"), Some(page.into_string().into()))
+    }
+
+    /// A few words.
+    pub(super) fn text(status: StatusCode, text: &'static str) -> Response<Body> {
+        Self::answer(status, Some("text/plain; charset=utf-8"), Some(text.into()))
+    }
+
+    /// JSON.
+    pub(super) fn json(status: StatusCode, value: &Value) -> Response<Body> {
+        Self::answer(status, Some("application/json"), Some(value.to_string().into()))
+    }
+
+    /// A problem (RFC 9457).
+    pub(super) fn problem(
+        status: StatusCode,
+        title: &str,
+        detail: &str,
+        reference: &Reference,
+        login_url: Option<&str>,
+    ) -> Response<Body> {
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": title,
+            "status": status.as_u16(),
+            "detail": detail,
+            "reference": reference.to_string(),
+        });
+        if let Some(login_url) = login_url {
+            problem["login_url"] = login_url.into();
+        }
+        Self::answer(status, Some("application/problem+json"), Some(problem.to_string().into()))
+    }
+
+    /// 302: the browser repeats what it was doing there (RFC 9110 §15.4.3).
+    pub(super) fn found(location: &str) -> Response<Body> {
+        Self::redirect(StatusCode::FOUND, location)
+    }
+
+    /// 303: the browser goes on there with GET (RFC 9110 §15.4.4).
+    pub(super) fn see_other(location: &str) -> Response<Body> {
+        Self::redirect(StatusCode::SEE_OTHER, location)
+    }
+
+    fn redirect(status: StatusCode, location: &str) -> Response<Body> {
+        let mut response = Self::answer(status, None, None);
+        let location = HeaderValue::try_from(location).unwrap_or_else(|_| HeaderValue::from_static("/"));
+        response.headers_mut().insert(LOCATION, location);
+        response
+    }
+}
+
+/// Appends `Set-Cookie` fields.
+pub(super) fn set_cookies(fields: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) {
+    for cookie in cookies {
+        fields.append(http::header::SET_COOKIE, cookie);
+    }
+}

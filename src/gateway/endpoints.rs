@@ -1,0 +1,263 @@
+//! The gateway's own paths: everything below `/_gateway/`, on every site.
+//!
+//! No rule applies to them and nothing of them reaches an upstream, in whatever way the path is written.
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::json;
+use url::form_urlencoded;
+
+use super::body::{Body, Own, set_cookies};
+use super::challenge;
+use super::failure::{Failure, Reference};
+use super::pages::{self, Choice};
+use super::refusal::{self, Audience, Refusal};
+use super::site::Site;
+use crate::login::return_to::ReturnTo;
+use crate::member::ProviderName;
+use crate::provider::Registered;
+use crate::random;
+use crate::route::path::Readings;
+use crate::session::cookie::Presented;
+use crate::session::{Session, SessionId};
+use crate::time::UnixTime;
+
+const PREFIX: &str = "/_gateway/";
+/// More than a sign-out form ever holds.
+const MOST_FORM: usize = 4 * 1024;
+/// All that a query's value can hold bare.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Whether a path is the gateway's own in any of its readings.
+pub(super) fn are_meant(readings: &Readings<'_>, ignore_case: bool) -> bool {
+    readings.iter().any(|path| {
+        let path = if ignore_case { path.to_ascii_lowercase() } else { path.to_vec() };
+        path.starts_with(PREFIX.as_bytes()) || path == PREFIX.trim_end_matches('/').as_bytes()
+    })
+}
+
+/// The health check, which answers under any host.
+pub(super) fn health(method: &Method, path: &str) -> Option<Response<Body>> {
+    (path == "/_gateway/health" && matches!(*method, Method::GET | Method::HEAD))
+        .then(|| Own::text(StatusCode::OK, "ok\n"))
+}
+
+/// Where a login starts that comes back to `return_to`.
+pub(super) fn login_path(provider: Option<&ProviderName>, return_to: &ReturnTo) -> String {
+    let place = utf8_percent_encode(return_to.as_str(), QUERY_VALUE);
+    match provider {
+        Some(provider) => format!("/_gateway/login?provider={provider}&return_to={place}"),
+        None => format!("/_gateway/login?return_to={place}"),
+    }
+}
+
+/// Answers a request to one of the gateway's own paths.
+pub(super) async fn answer(
+    site: &Site,
+    request: Request<Incoming>,
+    now: UnixTime,
+) -> Result<Response<Body>, Refusal> {
+    const READ: &[Method] = &[Method::GET, Method::HEAD];
+    // The raw path alone is taken for an endpoint; any other spelling of it is unknown.
+    let path = request.uri().path().to_owned();
+    let endpoint = path.strip_prefix(PREFIX).ok_or_else(Refusal::no_such_endpoint)?;
+    let only = |methods: &[Method], allow: &'static str| {
+        if methods.contains(request.method()) { Ok(()) } else { Err(Refusal::method_not_allowed(allow)) }
+    };
+    match endpoint {
+        "login" => only(READ, "GET, HEAD").map(|()| login(site, &request, now)),
+        "error" => only(READ, "GET, HEAD").map(|()| error_page(site, &request, now)),
+        "session" => only(READ, "GET, HEAD").map(|()| session(site, request.headers(), now)),
+        "keys" => only(READ, "GET, HEAD").map(|()| keys(site)),
+        "health" => Err(Refusal::method_not_allowed("GET, HEAD")),
+        "logout" => {
+            only(&[Method::GET, Method::HEAD, Method::POST], "GET, HEAD, POST")?;
+            logout(site, request).await
+        }
+        _ => {
+            let name = endpoint.strip_prefix("callback/").ok_or_else(Refusal::no_such_endpoint)?;
+            let provider = site.login.provider(name).ok_or_else(Refusal::no_such_endpoint)?;
+            // Not HEAD: whoever only looks at a link must not spend a code.
+            only(&[Method::GET], "GET")?;
+            Ok(callback(site, provider, &request, now).await)
+        }
+    }
+}
+
+/// A parameter of the query; the first one counts.
+fn parameter(request: &Request<Incoming>, name: &str) -> Option<String> {
+    form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+        .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
+}
+
+fn login(site: &Site, request: &Request<Incoming>, now: UnixTime) -> Response<Body> {
+    let return_to = ReturnTo::new(&parameter(request, "return_to").unwrap_or_default());
+    let named = parameter(request, "provider").and_then(|name| site.login.provider(&name));
+    start(site, named, return_to, request.headers(), now)
+}
+
+/// Starts a login, or shows the chooser page where there are several providers and none is named.
+fn start(
+    site: &Site,
+    named: Option<&Registered>,
+    return_to: ReturnTo,
+    fields: &HeaderMap,
+    now: UnixTime,
+) -> Response<Body> {
+    if challenge::is_prefetch(fields) {
+        return unauthorized(site, &login_path(None, &return_to));
+    }
+    let only = || site.login.providers().first().filter(|_| site.login.providers().len() == 1);
+    let Some(provider) = named.or_else(only) else {
+        let choice = |provider: &Registered| Choice {
+            title: provider.title.clone(),
+            login_path: login_path(Some(&provider.name), &return_to),
+        };
+        let choices: Vec<Choice> = site.login.providers().iter().map(choice).collect();
+        return Own::page(StatusCode::OK, pages::chooser(&site.name, &choices));
+    };
+    let started = site.login.start(provider, return_to, &site.cookies, fields, now);
+    let mut response = Own::found(&started.location);
+    set_cookies(response.headers_mut(), started.cookies);
+    response
+}
+
+/// Sends a stranger on a navigation to sign in: straight to the vendor, or to the chooser page.
+pub(super) fn sign_in(site: &Site, return_to: ReturnTo, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
+    match site.login.providers() {
+        [_] => start(site, None, return_to, fields, now),
+        _ => Own::found(&login_path(None, &return_to)),
+    }
+}
+
+/// 401, with the address of the login and the site's own origin, so that its scripts can read it.
+pub(super) fn unauthorized(site: &Site, login_path: &str) -> Response<Body> {
+    let login_url = format!("{}{login_path}", site.origin.as_str());
+    let mut response = Own::problem(
+        StatusCode::UNAUTHORIZED,
+        "Signing in is needed.",
+        "Send the person to `login_url`, as a navigation of the whole page, and repeat the request afterwards.",
+        &Reference::new(),
+        Some(&login_url),
+    );
+    let origin = HeaderValue::try_from(site.origin.as_str()).expect("an origin is ASCII");
+    let fields = response.headers_mut();
+    fields.insert(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    fields.insert(http::header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    // RFC 9110 §11.6.1 asks for a challenge; no registered scheme means "by way of a login page".
+    fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static("MemberGateway"));
+    response
+}
+
+async fn callback(
+    site: &Site,
+    provider: &Registered,
+    request: &Request<Incoming>,
+    now: UnixTime,
+) -> Response<Body> {
+    let query = request.uri().query().unwrap_or_default();
+    let fields = request.headers();
+    match site.login.finish(provider, query, &site.cookies, fields, now).await {
+        Ok(finished) => {
+            let member = site.identity_keeps(finished.member);
+            let session = Session::begin(SessionId(random::bytes()), member, now);
+            tracing::info!(site = site.origin.as_str(), provider = %provider.name, session = %session.id, "signed in");
+            let mut response = Own::see_other(finished.return_to.as_str());
+            set_cookies(response.headers_mut(), [finished.cookie, site.cookies.set_session(&session)]);
+            response
+        }
+        Err(failed) => {
+            let cause = refusal::cause_of(&failed.error);
+            // The back button and the bookmark: somebody who is signed in just goes on.
+            if failed.cookie.is_none() && site.session(fields, now).is_some() {
+                return Own::see_other(failed.return_to.as_str());
+            }
+            let reference = Reference::new();
+            tracing::warn!(
+                site = site.origin.as_str(),
+                provider = %provider.name,
+                %reference,
+                error = &failed.error as &(dyn std::error::Error + 'static),
+                "a sign-in failed"
+            );
+            let name = Some(provider.name.clone());
+            let failure = Failure { cause, return_to: failed.return_to, provider: name, reference };
+            let sealed = failure.sealed(&site.failures, now);
+            let mut response = Own::see_other(&format!("/_gateway/error?ref={sealed}"));
+            set_cookies(response.headers_mut(), failed.cookie);
+            response
+        }
+    }
+}
+
+fn error_page(site: &Site, request: &Request<Incoming>, now: UnixTime) -> Response<Body> {
+    let failure = parameter(request, "ref").and_then(|text| Failure::open(&site.failures, &text, now));
+    let Some(failure) = failure else {
+        let login_path = login_path(None, &ReturnTo::default());
+        return Own::page(StatusCode::BAD_REQUEST, pages::nothing_to_tell(&site.name, &login_path));
+    };
+    let still_there = failure.provider.as_ref().filter(|name| site.login.provider(name.as_str()).is_some());
+    let login_path = login_path(still_there, &failure.return_to);
+    refusal::refuse_login(failure.cause).into_login_page(&site.name, &failure.reference, &login_path)
+}
+
+fn session(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
+    match site.cookies.session(fields, now) {
+        Presented::Session(session) if site.knows_provider_of(&session) => {
+            let member = &session.member;
+            Own::json(StatusCode::OK, &json!({
+                "authenticated": true,
+                "provider": member.provider.as_str(),
+                "member_id": member.id.as_str(),
+                "member_unit_id": member.unit_id.as_str(),
+                "session_id": session.id.to_string(),
+                "expires_at": session.expires_at(site.cookies.policy()).0,
+            }))
+        }
+        presented => {
+            let mut response = Own::json(StatusCode::UNAUTHORIZED, &json!({ "authenticated": false }));
+            if !matches!(presented, Presented::Nothing) {
+                set_cookies(response.headers_mut(), [site.cookies.delete_session()]);
+            }
+            response
+        }
+    }
+}
+
+fn keys(site: &Site) -> Response<Body> {
+    Own::json(StatusCode::OK, &site.identity.signing_keys().jwk_set())
+}
+
+async fn logout(site: &Site, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    let from_query = parameter(&request, "return_to");
+    if request.method() != Method::POST {
+        let return_to = ReturnTo::new(&from_query.unwrap_or_default());
+        return Ok(Own::page(StatusCode::OK, pages::logout(&site.name, return_to.as_str())));
+    }
+    if !challenge::is_same_origin(request.headers(), site.origin.as_str()) {
+        return Err(Refusal::foreign_form());
+    }
+    let form = Limited::new(request.into_body(), MOST_FORM).collect().await;
+    let form: Bytes = form.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let from_form = form_urlencoded::parse(&form)
+        .find_map(|(name, value)| (name == "return_to").then(|| value.into_owned()));
+    let return_to = ReturnTo::new(&from_form.or(from_query).unwrap_or_default());
+    let mut response = Own::see_other(return_to.as_str());
+    set_cookies(response.headers_mut(), [site.cookies.delete_session()]);
+    Ok(response)
+}
+
+impl Refusal {
+    /// The page of a failed login, which offers to start again.
+    fn into_login_page(self, site: &str, reference: &Reference, login_path: &str) -> Response<Body> {
+        let (title, advice) = self.texts();
+        let page = pages::login_failed(site, title, advice, reference, login_path);
+        let mut response = self.into_response_with(Audience::Person, site, reference);
+        *response.body_mut() = Body::Own(Some(page.into_string().into()));
+        response
+    }
+}

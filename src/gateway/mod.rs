@@ -1,0 +1,401 @@
+//! The hall: the journey of one request through the rooms, and back.
+//!
+//! [`Gateway`] owns what all workers share; nothing in it changes while it serves. A [`Worker`] is the hall of one core,
+//! with upstream connections of its own. The clock is read here, once for each request.
+
+pub mod body;
+pub mod challenge;
+mod endpoints;
+pub mod failure;
+mod pages;
+pub mod refusal;
+pub mod site;
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, EXPECT, EXPIRES, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER,
+    SET_COOKIE, TRANSFER_ENCODING,
+};
+use http::{Method, Request, Response, StatusCode, Uri};
+use hyper::body::{Body as _, Incoming};
+
+use crate::deadline::{Ticker, Watch};
+use crate::identity::RequestLine;
+use crate::login::return_to::ReturnTo;
+use crate::random;
+use crate::route::path::Readings;
+use crate::route::rule::{Access, Rule};
+use crate::route::{self, NoSite, Sites};
+use crate::server::Respond;
+use crate::server::peer::{self, Client, TrustedProxies};
+use crate::session::Session;
+use crate::session::cookie::{self, Presented};
+use crate::time::{Clock, UnixTime};
+use crate::upstream::fields::{self, ForwardedStyle};
+use crate::upstream::{Pool, RequestBody, upgrade};
+use body::{Body, set_cookies};
+use challenge::Challenge;
+use refusal::Refusal;
+use site::Site;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The sites, in the order of the config.
+    pub sites: Vec<Site>,
+    /// The same, by authority.
+    pub authorities: Sites,
+    /// Whose forwarding fields are believed.
+    pub trusted_proxies: TrustedProxies,
+    /// How upstreams are told where a request came from.
+    pub forwarded: ForwardedStyle,
+    /// The longest target that is taken, in octets.
+    pub target_bytes: usize,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// The hall of one worker.
+#[derive(Debug)]
+pub struct Worker {
+    gateway: Arc<Gateway>,
+    pools: Vec<Rc<Pool>>,
+}
+
+impl Worker {
+    /// A hall with empty pools.
+    #[must_use]
+    pub fn new(gateway: Arc<Gateway>, ticker: &Ticker) -> Rc<Self> {
+        let pool = |site: &Site| {
+            let identity = Arc::clone(&site.identity);
+            let may_pass = move |name: &HeaderName| fields::may_be_trailer(name) && !identity.is_guarded(name.as_str());
+            Pool::new(site.upstream.clone(), ticker, Rc::new(may_pass))
+        };
+        let pools = gateway.sites.iter().map(pool).collect();
+        Rc::new(Self { gateway, pools })
+    }
+}
+
+impl Respond for Worker {
+    type Body = Body;
+
+    async fn respond(self: Rc<Self>, request: Request<Incoming>, peer: IpAddr, watch: Rc<Watch>) -> Response<Body> {
+        let audience = challenge::audience(request.headers());
+        match self.journey(request, peer, &watch).await {
+            Ok(response) => response,
+            Err((refusal, site)) => {
+                let name = site.and_then(|index| self.gateway.sites.get(index)).map_or("Sign-in", |site| &site.name);
+                refusal.into_response(audience, name)
+            }
+        }
+    }
+}
+
+impl Worker {
+    /// From the socket to the answer. A refusal says on which site it happened, as far as that is known.
+    async fn journey(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        watch: &Rc<Watch>,
+    ) -> Result<Response<Body>, (Refusal, Option<usize>)> {
+        let gateway = &*self.gateway;
+        let now = gateway.clock.now();
+        let nowhere = |refusal| (refusal, None);
+        let client = gateway.trusted_proxies.client(peer, request.headers());
+        check_head(&request, gateway.target_bytes).map_err(nowhere)?;
+        if let Some(health) = endpoints::health(request.method(), request.uri().path()) {
+            return Ok(health);
+        }
+        let index = gateway.site_of(&request, &client).map_err(|error| nowhere(error.into()))?;
+        let site = &gateway.sites[index];
+        self.visit(site, &self.pools[index], request, &client, now, watch)
+            .await
+            .map_err(|refusal| (refusal, Some(index)))
+    }
+
+    /// A request whose site is known: the gateway's own paths, the rule, the session, and on to the upstream.
+    async fn visit(
+        &self,
+        site: &Site,
+        pool: &Rc<Pool>,
+        request: Request<Incoming>,
+        client: &Client,
+        now: UnixTime,
+        watch: &Rc<Watch>,
+    ) -> Result<Response<Body>, Refusal> {
+        let uri = request.uri().clone();
+        let readings = Readings::of(uri.path().as_bytes()).map_err(|_| Refusal::ambiguous_path())?;
+        if endpoints::are_meant(&readings, site.rules.ignore_case()) {
+            return endpoints::answer(site, request, now).await;
+        }
+        let rule = site.rules.find(request.method(), &readings).map_err(|_| Refusal::ambiguous_path())?;
+        let visitor = match admit(site, rule, &request, now)? {
+            Admission::Pass(visitor) => visitor,
+            Admission::Answer(response) => return Ok(response),
+        };
+        self.forward(site, pool, request, client, visitor, now, watch).await
+    }
+
+    /// Makes the request ours, sends it on, and makes the answer ours.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request, each used once")]
+    async fn forward(
+        &self,
+        site: &Site,
+        pool: &Rc<Pool>,
+        mut request: Request<Incoming>,
+        client: &Client,
+        visitor: Visitor,
+        now: UnixTime,
+        watch: &Rc<Watch>,
+    ) -> Result<Response<Body>, Refusal> {
+        let is_handshake = upgrade::is_websocket(request.method(), request.version(), request.headers());
+        let client_upgrade = is_handshake.then(|| hyper::upgrade::on(&mut request));
+        let (mut head, body) = request.into_parts();
+
+        // First away with what is not for the upstream, then in with what is ours.
+        head.uri = origin_form(head.uri);
+        fields::drop_connection_specific(&mut head.headers);
+        cookie::remove_ours(&mut head.headers);
+        head.headers.remove(EXPECT);
+        warn_of_lookalike(site.identity.strip(&mut head.headers));
+        fields::rebuild_forwarding(&mut head.headers, self.gateway.forwarded, client, &site.origin);
+        let host = HeaderValue::try_from(site.origin.authority()).expect("an authority is ASCII");
+        head.headers.insert(HOST, host);
+        ensure_request_id(&mut head.headers);
+        frame_body(&mut head.headers, &body);
+        if is_handshake {
+            upgrade::write_fields(&mut head.headers);
+        }
+        if let Visitor::Member { session, .. } = &visitor {
+            let line = RequestLine {
+                method: head.method.as_str(),
+                authority: site.origin.authority(),
+                path: head.uri.path(),
+                query: head.uri.query(),
+            };
+            site.identity.write(&mut head.headers, &session.member, &line, now, random::bytes());
+        }
+
+        let outgoing = Request::from_parts(head, RequestBody::new(body));
+        let mut answer = pool.forward(outgoing, watch).await.map_err(|error| {
+            tracing::warn!(
+                site = site.origin.as_str(),
+                error = &error as &(dyn std::error::Error + 'static),
+                "an upstream failed"
+            );
+            Refusal::from(error)
+        })?;
+
+        let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if switched {
+            let (Some(client_upgrade), true) = (client_upgrade, upgrade::asks_for_websocket(answer.headers())) else {
+                return Err(Refusal::unasked_upgrade());
+            };
+            upgrade::tunnel(client_upgrade, hyper::upgrade::on(&mut answer));
+        }
+        let mut answer = answer.map(Body::Upstream);
+        let fields = answer.headers_mut();
+        fields::drop_connection_specific(fields);
+        fields::rebuild_trailer(fields, |name| {
+            fields::may_be_trailer(name) && !site.identity.is_guarded(name.as_str())
+        });
+        cookie::remove_ours_set_by_upstream(fields);
+        if switched {
+            upgrade::write_fields(fields);
+        } else {
+            visitor.sees(site, fields, now);
+        }
+        Ok(answer)
+    }
+}
+
+impl Gateway {
+    /// The site of a request: by `Host`, or by what a trusted proxy says the client asked for.
+    fn site_of(&self, request: &Request<Incoming>, client: &Client) -> Result<usize, NoSite> {
+        let asked = route::authority(request.headers(), request.uri())?;
+        let forwarded =
+            client.via_trusted_proxy.then(|| peer::forwarded_host(request.headers()).map(str::as_bytes)).flatten();
+        self.authorities.find(forwarded.unwrap_or(asked))
+    }
+}
+
+/// What of a head is refused on any site.
+fn check_head(request: &Request<Incoming>, target_bytes: usize) -> Result<(), Refusal> {
+    let uri = request.uri();
+    let length = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    if length > target_bytes {
+        return Err(Refusal::target_too_long());
+    }
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Err(Refusal::method_not_served());
+    }
+    // What is signed has to be ASCII, and an honest target is.
+    let target_is_ascii = uri.path_and_query().is_some_and(|target| target.as_str().bytes().all(|b| b.is_ascii_graphic()));
+    if !target_is_ascii || !uri.path().starts_with('/') {
+        return Err(Refusal::target_not_ascii());
+    }
+    let expectations = request.headers().get_all(EXPECT).iter();
+    if expectations.into_iter().any(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err(Refusal::unknown_expectation());
+    }
+    Ok(())
+}
+
+/// Somebody whose request goes on to the upstream.
+enum Visitor {
+    /// Nobody who is known; perhaps with a cookie that is worth nothing.
+    Anonymous {
+        /// The cookie is to be taken from the browser.
+        unreadable: bool,
+    },
+    /// A member.
+    Member {
+        /// Whose session it is.
+        session: Session,
+    },
+}
+
+/// What the rule and the session come to.
+enum Admission {
+    /// On to the upstream.
+    Pass(Visitor),
+    /// An answer of our own.
+    Answer(Response<Body>),
+}
+
+fn admit(site: &Site, rule: &Rule, request: &Request<Incoming>, now: UnixTime) -> Result<Admission, Refusal> {
+    let (method, headers) = (request.method(), request.headers());
+    if rule.access == Access::Deny {
+        return Err(Refusal::denied());
+    }
+    if upgrade::is_websocket(method, request.version(), headers) && !origin_is_welcome(site, rule, headers) {
+        return Err(Refusal::foreign_origin());
+    }
+    if rule.access == Access::Public || challenge::is_preflight(method, headers) {
+        return Ok(Admission::Pass(Visitor::Anonymous { unreadable: false }));
+    }
+    let unreadable = match site.cookies.session(headers, now) {
+        Presented::Session(session) if site.knows_provider_of(&session) => {
+            if !rule.allow.admits(&session.member) {
+                return Err(Refusal::not_admitted());
+            }
+            return Ok(Admission::Pass(Visitor::Member { session }));
+        }
+        Presented::Session(_) | Presented::Unreadable => true,
+        Presented::Nothing => false,
+    };
+    if rule.access == Access::Optional {
+        return Ok(Admission::Pass(Visitor::Anonymous { unreadable }));
+    }
+    let mut response = turn_away(site, rule, request, now);
+    if unreadable {
+        set_cookies(response.headers_mut(), [site.cookies.delete_session()]);
+    }
+    Ok(Admission::Answer(response))
+}
+
+/// What a stranger gets instead of the upstream's answer.
+fn turn_away(site: &Site, rule: &Rule, request: &Request<Incoming>, now: UnixTime) -> Response<Body> {
+    let headers = request.headers();
+    let here = || ReturnTo::new(request.uri().path_and_query().map_or("/", |target| target.as_str()));
+    match challenge::challenge(request.method(), request.version(), headers, rule.unauthenticated) {
+        Challenge::SignIn => endpoints::sign_in(site, here(), headers, now),
+        Challenge::SignInFirst => body::Own::see_other(&endpoints::login_path(None, &here())),
+        Challenge::Unauthorized => {
+            // A script's own address is no place for a person; the page it runs on is.
+            let page = headers.get(REFERER).and_then(|referrer| referrer.to_str().ok());
+            let place = page.and_then(|page| page.strip_prefix(site.origin.as_str())).unwrap_or_default();
+            endpoints::unauthorized(site, &endpoints::login_path(None, &ReturnTo::new(place)))
+        }
+    }
+}
+
+/// A handshake without Origin comes from a program; one with an Origin from a page, which has to be one of ours.
+fn origin_is_welcome(site: &Site, rule: &Rule, headers: &HeaderMap) -> bool {
+    let is_ours = |origin: &HeaderValue| {
+        let welcome = |known: &str| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes());
+        welcome(site.origin.as_str()) || rule.origins.iter().any(|known| welcome(known))
+    };
+    headers.get_all(ORIGIN).iter().all(is_ours)
+}
+
+impl Visitor {
+    /// What the gateway adds to the answer of an upstream.
+    fn sees(&self, site: &Site, headers: &mut HeaderMap, now: UnixTime) {
+        let cookie = match self {
+            Self::Member { session } => {
+                // Answers for one person are not for a cache that serves others, unless the upstream says they are.
+                if !headers.contains_key(CACHE_CONTROL) && !headers.contains_key(EXPIRES) {
+                    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+                }
+                session
+                    .wants_renewal_at(now, site.cookies.policy())
+                    .then(|| site.cookies.set_session(&session.clone().renewed_at(now)))
+            }
+            Self::Anonymous { unreadable } => unreadable.then(|| site.cookies.delete_session()),
+        };
+        if let Some(cookie) = cookie.filter(|_| !may_be_cached(headers)) {
+            headers.append(SET_COOKIE, cookie);
+        }
+    }
+}
+
+/// Whether a shared cache might keep an answer (RFC 9111 §3): then it must not carry anybody's cookie.
+fn may_be_cached(headers: &HeaderMap) -> bool {
+    let is_forbidden = |line: &HeaderValue| {
+        line.as_bytes().split(|&byte| byte == b',').any(|directive| {
+            let name = directive.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
+            [&b"private"[..], b"no-store"].iter().any(|wanted| name.eq_ignore_ascii_case(wanted))
+        })
+    };
+    !headers.get_all(CACHE_CONTROL).iter().any(is_forbidden)
+}
+
+/// The target in origin form (RFC 9112 §3.2.1), which is what an upstream is asked with; path and query as they came.
+fn origin_form(uri: Uri) -> Uri {
+    if uri.authority().is_none() {
+        return uri;
+    }
+    let mut parts = uri.into_parts();
+    (parts.scheme, parts.authority) = (None, None);
+    Uri::from_parts(parts).expect("a path and query by themselves are a target")
+}
+
+/// The length as it came, or chunks where it was not known: also for methods that usually have no body.
+fn frame_body(headers: &mut HeaderMap, body: &Incoming) {
+    if !body.is_end_stream() && body.size_hint().exact().is_none() {
+        headers.remove(CONTENT_LENGTH);
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+/// Passes a usable request id on, and makes one otherwise.
+fn ensure_request_id(headers: &mut HeaderMap) {
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+    let mut ids = headers.get_all(&X_REQUEST_ID).iter();
+    let usable = matches!(
+        (ids.next(), ids.next()),
+        (Some(id), None) if (1..=128).contains(&id.len()) && id.as_bytes().iter().all(fits)
+    );
+    if !usable {
+        let id = format!("{:032x}", u128::from_be_bytes(random::bytes()));
+        headers.insert(X_REQUEST_ID, HeaderValue::try_from(id).expect("hexadecimal is ASCII"));
+    }
+}
+
+/// Says once that somebody sends our fields: a forger, or a proxy in front that an operator has forgotten.
+fn warn_of_lookalike(name: Option<HeaderName>) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if let Some(name) = name
+        && !SAID.swap(true, Ordering::Relaxed)
+    {
+        tracing::warn!(%name, "a client sent an identity field; it was removed, and so will be all others, silently");
+    }
+}

@@ -1,0 +1,254 @@
+//! Refusals: every error becomes a response here, and nowhere else.
+//!
+//! A refusal has two texts: a plain sentence and a next step for the person who reads it, and the error with its sources
+//! for the log. The reference number stands in both.
+
+use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+
+use super::body::{Body, Own};
+use super::failure::{Cause, Reference};
+use super::pages;
+use crate::login::LoginError;
+use crate::provider::ProviderError;
+use crate::route::NoSite;
+use crate::upstream::UpstreamError;
+
+/// Who reads an answer: a person in a browser, or a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Gets a page.
+    Person,
+    /// Gets `application/problem+json` (RFC 9457).
+    Program,
+}
+
+/// An error on its way to becoming a response.
+#[derive(Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    title: &'static str,
+    advice: &'static str,
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Refusal {
+    const fn new(status: StatusCode, title: &'static str, advice: &'static str) -> Self {
+        Self { status, title, advice, fields: Vec::new() }
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.fields.push((name, value));
+        self
+    }
+
+    /// The target is longer than the operator allows.
+    #[must_use]
+    pub fn target_too_long() -> Self {
+        let title = "This address is too long.";
+        // What comes after such a head is not worth reading.
+        Self::new(StatusCode::URI_TOO_LONG, title, "Please go back and follow the link again.").ending_connection()
+    }
+
+    /// The target holds something that is no part of an address (RFC 3986 §2).
+    #[must_use]
+    pub const fn target_not_ascii() -> Self {
+        let advice = "Please check the link; letters beyond A to Z have to be percent-encoded in an address.";
+        Self::new(StatusCode::BAD_REQUEST, "This address is not well formed.", advice)
+    }
+
+    /// The path means one thing to one program and another to the next.
+    #[must_use]
+    pub const fn ambiguous_path() -> Self {
+        let advice = "Please check the link: its path can be read in several ways that are treated differently.";
+        Self::new(StatusCode::BAD_REQUEST, "This address is not clear.", advice)
+    }
+
+    /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
+    #[must_use]
+    pub const fn unknown_expectation() -> Self {
+        let title = "The request expects something that is not offered here.";
+        Self::new(StatusCode::EXPECTATION_FAILED, title, "Only “Expect: 100-continue” is understood.")
+    }
+
+    /// A method that is for proxies alone.
+    #[must_use]
+    pub const fn method_not_served() -> Self {
+        let title = "This method is not served here.";
+        Self::new(StatusCode::NOT_IMPLEMENTED, title, "CONNECT and TRACE are not passed on.")
+    }
+
+    /// One of the gateway's own paths, asked in a way it does not answer.
+    #[must_use]
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let title = "This address does not take that method.";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, title, "Please go back and try again.")
+            .with(ALLOW, HeaderValue::from_static(allow))
+    }
+
+    /// Below the gateway's own path and not there.
+    #[must_use]
+    pub const fn no_such_endpoint() -> Self {
+        let title = "There is no page at this address.";
+        Self::new(StatusCode::NOT_FOUND, title, "Please check the link, or start from the front page.")
+    }
+
+    /// The rule says that nobody gets through.
+    #[must_use]
+    pub const fn denied() -> Self {
+        let title = "This page is not open to anybody.";
+        Self::new(StatusCode::FORBIDDEN, title, "If you need it, please ask the people who run this site.")
+    }
+
+    /// A member whom the rule does not name.
+    #[must_use]
+    pub const fn not_admitted() -> Self {
+        let advice = "You are signed in, but this page is for other members. If you think that you should see it, \
+                      please ask the people who run this site.";
+        Self::new(StatusCode::FORBIDDEN, "This page is not open to your membership.", advice)
+    }
+
+    /// A WebSocket handshake that a page of another site began (RFC 6455 §10.2).
+    #[must_use]
+    pub const fn foreign_origin() -> Self {
+        let title = "Another site may not connect here.";
+        let advice = "The people who run this site can allow an origin in a rule of their gateway.";
+        Self::new(StatusCode::FORBIDDEN, title, advice)
+    }
+
+    /// A form of another site that would end the session.
+    #[must_use]
+    pub const fn foreign_form() -> Self {
+        let title = "You are still signed in.";
+        Self::new(StatusCode::FORBIDDEN, title, "Another site tried to sign you out. You can do that on this one.")
+    }
+
+    /// An upstream that switches protocols without being asked (RFC 9110 §15.2.2).
+    #[must_use]
+    pub const fn unasked_upgrade() -> Self {
+        let title = "The site gave an answer that makes no sense.";
+        let advice = "Please try again in a moment. If it stays like this, please tell the people who run this site.";
+        Self::new(StatusCode::BAD_GATEWAY, title, advice)
+    }
+
+    /// What happened, and what to do.
+    pub(super) const fn texts(&self) -> (&'static str, &'static str) {
+        (self.title, self.advice)
+    }
+
+    /// The response to it.
+    #[must_use]
+    pub fn into_response(self, audience: Audience, site: &str) -> Response<Body> {
+        let reference = Reference::new();
+        self.into_response_with(audience, site, &reference)
+    }
+
+    /// The response to it under a reference that stands in the log already.
+    #[must_use]
+    pub fn into_response_with(self, audience: Audience, site: &str, reference: &Reference) -> Response<Body> {
+        let Self { status, title, advice, fields } = self;
+        tracing::debug!(%reference, status = status.as_u16(), title, "refused");
+        let mut response = match audience {
+            Audience::Person => Own::page(status, pages::refusal(site, title, advice, reference)),
+            Audience::Program => Own::problem(status, title, advice, reference, None),
+        };
+        response.headers_mut().extend(fields);
+        response
+    }
+
+    fn ending_connection(self) -> Self {
+        self.with(CONNECTION, HeaderValue::from_static("close"))
+    }
+}
+
+impl From<NoSite> for Refusal {
+    fn from(error: NoSite) -> Self {
+        match error {
+            NoSite::Malformed => {
+                let title = "The request does not say which site it is for.";
+                Self::new(StatusCode::BAD_REQUEST, title, "It has to name one host, and a well-formed one.")
+                    .ending_connection()
+            }
+            NoSite::Unknown => {
+                let title = "There is no such site here.";
+                let advice = "Please check the address. To the people who run this site: the host has to be that of \
+                              a `public_url` in the configuration of the gateway.";
+                Self::new(StatusCode::MISDIRECTED_REQUEST, title, advice)
+            }
+        }
+    }
+}
+
+impl From<UpstreamError> for Refusal {
+    fn from(error: UpstreamError) -> Self {
+        let again = "Please try again in a moment. If it stays like this, please tell the people who run this site.";
+        match error {
+            UpstreamError::Connect { .. } | UpstreamError::Answer { .. } => {
+                Self::new(StatusCode::BAD_GATEWAY, "The site is not answering at the moment.", again)
+            }
+            UpstreamError::Silent { .. } => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "The site is taking too long to answer.", again)
+            }
+            UpstreamError::RequestBody(_) => {
+                let title = "What you sent did not arrive completely.";
+                Self::new(StatusCode::BAD_REQUEST, title, "Please go back and send it again.").ending_connection()
+            }
+        }
+    }
+}
+
+/// What the error page shows of a failed login.
+pub(super) fn refuse_login(cause: Cause) -> Refusal {
+    match cause {
+        Cause::Stale => Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "This sign-in is no longer valid.",
+            "It took too long, was used already, or was started in another browser. Nothing is lost: please sign in again.",
+        ),
+        Cause::Malformed => Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "This sign-in did not come back as it should.",
+            "Please sign in again. If you came by a link or a bookmark, please use the site's own pages instead.",
+        ),
+        Cause::Denied => Refusal::new(
+            StatusCode::FORBIDDEN,
+            "You were not signed in.",
+            "Access was refused when you signed in. If you did not mean to refuse it, please sign in again.",
+        ),
+        Cause::NoIdentity => Refusal::new(
+            StatusCode::BAD_GATEWAY,
+            "Your membership could not be read.",
+            "You have signed in, but your membership number did not come with it. Please tell the people who run this site.",
+        ),
+        Cause::VendorRefuses => Refusal::new(
+            StatusCode::BAD_GATEWAY,
+            "Sign-in is not set up correctly.",
+            "This is not your mistake. Please tell the people who run this site, with the reference number below.",
+        ),
+        Cause::VendorBroken => Refusal::new(
+            StatusCode::BAD_GATEWAY,
+            "Sign-in did not work.",
+            "The sign-in service gave an answer that makes no sense. Please try again in a few minutes.",
+        ),
+        Cause::VendorAway => Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Sign-in is not available at the moment.",
+            "The sign-in service is not answering. Please try again in a few minutes.",
+        )
+        .with(RETRY_AFTER, HeaderValue::from_static("60")),
+    }
+}
+
+/// Whose fault a failed login is, which decides what its page says.
+pub(super) const fn cause_of(error: &LoginError) -> Cause {
+    match error {
+        LoginError::UnknownAttempt | LoginError::UsedAttempt | LoginError::ExpiredAttempt => Cause::Stale,
+        LoginError::Malformed => Cause::Malformed,
+        LoginError::Denied => Cause::Denied,
+        LoginError::Provider(ProviderError::CodeRefused) => Cause::Stale,
+        LoginError::Provider(ProviderError::NoIdentity { .. }) => Cause::NoIdentity,
+        LoginError::Provider(ProviderError::ClientRefused { .. }) => Cause::VendorRefuses,
+        LoginError::Provider(ProviderError::Unintelligible { .. }) | LoginError::Vendor(_) => Cause::VendorBroken,
+        LoginError::Provider(ProviderError::Busy { .. } | ProviderError::Unreachable { .. }) => Cause::VendorAway,
+    }
+}

@@ -1,0 +1,74 @@
+//! One site: everything that is known of one public origin, each part in the hands of the room it belongs to.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use crate::identity::{Attribute, Identity};
+use crate::login::Login;
+use crate::member::{Member, Profile};
+use crate::route::Origin;
+use crate::route::rule::Rules;
+use crate::session::Session;
+use crate::session::cookie::{Cookies, Presented};
+use crate::session::seal::Seal;
+use crate::time::UnixTime;
+use crate::upstream;
+
+/// A site, assembled.
+#[derive(Debug)]
+pub struct Site {
+    /// Its public address.
+    pub origin: Origin,
+    /// What its pages call it.
+    pub name: String,
+    /// What its paths ask for.
+    pub rules: Rules,
+    /// Its cookies and its sessions.
+    pub cookies: Cookies,
+    /// Its logins.
+    pub login: Login,
+    /// Seals what the error page has to say.
+    pub failures: Seal,
+    /// What its upstream is told about members.
+    pub identity: Arc<Identity>,
+    /// Where its upstream is.
+    pub upstream: upstream::Settings,
+}
+
+impl std::fmt::Debug for Cookies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cookies")
+    }
+}
+
+impl Site {
+    /// The session of a request, if it has one that counts here: a provider that the site no longer has vouches for
+    /// nobody.
+    #[must_use]
+    pub fn session(&self, fields: &HeaderMap, now: UnixTime) -> Option<Session> {
+        match self.cookies.session(fields, now) {
+            Presented::Session(session) if self.knows_provider_of(&session) => Some(session),
+            Presented::Session(_) | Presented::Unreadable | Presented::Nothing => None,
+        }
+    }
+
+    /// Whether the provider that vouched for a session is one of the site's.
+    #[must_use]
+    pub fn knows_provider_of(&self, session: &Session) -> bool {
+        self.login.provider(session.member.provider.as_str()).is_some()
+    }
+
+    /// The member as far as the upstream is told: what nobody asked for is not kept.
+    #[must_use]
+    pub(super) fn identity_keeps(&self, mut member: Member) -> Member {
+        let wanted = |attribute| self.identity.fields().iter().any(|(kept, _)| *kept == attribute);
+        let Profile { first_name, last_name, email } = member.profile;
+        member.profile = Profile {
+            first_name: first_name.filter(|_| wanted(Attribute::FirstName)),
+            last_name: last_name.filter(|_| wanted(Attribute::LastName)),
+            email: email.filter(|_| wanted(Attribute::Email)),
+        };
+        member
+    }
+}
