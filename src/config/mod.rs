@@ -1,11 +1,393 @@
 //! `gateway.toml` as written.
+//!
+//! The tables here are plain: text where the file has text, defaults where it has nothing. Their doc comments are the
+//! reference that operators read (`docs/configuration.md`), by way of the JSON Schema. What the text means is decided in
+//! one step, [`assemble`], which either builds the rooms or reports every mistake at once.
 
+pub mod assemble;
 mod conformance;
 pub mod diagnostics;
 mod masking;
 mod places;
+mod provider;
+pub mod reference;
 mod schema;
+pub mod secret;
+mod signature;
 pub mod structure;
+pub mod units;
 
 #[cfg(test)]
 mod sample;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use secret::SecretText;
+
+/// The whole of `gateway.toml`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the gateway listens, whom it believes, what it tolerates.
+    #[serde(default)]
+    pub server: ServerTable,
+    /// How long members stay signed in, and the keys that seal their cookies.
+    #[serde(default)]
+    pub session: SessionTable,
+    /// What the upstream apps are told about members, and how it is signed.
+    #[serde(default)]
+    pub identity: IdentityTable,
+    /// The vendors through whom members sign in.
+    #[serde(default)]
+    pub provider: Vec<ProviderTable>,
+    /// The sites: public addresses, each with the app behind it.
+    pub site: Vec<SiteTable>,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerTable {
+    /// Addresses to listen on: IP address and port. Default: `["127.0.0.1:8080"]`. They are not changed by a reload.
+    pub listen: Option<Vec<String>>,
+    /// Networks (CIDR) of the proxies in front of the gateway. From them, and from nobody else, `X-Forwarded-For`,
+    /// `X-Forwarded-Host` and `Forwarded` are believed. Default: nobody.
+    pub trusted_proxies: Vec<String>,
+    /// What tells the upstream where a request came from: `"x"` for `X-Forwarded-*` and `X-Real-IP`, `"rfc7239"` for
+    /// `Forwarded`, `"both"` or `"none"`. Default: `"x"`.
+    pub forwarded: ForwardedChoice,
+    /// What a client may take of size and time.
+    pub limits: LimitsTable,
+}
+
+/// What tells the upstream where a request came from.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ForwardedChoice {
+    /// `X-Forwarded-*` and `X-Real-IP`.
+    #[default]
+    X,
+    /// `Forwarded` (RFC 7239).
+    Rfc7239,
+    /// All of them.
+    Both,
+    /// None of them.
+    None,
+}
+
+/// `[server.limits]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsTable {
+    /// For the head of a request, from its first byte to its last. Default: `"10s"`.
+    pub head_timeout: Option<String>,
+    /// Size of the head of a request; a longer one gets 431. Default: `"64KiB"`.
+    pub head_bytes: Option<String>,
+    /// Size of the target of a request; a longer one gets 414. Default: `"16KiB"`.
+    pub target_bytes: Option<String>,
+    /// Number of fields of a request; more get 431. Default: 100.
+    pub fields: Option<u16>,
+    /// Between two reads of the body of a request. Default: `"30s"`.
+    pub body_idle: Option<String>,
+    /// Between two requests on one connection. Default: `"75s"`.
+    pub idle: Option<String>,
+}
+
+/// `[session]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionTable {
+    /// Keys that seal the cookies: 32 bytes each, as base64url without padding (`member-gateway keygen session`). The
+    /// first one seals, all of them open, so that a key can be replaced without signing anybody out. Needed as soon as
+    /// a site is not on loopback.
+    pub keys: Option<Vec<SecretText>>,
+    /// A session that is not used for so long ends. Default: `"1h"`.
+    pub idle_timeout: Option<String>,
+    /// A session ends so long after the login in any case. Default: `"12h"`.
+    pub max_age: Option<String>,
+}
+
+/// `[identity]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentityTable {
+    /// Field that names the person. Default: `"X-Member-Id"`.
+    pub member_id: Option<String>,
+    /// Field that names the person's unit, usually the household. Default: `"X-Member-Unit-Id"`.
+    pub member_unit_id: Option<String>,
+    /// Field that names the provider; ids are only unique together with it. Default: `"X-Member-Provider"`.
+    pub provider: Option<String>,
+    /// Field for the given name, such as `"X-Member-First-Name"`. Not sent unless it is set. What is not ASCII is
+    /// percent-encoded UTF-8.
+    pub first_name: Option<String>,
+    /// Field for the family name. Not sent unless it is set.
+    pub last_name: Option<String>,
+    /// Field for the e-mail address. Not sent unless it is set.
+    pub email: Option<String>,
+    /// Further fields that must never arrive from a client, such as `"Remote-User"`, in any spelling.
+    pub strip: Vec<String>,
+    /// How the identity fields are signed (RFC 9421).
+    pub signature: SignatureTable,
+}
+
+/// `[identity.signature]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignatureTable {
+    /// How long a signature holds; whole seconds, at most `"1h"`. Default: `"60s"`.
+    pub ttl: Option<String>,
+    /// Signing keys; the first one signs. The public halves of all asymmetric ones are published at `/_gateway/keys`.
+    /// Needed as soon as a site is not on loopback.
+    pub keys: Option<Vec<SigningKeyTable>>,
+}
+
+/// One of the signing keys.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SigningKeyTable {
+    /// Name of the key, which goes into the `keyid` parameter: 1 to 64 characters of `A-Z a-z 0-9 . _ : -`.
+    pub id: String,
+    /// `"hmac-sha256"`: gateway and app share the key. `"ed25519"`, `"ecdsa-p256-sha256"`: the app needs the public key
+    /// only; a signature costs some 15 to 20 µs instead of half a microsecond.
+    pub algorithm: AlgorithmChoice,
+    /// The key: base64url without padding, 32 bytes or more for hmac, the 32-byte seed for ed25519; or a PKCS #8 PEM
+    /// file for ed25519 and ecdsa-p256 (`member-gateway keygen`).
+    pub key: SecretText,
+}
+
+/// The algorithm of a signing key.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub enum AlgorithmChoice {
+    /// HMAC with SHA-256.
+    #[serde(rename = "hmac-sha256")]
+    HmacSha256,
+    /// EdDSA on curve 25519.
+    #[serde(rename = "ed25519")]
+    Ed25519,
+    /// ECDSA on curve P-256 with SHA-256.
+    #[serde(rename = "ecdsa-p256-sha256")]
+    EcdsaP256Sha256,
+}
+
+/// `[[provider]]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum ProviderTable {
+    /// Daxko Operations.
+    Daxko(DaxkoTable),
+}
+
+/// `[[provider]]` with `kind = "daxko"`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DaxkoTable {
+    /// Name of the provider, `[a-z0-9-]+`: part of the callback path, so part of the redirect URI that Daxko knows.
+    pub name: String,
+    /// What members read where they choose how to sign in. Default: the name.
+    pub title: Option<String>,
+    /// `"production"`, `"train"`, `"demo"`, `"data-validation"`, or `"sandbox"`: the built-in simulation, for sites on
+    /// loopback only. Default: `"production"`.
+    #[serde(default)]
+    pub environment: DaxkoEnvironment,
+    /// Generation of the API. Default: `"v3"`, the Operations API.
+    #[serde(default)]
+    pub api: DaxkoApi,
+    /// Number of the Daxko Operations client (the association). Not needed in the sandbox.
+    pub client: Option<u64>,
+    /// API username. Not needed in the sandbox.
+    pub client_id: Option<String>,
+    /// API password. Not needed in the sandbox.
+    pub client_secret: Option<SecretText>,
+    /// The partner's refresh token. Not needed in the sandbox.
+    pub refresh_token: Option<SecretText>,
+    /// Base of the API, with or without `/v3`. Needed for `train`, `demo` and `data-validation`, whose addresses Daxko
+    /// gives out on request.
+    pub api_base_url: Option<String>,
+    /// Where members sign in. Default: that of the environment.
+    pub authorize_url: Option<String>,
+    /// How the code exchange is written: `"multipart"`, `"form"` or `"json"`. Default: `"multipart"`, as Daxko documents
+    /// it.
+    pub token_encoding: Option<EncodingChoice>,
+    /// Further parameters of the authorization request.
+    #[serde(default)]
+    pub authorize_params: BTreeMap<String, String>,
+    /// How long each answer of Daxko may take. Default: `"10s"`.
+    pub timeout: Option<String>,
+    /// Where the ids stand in Daxko's answer.
+    #[serde(default)]
+    pub identity: PointersTable,
+}
+
+/// The environments that Daxko documents, and ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DaxkoEnvironment {
+    /// The real one.
+    #[default]
+    Production,
+    /// For training.
+    Train,
+    /// For demonstrations.
+    Demo,
+    /// For the validation of migrated data.
+    DataValidation,
+    /// The built-in simulation.
+    Sandbox,
+}
+
+/// Generations of Daxko's API.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DaxkoApi {
+    /// The Operations API v3.
+    #[default]
+    V3,
+}
+
+/// How a token request is written.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EncodingChoice {
+    /// `multipart/form-data`
+    Multipart,
+    /// `application/x-www-form-urlencoded`
+    Form,
+    /// `application/json`
+    Json,
+}
+
+/// `[provider.identity]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PointersTable {
+    /// JSON pointer (RFC 6901) to the member id. Default: `"/member_id"`.
+    pub member_id: Option<String>,
+    /// JSON pointer to the unit id. Default: `"/member_unit_id"`.
+    pub member_unit_id: Option<String>,
+}
+
+/// `[[site]]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SiteTable {
+    /// Public address: scheme, host and port. The scheme decides whether cookies are `Secure`; the host selects the
+    /// site. `http://` for loopback only.
+    pub public_url: String,
+    /// The app behind the site: `["http://127.0.0.1:3000"]`, or `"sandbox"` for the built-in sample app.
+    pub upstream: UpstreamChoice,
+    /// Names of the providers through whom members sign in here.
+    pub providers: Vec<String>,
+    /// Rules match regardless of case, for upstreams that do the same, such as IIS. Default: false.
+    #[serde(default)]
+    pub ignore_case: bool,
+    /// How long the upstream may take.
+    #[serde(default)]
+    pub timeouts: TimeoutsTable,
+    /// What the gateway's own pages say.
+    #[serde(default)]
+    pub pages: PagesTable,
+    /// Signing keys for this site alone, in place of those of `[identity.signature]`.
+    pub signature: Option<SignatureTable>,
+    /// Who may see what. The first rule that matches counts; where none does, a session is needed.
+    #[serde(default)]
+    pub rule: Vec<RuleTable>,
+}
+
+/// One upstream, or a list of them.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum UpstreamChoice {
+    /// An address, or `sandbox`.
+    One(String),
+    /// Addresses; at present one.
+    Several(Vec<String>),
+}
+
+/// `[site.timeouts]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimeoutsTable {
+    /// To accept a connection. Default: `"5s"`.
+    pub connect: Option<String>,
+    /// From the end of the request to the first byte of the answer. Default: `"60s"`.
+    pub first_byte: Option<String>,
+    /// Between two reads of the answer. Default: `"30s"`.
+    pub idle: Option<String>,
+}
+
+/// `[site.pages]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PagesTable {
+    /// What the pages call the site. Default: its host.
+    pub name: Option<String>,
+}
+
+/// `[[site.rule]]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleTable {
+    /// The paths: anchored; `*` for any characters within one segment, `/**` at the end for that path and all below.
+    pub path: String,
+    /// The methods, such as `["GET", "HEAD"]`. Default: all.
+    pub methods: Option<Vec<String>>,
+    /// `"public"`: everybody, and the upstream is told of nobody. `"optional"`: everybody, and the upstream is told of
+    /// members. `"member"`: members. `"deny"`: nobody.
+    pub access: AccessChoice,
+    /// What a stranger gets where a session is needed: `"auto"`, `"login"` or `"401"`. Default: `"auto"`.
+    pub unauthenticated: Option<UnauthenticatedChoice>,
+    /// With `access = "member"`: only these members; others get 403.
+    pub allow: Option<AllowTable>,
+    /// Further origins from which a WebSocket handshake is accepted.
+    #[serde(default)]
+    pub origins: Vec<String>,
+}
+
+/// Who may see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessChoice {
+    /// Everybody, as nobody in particular.
+    Public,
+    /// Everybody, members as themselves.
+    Optional,
+    /// Members.
+    Member,
+    /// Nobody.
+    Deny,
+}
+
+/// What a stranger gets.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub enum UnauthenticatedChoice {
+    /// Navigations go to the login, everything else gets 401.
+    #[serde(rename = "auto")]
+    Auto,
+    /// Always the login.
+    #[serde(rename = "login")]
+    Login,
+    /// Always 401.
+    #[serde(rename = "401")]
+    Status401,
+}
+
+/// `allow` of a rule: every list that is given has to name the member.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AllowTable {
+    /// These persons.
+    pub member_id: Option<Vec<String>>,
+    /// These units.
+    pub member_unit_id: Option<Vec<String>>,
+    /// Members of these providers.
+    pub provider: Option<Vec<String>>,
+}
+
+/// The JSON Schema of `gateway.toml`.
+#[must_use]
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}

@@ -1,0 +1,596 @@
+//! What was written → the rooms themselves, or every mistake at once.
+//!
+//! Each table becomes the type of the room it configures. A mistake is noted where it stands and the rest is read on, so
+//! that an operator sees all of them together; what is returned in place of a mistaken value is never served.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use ipnet::IpNet;
+
+use super::diagnostics::{Problem, Problems, Source};
+use super::provider::{self, SandboxedDaxko};
+use super::secret::SecretText;
+use super::signature;
+use super::structure::{self, Document, Path};
+use super::{
+    AccessChoice, Config, ForwardedChoice, RuleTable, SessionTable, SiteTable, TimeoutsTable, UnauthenticatedChoice,
+    UpstreamChoice, units,
+};
+use crate::gateway::Gateway;
+use crate::gateway::site::Site;
+use crate::identity::Identity;
+use crate::login::Login;
+use crate::provider::Registered;
+use crate::random;
+use crate::route::pattern::Pattern;
+use crate::route::rule::{Access, Allow, Rule, Rules, Unauthenticated};
+use crate::route::{Origin, Scheme, Sites};
+use crate::secret::Secret;
+use crate::server::Limits;
+use crate::server::peer::TrustedProxies;
+use crate::session::cookie::Cookies;
+use crate::session::seal::{KeyRing, Purpose};
+use crate::session::{self};
+use crate::time::Clock;
+use crate::upstream::fields::ForwardedStyle;
+use crate::upstream::{self, Timeouts};
+
+/// A configuration file that is well formed, with the places of everything in it.
+#[derive(Clone)]
+pub struct Loaded {
+    /// What is written.
+    pub config: Config,
+    document: Document,
+}
+
+/// What a configuration needs to know beyond the file.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// Where relative paths start: the folder of the file.
+    pub folder: PathBuf,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// The built-in simulation of Daxko.
+    pub daxko: SandboxedDaxko,
+    /// The built-in sample app.
+    pub app: SocketAddr,
+}
+
+/// All that is needed to serve.
+#[derive(Debug)]
+pub struct Assembled {
+    /// The hall, with all its rooms.
+    pub gateway: Gateway,
+    /// Where to listen.
+    pub listen: Vec<SocketAddr>,
+    /// What clients may take.
+    pub limits: Limits,
+    /// What an operator should know although it is no mistake.
+    pub warnings: Vec<String>,
+    /// The keys with which each site signs, for an app that verifies: first the site, then the key.
+    pub signing_keys: Vec<Vec<signature::KeyMaterial>>,
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// [`Problems`] lists everything that is not as it should be.
+pub fn load(source: Source) -> Result<Loaded, Problems> {
+    let document = structure::check(&source, &super::json_schema())?;
+    match toml::from_str(&source.text) {
+        Ok(config) => Ok(Loaded { config, document }),
+        // Whatever the schema lets pass and serde does not; the message may quote the file, so it is not shown.
+        Err(error) => {
+            let span = error.span().unwrap_or_default();
+            Err(document.problems(vec![Problem::new(span, "this value is not understood")]))
+        }
+    }
+}
+
+impl Loaded {
+    /// Whether anything of the built-in sandbox is used.
+    #[must_use]
+    pub fn uses_sandbox(&self) -> bool {
+        let app = |site: &SiteTable| matches!(&site.upstream, UpstreamChoice::One(name) if name == "sandbox");
+        self.config.provider.iter().any(provider::is_sandbox) || self.config.site.iter().any(app)
+    }
+
+    /// Builds the rooms.
+    ///
+    /// # Errors
+    /// [`Problems`] lists every mistake.
+    pub fn assemble(&self, surroundings: &Surroundings) -> Result<Assembled, Problems> {
+        let mut mistakes = Mistakes { document: &self.document, folder: &surroundings.folder, found: Vec::new() };
+        let assembled = assemble(&self.config, surroundings, &mut mistakes);
+        match assembled {
+            Some(assembled) if mistakes.found.is_empty() => Ok(assembled),
+            Some(_) | None => Err(self.document.problems(mistakes.found)),
+        }
+    }
+}
+
+/// The mistakes found so far, and where they stand.
+pub(super) struct Mistakes<'a> {
+    document: &'a Document,
+    folder: &'a std::path::Path,
+    found: Vec<Problem>,
+}
+
+impl Mistakes<'_> {
+    /// Notes that the value at `path` is wrong.
+    pub(super) fn note(&mut self, path: &Path, message: impl Into<String>, expected: &str) {
+        let problem = Problem::new(self.document.span_of(path), message);
+        self.found.push(if expected.is_empty() { problem } else { problem.expecting(expected) });
+    }
+
+    /// The same, with something to do about it.
+    pub(super) fn note_with_help(&mut self, path: &Path, message: impl Into<String>, expected: &str, help: &str) {
+        let problem = Problem::new(self.document.span_of(path), message).help(help);
+        self.found.push(if expected.is_empty() { problem } else { problem.expecting(expected) });
+    }
+
+    /// Whether the file says anything at `path`.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.document.has(path)
+    }
+
+    /// Where in the file the value at `path` begins, if it is there.
+    pub(super) fn position(&self, path: &Path) -> Option<usize> {
+        self.document.has(path).then(|| self.document.key_span_of(path).start)
+    }
+
+    /// The name of a key or table as an operator sees it.
+    pub(super) fn name(&self, path: &Path) -> String {
+        self.document.name_of(path)
+    }
+
+    pub(super) fn secret(&mut self, text: &SecretText, path: &Path) -> Option<Secret> {
+        match text.read(self.folder) {
+            Ok(secret) => Some(secret),
+            Err(error) => {
+                self.note(path, format!("there is no secret for {}: {error}", self.name(path)), "");
+                None
+            }
+        }
+    }
+
+    /// A key as base64url without padding, or the bytes of a PEM file.
+    pub(super) fn key(&mut self, text: &SecretText, path: &Path) -> Option<Secret> {
+        use base64::Engine;
+        let secret = self.secret(text, path)?;
+        if secret.expose().starts_with(b"-----BEGIN") {
+            return Some(secret);
+        }
+        match base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(secret.expose()) {
+            Ok(bytes) => Some(Secret::new(bytes)),
+            Err(_) => {
+                self.note_with_help(
+                    path,
+                    "this key is not base64url without padding",
+                    "43 characters of A-Z a-z 0-9 - _ for 32 bytes",
+                    "`member-gateway keygen` prints a fresh key in the right form",
+                );
+                None
+            }
+        }
+    }
+
+    pub(super) fn duration(&mut self, text: Option<&String>, default: u64, path: &Path) -> Duration {
+        let default = Duration::from_secs(default);
+        let Some(text) = text else { return default };
+        units::duration(text).unwrap_or_else(|| {
+            self.note(path, "this is no duration", "a whole number and a unit: \"30s\", \"15m\", \"12h\" or \"7d\"");
+            default
+        })
+    }
+
+    fn size(&mut self, text: Option<&String>, default: usize, least: usize, path: &Path) -> usize {
+        let Some(text) = text else { return default };
+        match units::size(text) {
+            Some(size) if size >= least => size,
+            Some(_) => {
+                self.note(path, "this is too small to be served with", &format!("at least {least} bytes"));
+                default
+            }
+            None => {
+                self.note(path, "this is no size", "a whole number and a unit: \"512B\", \"64KiB\" or \"1MiB\"");
+                default
+            }
+        }
+    }
+}
+
+fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistakes<'_>) -> Option<Assembled> {
+    let listen = listen(config, mistakes);
+    let limits = limits(config, mistakes);
+    let target_bytes =
+        mistakes.size(config.server.limits.target_bytes.as_ref(), 16 * 1024, 128, &at(["server", "limits", "target_bytes"]));
+    let trusted_proxies = trusted_proxies(config, mistakes);
+    let origins = origins(config, mistakes);
+    let on_loopback = origins.iter().flatten().all(Origin::is_loopback);
+    let mut warnings = Vec::new();
+
+    let policy = session_policy(&config.session, mistakes);
+    let ring = key_ring(&config.session, on_loopback, &mut warnings, mistakes);
+    let names = signature::field_names(&config.identity, mistakes);
+    let shared = signature::keys(&config.identity.signature, &at(["identity", "signature"]), on_loopback, mistakes);
+    if shared.as_ref().is_some_and(|keys| keys.are_random) {
+        warnings.push(
+            "no identity.signature.keys: identity fields are signed with a random key that changes at every start"
+                .to_owned(),
+        );
+    }
+    let providers = provider::assemble(config, &surroundings.daxko, on_loopback, mistakes);
+
+    let mut sites = Vec::new();
+    let mut signing_keys = Vec::new();
+    for (index, table) in config.site.iter().enumerate() {
+        let path = at(["site"]).index(index);
+        let own = table.signature.as_ref().map(|own| signature::keys(own, &path.key("signature"), on_loopback, mistakes));
+        let keys = own.unwrap_or_else(|| shared.clone());
+        let upstream = upstream(table, &path, surroundings, on_loopback, mistakes);
+        let rules = rules(table, &path, config, mistakes);
+        let site_providers = site_providers(table, &path, &providers, config, mistakes);
+        let (Some(origin), Some(ring), Some(keys), Some(upstream), Some(names)) =
+            (origins[index].clone(), &ring, keys, upstream, &names)
+        else {
+            continue;
+        };
+        let Some(signing) = keys.signing_keys() else { continue };
+        let strip = signature::strip(&config.identity, mistakes);
+        let secure = origin.scheme() == Scheme::Https;
+        let host = origin.authority().to_owned();
+        sites.push(Site {
+            name: table.pages.name.clone().unwrap_or(host),
+            rules,
+            cookies: Cookies::new(ring, origin.as_str(), secure, policy),
+            login: Login::new(ring, origin.clone(), site_providers),
+            failures: ring.bind(Purpose::Failure, origin.as_str()),
+            identity: Arc::new(Identity::new(names.clone(), &strip, signing, keys.ttl)),
+            upstream,
+            origin,
+        });
+        signing_keys.push(keys.material);
+    }
+    if config.site.is_empty() {
+        mistakes.note(&at(["site"]), "there is no site", "at least one [[site]]");
+    }
+    let origins: Vec<Origin> = origins.into_iter().flatten().collect();
+    (sites.len() == config.site.len()).then(|| Assembled {
+        gateway: Gateway {
+            authorities: Sites::new(origins),
+            sites,
+            trusted_proxies,
+            forwarded: match config.server.forwarded {
+                ForwardedChoice::X => ForwardedStyle::X,
+                ForwardedChoice::Rfc7239 => ForwardedStyle::Rfc7239,
+                ForwardedChoice::Both => ForwardedStyle::Both,
+                ForwardedChoice::None => ForwardedStyle::Neither,
+            },
+            target_bytes,
+            clock: surroundings.clock.clone(),
+        },
+        listen,
+        limits,
+        warnings,
+        signing_keys,
+    })
+}
+
+pub(super) fn at<const N: usize>(keys: [&str; N]) -> Path {
+    Path::from(keys)
+}
+
+fn listen(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<SocketAddr> {
+    let default = vec!["127.0.0.1:8080".to_owned()];
+    let texts = config.server.listen.as_ref().unwrap_or(&default);
+    if texts.is_empty() {
+        mistakes.note(&at(["server", "listen"]), "there is no address to listen on", "at least one");
+    }
+    let mut addresses = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let path = at(["server", "listen"]).index(index);
+        match text.parse::<SocketAddr>() {
+            Ok(address) if addresses.contains(&address) => {
+                mistakes.note(&path, "this address stands here twice", "each address once");
+            }
+            Ok(address) => addresses.push(address),
+            Err(_) => mistakes.note_with_help(
+                &path,
+                "this is no address to listen on",
+                "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
+                "for all addresses of this machine write \"0.0.0.0:8080\"",
+            ),
+        }
+    }
+    addresses
+}
+
+fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
+    let table = &config.server.limits;
+    let path = at(["server", "limits"]);
+    let fields = table.fields.unwrap_or(100);
+    if fields < 8 {
+        mistakes.note(&path.key("fields"), "no browser sends so few fields", "at least 8");
+    }
+    Limits {
+        head_timeout: mistakes.duration(table.head_timeout.as_ref(), 10, &path.key("head_timeout")),
+        head_bytes: mistakes.size(table.head_bytes.as_ref(), 64 * 1024, 8 * 1024, &path.key("head_bytes")),
+        fields: usize::from(fields),
+        body_idle: mistakes.duration(table.body_idle.as_ref(), 30, &path.key("body_idle")),
+        idle: mistakes.duration(table.idle.as_ref(), 75, &path.key("idle")),
+    }
+}
+
+fn trusted_proxies(config: &Config, mistakes: &mut Mistakes<'_>) -> TrustedProxies {
+    let mut networks = Vec::new();
+    for (index, text) in config.server.trusted_proxies.iter().enumerate() {
+        // A bare address is a network of one.
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+        match network {
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                let path = at(["server", "trusted_proxies"]).index(index);
+                mistakes.note(&path, "this is no network", "an address or a CIDR, such as \"10.0.0.0/8\"");
+            }
+        }
+    }
+    TrustedProxies::new(networks)
+}
+
+/// The public address of each site; nothing in the place of one that is wrong.
+fn origins(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<Option<Origin>> {
+    let mut known = HashSet::new();
+    let mut origins = Vec::new();
+    for (index, site) in config.site.iter().enumerate() {
+        let path = at(["site"]).index(index).key("public_url");
+        let origin = match Origin::parse(&site.public_url) {
+            Ok(origin) if origin.scheme() == Scheme::Http && !origin.is_loopback() => {
+                mistakes.note_with_help(
+                    &path,
+                    "a public site needs https",
+                    "https://, or a loopback host such as localhost",
+                    "where TLS ends in front of the gateway, it is still https that members see",
+                );
+                None
+            }
+            Ok(origin) if !known.insert(origin.authority().to_owned()) => {
+                mistakes.note(&path, "two sites have this host", "each host once");
+                None
+            }
+            Ok(origin) => Some(origin),
+            Err(error) => {
+                let message = format!("this address {error}");
+                mistakes.note(&path, message, "scheme, host and port: \"https://members.example.org\"");
+                None
+            }
+        };
+        origins.push(origin);
+    }
+    origins
+}
+
+fn session_policy(table: &SessionTable, mistakes: &mut Mistakes<'_>) -> session::Policy {
+    let idle = at(["session", "idle_timeout"]);
+    let idle_timeout = mistakes.duration(table.idle_timeout.as_ref(), 60 * 60, &idle);
+    let max_age = mistakes.duration(table.max_age.as_ref(), 12 * 60 * 60, &at(["session", "max_age"]));
+    if idle_timeout > max_age {
+        let place = if mistakes.has(&idle) { idle } else { at(["session", "max_age"]) };
+        mistakes.note(&place, "a session would end by age before it can idle", "idle_timeout at most max_age");
+    }
+    session::Policy { idle_timeout, max_age }
+}
+
+fn key_ring(
+    table: &SessionTable,
+    on_loopback: bool,
+    warnings: &mut Vec<String>,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<KeyRing> {
+    let path = at(["session", "keys"]);
+    let Some(texts) = &table.keys else {
+        if !on_loopback {
+            mistakes.note_with_help(
+                &path,
+                "session.keys is missing, and not every site is on loopback",
+                "keys = [\"…\"]",
+                "`member-gateway keygen session` prints a key",
+            );
+            return None;
+        }
+        warnings.push("no session.keys: sessions are sealed with a random key and end when the gateway does".to_owned());
+        return KeyRing::new([&Secret::new(random::bytes::<32>())]).ok();
+    };
+    if texts.is_empty() {
+        let help = "`member-gateway keygen session` prints a key";
+        mistakes.note_with_help(&path, "there is no session key", "at least one", help);
+        return None;
+    }
+    let mut secrets: Vec<Secret> = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let path = path.index(index);
+        let Some(secret) = mistakes.key(text, &path) else { continue };
+        if let Err(error) = KeyRing::new([&secret]) {
+            let help = "`member-gateway keygen session` prints a key";
+            mistakes.note_with_help(&path, error.to_string(), "32 random bytes", help);
+        } else if secrets.contains(&secret) {
+            mistakes.note(&path, "this key stands here twice", "each key once");
+        } else {
+            secrets.push(secret);
+        }
+    }
+    KeyRing::new(&secrets).ok()
+}
+
+fn upstream(
+    table: &SiteTable,
+    path: &Path,
+    surroundings: &Surroundings,
+    on_loopback: bool,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<upstream::Settings> {
+    const EXPECTED: &str = "\"http://host:port\" or \"sandbox\"";
+    let timeouts = timeouts(&table.timeouts, &path.key("timeouts"), mistakes);
+    let path = path.key("upstream");
+    let (text, path) = match &table.upstream {
+        UpstreamChoice::One(text) => (text, path),
+        UpstreamChoice::Several(list) => match list.as_slice() {
+            [text] => (text, path.index(0)),
+            [] => {
+                mistakes.note(&path, "there is no upstream", EXPECTED);
+                return None;
+            }
+            [_, _, ..] => {
+                mistakes.note(&path.index(1), "this version sends a site's requests to one upstream", "one address");
+                return None;
+            }
+        },
+    };
+    if text == "sandbox" {
+        if !on_loopback {
+            let message = "the sample app is for sites on loopback, and not every site is";
+            mistakes.note(&path, message, "\"http://host:port\"");
+        }
+        let host = surroundings.app.ip().to_string();
+        return Some(upstream::Settings { host, port: surroundings.app.port(), timeouts });
+    }
+    for (prefix, what) in [("https://", "https"), ("unix:", "Unix sockets")] {
+        if text.starts_with(prefix) {
+            mistakes.note(&path, format!("this version does not speak {what} to an upstream"), EXPECTED);
+            return None;
+        }
+    }
+    let authority = text.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    match authority.map(str::as_bytes).and_then(crate::route::host_and_port) {
+        Some((host, port)) => Some(upstream::Settings { host: host.to_owned(), port: port.unwrap_or(80), timeouts }),
+        None => {
+            let help = "paths are forwarded as they come, so an upstream has none";
+            mistakes.note_with_help(&path, "this is no upstream", EXPECTED, help);
+            None
+        }
+    }
+}
+
+fn timeouts(table: &TimeoutsTable, path: &Path, mistakes: &mut Mistakes<'_>) -> Timeouts {
+    Timeouts {
+        connect: mistakes.duration(table.connect.as_ref(), 5, &path.key("connect")),
+        first_byte: mistakes.duration(table.first_byte.as_ref(), 60, &path.key("first_byte")),
+        idle: mistakes.duration(table.idle.as_ref(), 30, &path.key("idle")),
+    }
+}
+
+fn site_providers(
+    table: &SiteTable,
+    path: &Path,
+    providers: &[Option<Registered>],
+    config: &Config,
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<Registered> {
+    let path = path.key("providers");
+    if table.providers.is_empty() {
+        mistakes.note(&path, "nobody could sign in here", "the name of at least one [[provider]]");
+    }
+    let mut found: Vec<Registered> = Vec::new();
+    for (index, name) in table.providers.iter().enumerate() {
+        let known = config.provider.iter().position(|provider| provider::name(provider) == name);
+        let path = path.index(index);
+        match known.map(|known| &providers[known]) {
+            Some(Some(provider)) if found.iter().any(|other| other.name == provider.name) => {
+                mistakes.note(&path, "this provider stands here twice", "each provider once");
+            }
+            Some(Some(provider)) => found.push(provider.clone()),
+            // The provider is there and wrong; that has been said.
+            Some(None) => {}
+            None => unknown_provider(name, config, &path, mistakes),
+        }
+    }
+    found
+}
+
+/// Notes a reference to a provider that is not there, and which one might be meant.
+fn unknown_provider(name: &str, config: &Config, path: &Path, mistakes: &mut Mistakes<'_>) {
+    let names: Vec<&str> = config.provider.iter().map(provider::name).collect();
+    let expected = if names.is_empty() { "a [[provider]] first".to_owned() } else { names.join(", ") };
+    let nearest = names.iter().max_by(|a, b| {
+        let likeness = |other: &str| strsim::jaro_winkler(name, other);
+        likeness(a).total_cmp(&likeness(b))
+    });
+    match nearest {
+        Some(nearest) if strsim::jaro_winkler(name, nearest) > 0.7 => {
+            let help = format!("did you mean `{nearest}`?");
+            mistakes.note_with_help(path, "there is no provider of this name", &expected, &help);
+        }
+        Some(_) | None => mistakes.note(path, "there is no provider of this name", &expected),
+    }
+}
+
+fn rules(table: &SiteTable, path: &Path, config: &Config, mistakes: &mut Mistakes<'_>) -> Rules {
+    let rules = table.rule.iter().enumerate().filter_map(|(index, table)| {
+        rule(table, &path.key("rule").index(index), config, mistakes)
+    });
+    Rules::new(rules.collect(), table.ignore_case)
+}
+
+fn rule(table: &RuleTable, path: &Path, config: &Config, mistakes: &mut Mistakes<'_>) -> Option<Rule> {
+    let pattern = Pattern::parse(&table.path).map_err(|error| {
+        mistakes.note(&path.key("path"), format!("this pattern {error}"), "\"/assets/**\", \"/*.css\" or \"/about\"");
+    });
+    let methods = table.methods.as_ref().map(|names| methods(names, &path.key("methods"), mistakes));
+    let mut origins = Vec::new();
+    for (index, text) in table.origins.iter().enumerate() {
+        match Origin::parse(text) {
+            Ok(origin) => origins.push(origin.as_str().to_owned()),
+            Err(error) => {
+                let path = path.key("origins").index(index);
+                mistakes.note(&path, format!("this origin {error}"), "\"https://app.example.org\"");
+            }
+        }
+    }
+    let access = match table.access {
+        AccessChoice::Public => Access::Public,
+        AccessChoice::Optional => Access::Optional,
+        AccessChoice::Member => Access::Member,
+        AccessChoice::Deny => Access::Deny,
+    };
+    let allow = table.allow.clone().unwrap_or_default();
+    if table.allow.is_some() && access != Access::Member {
+        mistakes.note(&path.key("allow"), "without a session nobody can be told apart", "access = \"member\" with allow");
+    }
+    for (index, name) in allow.provider.iter().flatten().enumerate() {
+        if !config.provider.iter().any(|known| provider::name(known) == name) {
+            unknown_provider(name, config, &path.key("allow").key("provider").index(index), mistakes);
+        }
+    }
+    Some(Rule {
+        pattern: pattern.ok()?,
+        methods,
+        access,
+        unauthenticated: match table.unauthenticated {
+            None | Some(UnauthenticatedChoice::Auto) => Unauthenticated::Auto,
+            Some(UnauthenticatedChoice::Login) => Unauthenticated::Login,
+            Some(UnauthenticatedChoice::Status401) => Unauthenticated::Status401,
+        },
+        allow: Allow { member_id: allow.member_id, member_unit_id: allow.member_unit_id, provider: allow.provider },
+        origins,
+    })
+}
+
+fn methods(names: &[String], path: &Path, mistakes: &mut Mistakes<'_>) -> Vec<Method> {
+    if names.is_empty() {
+        mistakes.note(path, "this rule is about no method", "at least one, or no `methods` for all");
+    }
+    let mut methods = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        // Methods are compared as they are written, and nobody writes them otherwise (RFC 9110 §9.1).
+        match Method::from_bytes(name.as_bytes()) {
+            Ok(method) if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => methods.push(method),
+            Ok(_) | Err(_) => mistakes.note(&path.index(index), "this is no method", "capitals, such as \"GET\""),
+        }
+    }
+    methods
+}
