@@ -18,8 +18,8 @@ use super::secret::SecretText;
 use super::signature;
 use super::structure::{self, Document, Path};
 use super::{
-    AccessChoice, Config, ForwardedChoice, RuleTable, SessionTable, SiteTable, TimeoutsTable, UnauthenticatedChoice,
-    UpstreamChoice, units,
+    AccessChoice, Config, ForwardedChoice, RuleTable, SessionTable, SiteTable, TimeoutsTable,
+    UnauthenticatedChoice, UpstreamChoice, units,
 };
 use crate::gateway::Gateway;
 use crate::gateway::site::Site;
@@ -105,7 +105,8 @@ impl Loaded {
     /// # Errors
     /// [`Problems`] lists every mistake.
     pub fn assemble(&self, surroundings: &Surroundings) -> Result<Assembled, Problems> {
-        let mut mistakes = Mistakes { document: &self.document, folder: &surroundings.folder, found: Vec::new() };
+        let mut mistakes =
+            Mistakes { document: &self.document, folder: &surroundings.folder, found: Vec::new() };
         let assembled = assemble(&self.config, surroundings, &mut mistakes);
         match assembled {
             Some(assembled) if mistakes.found.is_empty() => Ok(assembled),
@@ -129,7 +130,13 @@ impl Mistakes<'_> {
     }
 
     /// The same, with something to do about it.
-    pub(super) fn note_with_help(&mut self, path: &Path, message: impl Into<String>, expected: &str, help: &str) {
+    pub(super) fn note_with_help(
+        &mut self,
+        path: &Path,
+        message: impl Into<String>,
+        expected: &str,
+        help: &str,
+    ) {
         let problem = Problem::new(self.document.span_of(path), message).help(help);
         self.found.push(if expected.is_empty() { problem } else { problem.expecting(expected) });
     }
@@ -184,7 +191,11 @@ impl Mistakes<'_> {
         let default = Duration::from_secs(default);
         let Some(text) = text else { return default };
         units::duration(text).unwrap_or_else(|| {
-            self.note(path, "this is no duration", "a whole number and a unit: \"30s\", \"15m\", \"12h\" or \"7d\"");
+            self.note(
+                path,
+                "this is no duration",
+                "a whole number and a unit: \"30s\", \"15m\", \"12h\" or \"7d\"",
+            );
             default
         })
     }
@@ -198,7 +209,11 @@ impl Mistakes<'_> {
                 default
             }
             None => {
-                self.note(path, "this is no size", "a whole number and a unit: \"512B\", \"64KiB\" or \"1MiB\"");
+                self.note(
+                    path,
+                    "this is no size",
+                    "a whole number and a unit: \"512B\", \"64KiB\" or \"1MiB\"",
+                );
                 default
             }
         }
@@ -208,8 +223,12 @@ impl Mistakes<'_> {
 fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistakes<'_>) -> Option<Assembled> {
     let listen = listen(config, mistakes);
     let limits = limits(config, mistakes);
-    let target_bytes =
-        mistakes.size(config.server.limits.target_bytes.as_ref(), 16 * 1024, 128, &at(["server", "limits", "target_bytes"]));
+    let target_bytes = mistakes.size(
+        config.server.limits.target_bytes.as_ref(),
+        16 * 1024,
+        128,
+        &at(["server", "limits", "target_bytes"]),
+    );
     let trusted_proxies = trusted_proxies(config, mistakes);
     let origins = origins(config, mistakes);
     let on_loopback = origins.iter().flatten().all(Origin::is_loopback);
@@ -218,7 +237,8 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     let policy = session_policy(&config.session, mistakes);
     let ring = key_ring(&config.session, on_loopback, &mut warnings, mistakes);
     let names = signature::field_names(&config.identity, mistakes);
-    let shared = signature::keys(&config.identity.signature, &at(["identity", "signature"]), on_loopback, mistakes);
+    let shared =
+        signature::keys(&config.identity.signature, &at(["identity", "signature"]), on_loopback, mistakes);
     if shared.as_ref().is_some_and(|keys| keys.are_random) {
         warnings.push(
             "no identity.signature.keys: identity fields are signed with a random key that changes at every start"
@@ -231,7 +251,10 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     let mut signing_keys = Vec::new();
     for (index, table) in config.site.iter().enumerate() {
         let path = at(["site"]).index(index);
-        let own = table.signature.as_ref().map(|own| signature::keys(own, &path.key("signature"), on_loopback, mistakes));
+        let own = table
+            .signature
+            .as_ref()
+            .map(|own| signature::keys(own, &path.key("signature"), on_loopback, mistakes));
         let keys = own.unwrap_or_else(|| shared.clone());
         let upstream = upstream(table, &path, surroundings, on_loopback, mistakes);
         let rules = rules(table, &path, config, mistakes);
@@ -381,7 +404,11 @@ fn session_policy(table: &SessionTable, mistakes: &mut Mistakes<'_>) -> session:
     let max_age = mistakes.duration(table.max_age.as_ref(), 12 * 60 * 60, &at(["session", "max_age"]));
     if idle_timeout > max_age {
         let place = if mistakes.has(&idle) { idle } else { at(["session", "max_age"]) };
-        mistakes.note(&place, "a session would end by age before it can idle", "idle_timeout at most max_age");
+        mistakes.note(
+            &place,
+            "a session would end by age before it can idle",
+            "idle_timeout at most max_age",
+        );
     }
     session::Policy { idle_timeout, max_age }
 }
@@ -403,7 +430,9 @@ fn key_ring(
             );
             return None;
         }
-        warnings.push("no session.keys: sessions are sealed with a random key and end when the gateway does".to_owned());
+        warnings.push(
+            "no session.keys: sessions are sealed with a random key and end when the gateway does".to_owned(),
+        );
         return KeyRing::new([&Secret::new(random::bytes::<32>())]).ok();
     };
     if texts.is_empty() {
@@ -446,7 +475,11 @@ fn upstream(
                 return None;
             }
             [_, _, ..] => {
-                mistakes.note(&path.index(1), "this version sends a site's requests to one upstream", "one address");
+                mistakes.note(
+                    &path.index(1),
+                    "this version sends a site's requests to one upstream",
+                    "one address",
+                );
                 return None;
             }
         },
@@ -467,7 +500,9 @@ fn upstream(
     }
     let authority = text.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     match authority.map(str::as_bytes).and_then(crate::route::host_and_port) {
-        Some((host, port)) => Some(upstream::Settings { host: host.to_owned(), port: port.unwrap_or(80), timeouts }),
+        Some((host, port)) => {
+            Some(upstream::Settings { host: host.to_owned(), port: port.unwrap_or(80), timeouts })
+        }
         None => {
             let help = "paths are forwarded as they come, so an upstream has none";
             mistakes.note_with_help(&path, "this is no upstream", EXPECTED, help);
@@ -530,15 +565,21 @@ fn unknown_provider(name: &str, config: &Config, path: &Path, mistakes: &mut Mis
 }
 
 fn rules(table: &SiteTable, path: &Path, config: &Config, mistakes: &mut Mistakes<'_>) -> Rules {
-    let rules = table.rule.iter().enumerate().filter_map(|(index, table)| {
-        rule(table, &path.key("rule").index(index), config, mistakes)
-    });
+    let rules = table
+        .rule
+        .iter()
+        .enumerate()
+        .filter_map(|(index, table)| rule(table, &path.key("rule").index(index), config, mistakes));
     Rules::new(rules.collect(), table.ignore_case)
 }
 
 fn rule(table: &RuleTable, path: &Path, config: &Config, mistakes: &mut Mistakes<'_>) -> Option<Rule> {
     let pattern = Pattern::parse(&table.path).map_err(|error| {
-        mistakes.note(&path.key("path"), format!("this pattern {error}"), "\"/assets/**\", \"/*.css\" or \"/about\"");
+        mistakes.note(
+            &path.key("path"),
+            format!("this pattern {error}"),
+            "\"/assets/**\", \"/*.css\" or \"/about\"",
+        );
     });
     let methods = table.methods.as_ref().map(|names| methods(names, &path.key("methods"), mistakes));
     let mut origins = Vec::new();
@@ -559,7 +600,11 @@ fn rule(table: &RuleTable, path: &Path, config: &Config, mistakes: &mut Mistakes
     };
     let allow = table.allow.clone().unwrap_or_default();
     if table.allow.is_some() && access != Access::Member {
-        mistakes.note(&path.key("allow"), "without a session nobody can be told apart", "access = \"member\" with allow");
+        mistakes.note(
+            &path.key("allow"),
+            "without a session nobody can be told apart",
+            "access = \"member\" with allow",
+        );
     }
     for (index, name) in allow.provider.iter().flatten().enumerate() {
         if !config.provider.iter().any(|known| provider::name(known) == name) {
@@ -575,7 +620,11 @@ fn rule(table: &RuleTable, path: &Path, config: &Config, mistakes: &mut Mistakes
             Some(UnauthenticatedChoice::Login) => Unauthenticated::Login,
             Some(UnauthenticatedChoice::Status401) => Unauthenticated::Status401,
         },
-        allow: Allow { member_id: allow.member_id, member_unit_id: allow.member_unit_id, provider: allow.provider },
+        allow: Allow {
+            member_id: allow.member_id,
+            member_unit_id: allow.member_unit_id,
+            provider: allow.provider,
+        },
         origins,
     })
 }
@@ -588,8 +637,12 @@ fn methods(names: &[String], path: &Path, mistakes: &mut Mistakes<'_>) -> Vec<Me
     for (index, name) in names.iter().enumerate() {
         // Methods are compared as they are written, and nobody writes them otherwise (RFC 9110 §9.1).
         match Method::from_bytes(name.as_bytes()) {
-            Ok(method) if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => methods.push(method),
-            Ok(_) | Err(_) => mistakes.note(&path.index(index), "this is no method", "capitals, such as \"GET\""),
+            Ok(method) if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => {
+                methods.push(method)
+            }
+            Ok(_) | Err(_) => {
+                mistakes.note(&path.index(index), "this is no method", "capitals, such as \"GET\"")
+            }
         }
     }
     methods

@@ -9,11 +9,11 @@ mod conformance;
 pub mod diagnostics;
 mod masking;
 mod places;
-mod provider;
+pub mod provider;
 pub mod reference;
 mod schema;
 pub mod secret;
-mod signature;
+pub mod signature;
 pub mod structure;
 pub mod units;
 

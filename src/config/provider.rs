@@ -88,7 +88,8 @@ fn daxko(
         mistakes.note_with_help(&path.key("name"), "this name does not fit into a path", expected, help);
     }
     let simulated = (table.environment == DaxkoEnvironment::Sandbox).then_some(sandbox);
-    let client = required(table.client, simulated.map(|sandbox| sandbox.client), &path.key("client"), mistakes);
+    let client =
+        required(table.client, simulated.map(|sandbox| sandbox.client), &path.key("client"), mistakes);
     let client_id = required(
         table.client_id.clone().filter(|id| !id.trim().is_empty()),
         simulated.map(|sandbox| sandbox.client_id.clone()),
@@ -146,7 +147,12 @@ fn daxko(
 }
 
 /// A key that has to be written, except where the sandbox knows better.
-fn required<T>(written: Option<T>, simulated: Option<T>, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<T> {
+fn required<T>(
+    written: Option<T>,
+    simulated: Option<T>,
+    path: &Path,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<T> {
     let value = written.or(simulated);
     if value.is_none() {
         mistakes.note(path, format!("{} is missing", mistakes.name(path)), "a value, outside the sandbox");
@@ -168,7 +174,11 @@ fn credential(
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
     });
     if !is_text {
-        mistakes.note(path, "this credential holds blanks or other characters that Daxko's never do", "visible ASCII");
+        mistakes.note(
+            path,
+            "this credential holds blanks or other characters that Daxko's never do",
+            "visible ASCII",
+        );
     }
     is_text.then_some(secret)
 }
@@ -182,11 +192,17 @@ fn addresses(
 ) -> (Option<Url>, Option<Url>) {
     let fixed = |text: &str| Some(Url::parse(text).expect("an address of Daxko's"));
     let (authorize, api) = match table.environment {
-        DaxkoEnvironment::Production => (fixed("https://operations.daxko.com/online/auth"), fixed(PRODUCTION_API)),
+        DaxkoEnvironment::Production => {
+            (fixed("https://operations.daxko.com/online/auth"), fixed(PRODUCTION_API))
+        }
         DaxkoEnvironment::Train => (fixed("https://operations-train.daxko.com/online/auth"), None),
         DaxkoEnvironment::Demo => (fixed("https://operations-demo.daxko.com/online/auth"), None),
-        DaxkoEnvironment::DataValidation => (fixed("https://operations-data-validation.daxko.com/online/auth"), None),
-        DaxkoEnvironment::Sandbox => (sandbox.base_url.join("/online/auth").ok(), Some(sandbox.base_url.clone())),
+        DaxkoEnvironment::DataValidation => {
+            (fixed("https://operations-data-validation.daxko.com/online/auth"), None)
+        }
+        DaxkoEnvironment::Sandbox => {
+            (sandbox.base_url.join("/online/auth").ok(), Some(sandbox.base_url.clone()))
+        }
     };
     let (authorize_path, api_path) = (path.key("authorize_url"), path.key("api_base_url"));
     let mut own = |text: &Option<String>, default: Option<Url>, path: &Path| match text {
@@ -206,7 +222,11 @@ fn addresses(
     for (path, url) in [(&authorize_path, &authorize_url), (&api_path, &api_base_url)] {
         let Some(host) = url.as_ref().and_then(Url::host_str) else { continue };
         if is_mixed(table.environment, host) {
-            mistakes.note(path, "this address belongs to another environment", "one environment for both addresses");
+            mistakes.note(
+                path,
+                "this address belongs to another environment",
+                "one environment for both addresses",
+            );
         }
     }
     (authorize_url, api_base_url)
@@ -228,7 +248,8 @@ fn is_mixed(environment: DaxkoEnvironment, host: &str) -> bool {
 }
 
 fn vendor_url(text: &str, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Url> {
-    let url = Url::parse(text.trim()).ok().filter(|url| url.has_host() && matches!(url.scheme(), "https" | "http"));
+    let url =
+        Url::parse(text.trim()).ok().filter(|url| url.has_host() && matches!(url.scheme(), "https" | "http"));
     let Some(url) = url else {
         mistakes.note(path, "this is no address", "\"https://…\"");
         return None;

@@ -31,8 +31,13 @@ pub fn markdown(schema: &Value) -> String {
 fn table(text: &mut String, root: &Value, schema: &Value, name: &str, depth: usize) {
     let empty = Map::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-    let required: Vec<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let mut below = Vec::new();
     let mut keys = String::new();
     for (key, property) in properties {
@@ -42,7 +47,8 @@ fn table(text: &mut String, root: &Value, schema: &Value, name: &str, depth: usi
             None => {
                 let needed = if required.contains(&key.as_str()) { "required" } else { "" };
                 let kind = kind(root, property);
-                writeln!(keys, "| `{key}` | {kind} | {needed} | {description} |").expect("writing into a string");
+                writeln!(keys, "| `{key}` | {kind} | {needed} | {description} |")
+                    .expect("writing into a string");
             }
         }
     }
@@ -85,7 +91,8 @@ fn unwrapped<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     let schema = resolved(root, schema);
     let choices = schema.get("anyOf").and_then(Value::as_array);
     let only = choices.and_then(|choices| {
-        let mut others = choices.iter().filter(|choice| choice.get("type").and_then(Value::as_str) != Some("null"));
+        let mut others =
+            choices.iter().filter(|choice| choice.get("type").and_then(Value::as_str) != Some("null"));
         others.next().filter(|_| others.next().is_none())
     });
     only.map_or(schema, |only| resolved(root, only))
@@ -114,14 +121,17 @@ fn described(root: &Value, property: &Value) -> String {
 
 fn kind(root: &Value, property: &Value) -> String {
     if property.to_string().contains("SecretText") {
-        return if unwrapped(root, property).get("items").is_some() { "secrets" } else { "secret" }.to_owned();
+        return if unwrapped(root, property).get("items").is_some() { "secrets" } else { "secret" }
+            .to_owned();
     }
     let schema = unwrapped(root, property);
     if schema.get("enum").is_some() || schema.get("oneOf").is_some() {
         return "one of".to_owned();
     }
     let name = match schema.get("type") {
-        Some(Value::Array(types)) => types.iter().find_map(|kind| kind.as_str().filter(|kind| *kind != "null")),
+        Some(Value::Array(types)) => {
+            types.iter().find_map(|kind| kind.as_str().filter(|kind| *kind != "null"))
+        }
         Some(kind) => kind.as_str(),
         None => None,
     };

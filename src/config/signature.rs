@@ -33,7 +33,8 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn signing_keys(&self) -> Option<SigningKeys> {
-        let key = |material: &KeyMaterial| SigningKey::new(&material.id, material.algorithm, &material.secret).ok();
+        let key =
+            |material: &KeyMaterial| SigningKey::new(&material.id, material.algorithm, &material.secret).ok();
         SigningKeys::new(self.material.iter().map(key).collect::<Option<_>>()?)
     }
 }
@@ -47,7 +48,11 @@ pub(super) fn keys(
 ) -> Option<Keys> {
     let ttl = mistakes.duration(table.ttl.as_ref(), 60, &path.key("ttl"));
     if ttl > Duration::from_secs(60 * 60) {
-        mistakes.note(&path.key("ttl"), "whoever copies a signature could use it for too long", "at most \"1h\"");
+        mistakes.note(
+            &path.key("ttl"),
+            "whoever copies a signature could use it for too long",
+            "at most \"1h\"",
+        );
     }
     let help = "`member-gateway keygen hmac` prints a key";
     let path = path.key("keys");
@@ -58,7 +63,8 @@ pub(super) fn keys(
             return None;
         }
         let secret = Secret::new(random::bytes::<32>());
-        let material = vec![KeyMaterial { id: "random".to_owned(), algorithm: Algorithm::HmacSha256, secret }];
+        let material =
+            vec![KeyMaterial { id: "random".to_owned(), algorithm: Algorithm::HmacSha256, secret }];
         return Some(Keys { material, ttl, are_random: true });
     };
     if tables.is_empty() {
@@ -124,7 +130,11 @@ pub(super) fn field_names(
         };
         let read_as = folded(name.as_str());
         if known.contains(&read_as) {
-            mistakes.note(&path, "two identity fields have this name, as some upstreams read it", "a name of its own");
+            mistakes.note(
+                &path,
+                "two identity fields have this name, as some upstreams read it",
+                "a name of its own",
+            );
             complete = false;
         }
         known.push(read_as);
@@ -191,7 +201,9 @@ fn field_name(text: &str, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<He
     };
     let read_as = folded(name.as_str());
     let is_reserved = RESERVED.iter().any(|reserved| reserved.as_bytes() == read_as);
-    let is_family = [&b"x-forwarded-"[..], b"sec-", b"proxy-", b"access-control-"].iter().any(|family| read_as.starts_with(family));
+    let is_family = [&b"x-forwarded-"[..], b"sec-", b"proxy-", b"access-control-"]
+        .iter()
+        .any(|family| read_as.starts_with(family));
     if is_reserved || is_family {
         mistakes.note(path, "HTTP or this gateway needs this field for itself", expected);
         return None;

@@ -13,7 +13,10 @@ pub fn duration(text: &str) -> Option<Duration> {
         "d" => 24 * 60 * 60,
         _ => return None,
     };
-    number.checked_mul(seconds).filter(|seconds| (1..=MOST_SECONDS).contains(seconds)).map(Duration::from_secs)
+    number
+        .checked_mul(seconds)
+        .filter(|seconds| (1..=MOST_SECONDS).contains(seconds))
+        .map(Duration::from_secs)
 }
 
 /// A hundred years; longer is a slip of the keyboard.
@@ -47,7 +50,9 @@ mod tests {
         for (text, seconds) in [("30s", 30), ("15m", 900), ("12h", 43_200), ("7d", 604_800)] {
             assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "30", "s", "0s", "-1s", "1.5h", "1w", "1 h", "1H", "99999999999999999999s", "9999999999d"] {
+        for text in
+            ["", "30", "s", "0s", "-1s", "1.5h", "1w", "1 h", "1H", "99999999999999999999s", "9999999999d"]
+        {
             assert_eq!(duration(text), None, "{text}");
         }
     }

@@ -53,7 +53,9 @@ pub fn is_navigation(fields: &HeaderMap) -> bool {
         return mode == "navigate" && fields.get(SEC_FETCH_DEST).is_none_or(|dest| dest == "document");
     }
     accepts_html(fields)
-        && !fields.get(X_REQUESTED_WITH).is_some_and(|by| by.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"))
+        && !fields
+            .get(X_REQUESTED_WITH)
+            .is_some_and(|by| by.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"))
 }
 
 fn accepts_html(fields: &HeaderMap) -> bool {
@@ -75,7 +77,9 @@ pub fn is_prefetch(fields: &HeaderMap) -> bool {
 /// Whether the request is a CORS preflight (Fetch §3.3.2): the browser's own question, which never carries cookies.
 #[must_use]
 pub fn is_preflight(method: &Method, fields: &HeaderMap) -> bool {
-    method == Method::OPTIONS && fields.contains_key(ORIGIN) && fields.contains_key("access-control-request-method")
+    method == Method::OPTIONS
+        && fields.contains_key(ORIGIN)
+        && fields.contains_key("access-control-request-method")
 }
 
 /// Whether a page of this very site sent the request.
@@ -91,7 +95,8 @@ pub fn is_same_origin(fields: &HeaderMap, origin: &str) -> bool {
 /// Who is going to read a refusal.
 #[must_use]
 pub fn audience(fields: &HeaderMap) -> Audience {
-    let reads_pages = fields.get(SEC_FETCH_MODE).map_or_else(|| is_navigation(fields), |mode| mode == "navigate");
+    let reads_pages =
+        fields.get(SEC_FETCH_MODE).map_or_else(|| is_navigation(fields), |mode| mode == "navigate");
     if reads_pages { Audience::Person } else { Audience::Program }
 }
 
@@ -122,7 +127,11 @@ mod tests {
             (Method::GET, &[NAVIGATE, ("sec-fetch-dest", "iframe")], Challenge::Unauthorized),
             (Method::GET, &[NAVIGATE, ("sec-fetch-dest", "object")], Challenge::Unauthorized),
             (Method::GET, &[("sec-fetch-mode", "cors"), PAGE], Challenge::Unauthorized),
-            (Method::GET, &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], Challenge::Unauthorized),
+            (
+                Method::GET,
+                &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
+                Challenge::Unauthorized,
+            ),
             (Method::GET, &[PAGE, ("x-requested-with", "XMLHttpRequest")], Challenge::Unauthorized),
             (Method::GET, &[("accept", "application/json")], Challenge::Unauthorized),
             (Method::GET, &[("accept", "*/*")], Challenge::Unauthorized),
@@ -130,7 +139,11 @@ mod tests {
             (Method::GET, &[], Challenge::Unauthorized),
             (Method::GET, &[NAVIGATE, ("sec-purpose", "prefetch")], Challenge::Unauthorized),
             (Method::GET, &[NAVIGATE, ("sec-purpose", "prefetch;prerender")], Challenge::Unauthorized),
-            (Method::GET, &[PAGE, ("connection", "upgrade"), ("upgrade", "websocket")], Challenge::Unauthorized),
+            (
+                Method::GET,
+                &[PAGE, ("connection", "upgrade"), ("upgrade", "websocket")],
+                Challenge::Unauthorized,
+            ),
         ] {
             assert_eq!(answer(method.clone(), fields, auto), expected, "{method} {fields:?}");
         }

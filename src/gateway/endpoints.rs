@@ -209,14 +209,17 @@ fn session(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
     match site.cookies.session(fields, now) {
         Presented::Session(session) if site.knows_provider_of(&session) => {
             let member = &session.member;
-            Own::json(StatusCode::OK, &json!({
-                "authenticated": true,
-                "provider": member.provider.as_str(),
-                "member_id": member.id.as_str(),
-                "member_unit_id": member.unit_id.as_str(),
-                "session_id": session.id.to_string(),
-                "expires_at": session.expires_at(site.cookies.policy()).0,
-            }))
+            Own::json(
+                StatusCode::OK,
+                &json!({
+                    "authenticated": true,
+                    "provider": member.provider.as_str(),
+                    "member_id": member.id.as_str(),
+                    "member_unit_id": member.unit_id.as_str(),
+                    "session_id": session.id.to_string(),
+                    "expires_at": session.expires_at(site.cookies.policy()).0,
+                }),
+            )
         }
         presented => {
             let mut response = Own::json(StatusCode::UNAUTHORIZED, &json!({ "authenticated": false }));

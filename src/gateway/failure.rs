@@ -110,7 +110,10 @@ impl Failure {
         let mut reference = [0; 8];
         bytes.try_copy_to_slice(&mut reference).ok()?;
         let length = usize::from(bytes.try_get_u8().ok()?);
-        if length > bytes.len() || now >= at.plus(LIFETIME) || !reference.iter().all(u8::is_ascii_alphanumeric) {
+        if length > bytes.len()
+            || now >= at.plus(LIFETIME)
+            || !reference.iter().all(u8::is_ascii_alphanumeric)
+        {
             return None;
         }
         let provider = bytes.split_to(length);

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, EXPECT, EXPIRES, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER,
-    SET_COOKIE, TRANSFER_ENCODING,
+    CACHE_CONTROL, CONTENT_LENGTH, EXPECT, EXPIRES, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    REFERER, SET_COOKIE, TRANSFER_ENCODING,
 };
 use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
@@ -74,7 +74,8 @@ impl Worker {
     pub fn new(gateway: Arc<Gateway>, ticker: &Ticker) -> Rc<Self> {
         let pool = |site: &Site| {
             let identity = Arc::clone(&site.identity);
-            let may_pass = move |name: &HeaderName| fields::may_be_trailer(name) && !identity.is_guarded(name.as_str());
+            let may_pass =
+                move |name: &HeaderName| fields::may_be_trailer(name) && !identity.is_guarded(name.as_str());
             Pool::new(site.upstream.clone(), ticker, Rc::new(may_pass))
         };
         let pools = gateway.sites.iter().map(pool).collect();
@@ -85,12 +86,18 @@ impl Worker {
 impl Respond for Worker {
     type Body = Body;
 
-    async fn respond(self: Rc<Self>, request: Request<Incoming>, peer: IpAddr, watch: Rc<Watch>) -> Response<Body> {
+    async fn respond(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        watch: Rc<Watch>,
+    ) -> Response<Body> {
         let audience = challenge::audience(request.headers());
         match self.journey(request, peer, &watch).await {
             Ok(response) => response,
             Err((refusal, site)) => {
-                let name = site.and_then(|index| self.gateway.sites.get(index)).map_or("Sign-in", |site| &site.name);
+                let name =
+                    site.and_then(|index| self.gateway.sites.get(index)).map_or("Sign-in", |site| &site.name);
                 refusal.into_response(audience, name)
             }
         }
@@ -195,7 +202,9 @@ impl Worker {
 
         let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched {
-            let (Some(client_upgrade), true) = (client_upgrade, upgrade::asks_for_websocket(answer.headers())) else {
+            let (Some(client_upgrade), true) =
+                (client_upgrade, upgrade::asks_for_websocket(answer.headers()))
+            else {
                 return Err(Refusal::unasked_upgrade());
             };
             upgrade::tunnel(client_upgrade, hyper::upgrade::on(&mut answer));
@@ -220,8 +229,10 @@ impl Gateway {
     /// The site of a request: by `Host`, or by what a trusted proxy says the client asked for.
     fn site_of(&self, request: &Request<Incoming>, client: &Client) -> Result<usize, NoSite> {
         let asked = route::authority(request.headers(), request.uri())?;
-        let forwarded =
-            client.via_trusted_proxy.then(|| peer::forwarded_host(request.headers()).map(str::as_bytes)).flatten();
+        let forwarded = client
+            .via_trusted_proxy
+            .then(|| peer::forwarded_host(request.headers()).map(str::as_bytes))
+            .flatten();
         self.authorities.find(forwarded.unwrap_or(asked))
     }
 }
@@ -237,7 +248,8 @@ fn check_head(request: &Request<Incoming>, target_bytes: usize) -> Result<(), Re
         return Err(Refusal::method_not_served());
     }
     // What is signed has to be ASCII, and an honest target is.
-    let target_is_ascii = uri.path_and_query().is_some_and(|target| target.as_str().bytes().all(|b| b.is_ascii_graphic()));
+    let target_is_ascii =
+        uri.path_and_query().is_some_and(|target| target.as_str().bytes().all(|b| b.is_ascii_graphic()));
     if !target_is_ascii || !uri.path().starts_with('/') {
         return Err(Refusal::target_not_ascii());
     }

@@ -47,10 +47,14 @@ fn page(site: &str, title: &str, content: &Markup) -> Markup {
 
 /// A refusal: what happened, and what to do.
 pub(super) fn refusal(site: &str, title: &str, advice: &str, reference: &Reference) -> Markup {
-    page(site, title, &html! {
-        p { (advice) }
-        (reference_number(reference))
-    })
+    page(
+        site,
+        title,
+        &html! {
+            p { (advice) }
+            (reference_number(reference))
+        },
+    )
 }
 
 /// A login that failed; it starts again when the member says so, and only then.
@@ -61,21 +65,29 @@ pub(super) fn login_failed(
     reference: &Reference,
     login_path: &str,
 ) -> Markup {
-    page(site, title, &html! {
-        p { (advice) }
-        p { a.button href=(login_path) { "Sign in again" } }
-        p { a.button.quiet href="/" { "Go to the front page" } }
-        (reference_number(reference))
-    })
+    page(
+        site,
+        title,
+        &html! {
+            p { (advice) }
+            p { a.button href=(login_path) { "Sign in again" } }
+            p { a.button.quiet href="/" { "Go to the front page" } }
+            (reference_number(reference))
+        },
+    )
 }
 
 /// The error page without a valid reference: nothing is known, so nothing is said.
 pub(super) fn nothing_to_tell(site: &str, login_path: &str) -> Markup {
-    page(site, "There is nothing to see here.", &html! {
-        p { "This page tells why a sign-in did not work. What it had to tell is no longer known." }
-        p { a.button href=(login_path) { "Sign in" } }
-        p { a.button.quiet href="/" { "Go to the front page" } }
-    })
+    page(
+        site,
+        "There is nothing to see here.",
+        &html! {
+            p { "This page tells why a sign-in did not work. What it had to tell is no longer known." }
+            p { a.button href=(login_path) { "Sign in" } }
+            p { a.button.quiet href="/" { "Go to the front page" } }
+        },
+    )
 }
 
 /// One of several ways to sign in: its title, and where it starts.
@@ -86,24 +98,32 @@ pub(super) struct Choice {
 
 /// The chooser page.
 pub(super) fn chooser(site: &str, choices: &[Choice]) -> Markup {
-    page(site, "How would you like to sign in?", &html! {
-        ul {
-            @for choice in choices {
-                li { a.button href=(choice.login_path) { (choice.title) } }
+    page(
+        site,
+        "How would you like to sign in?",
+        &html! {
+            ul {
+                @for choice in choices {
+                    li { a.button href=(choice.login_path) { (choice.title) } }
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// The sign-out page: one button, so that no link and no image can sign anybody out.
 pub(super) fn logout(site: &str, return_to: &str) -> Markup {
-    page(site, "Would you like to sign out?", &html! {
-        form method="post" action="/_gateway/logout" {
-            input type="hidden" name="return_to" value=(return_to);
-            p { button.button type="submit" { "Sign out" } }
-        }
-        p { a.button.quiet href=(return_to) { "Stay signed in" } }
-    })
+    page(
+        site,
+        "Would you like to sign out?",
+        &html! {
+            form method="post" action="/_gateway/logout" {
+                input type="hidden" name="return_to" value=(return_to);
+                p { button.button type="submit" { "Sign out" } }
+            }
+            p { a.button.quiet href=(return_to) { "Stay signed in" } }
+        },
+    )
 }
 
 fn reference_number(reference: &Reference) -> Markup {

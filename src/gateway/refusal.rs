@@ -47,7 +47,8 @@ impl Refusal {
     pub fn target_too_long() -> Self {
         let title = "This address is too long.";
         // What comes after such a head is not worth reading.
-        Self::new(StatusCode::URI_TOO_LONG, title, "Please go back and follow the link again.").ending_connection()
+        Self::new(StatusCode::URI_TOO_LONG, title, "Please go back and follow the link again.")
+            .ending_connection()
     }
 
     /// The target holds something that is no part of an address (RFC 3986 §2).
@@ -60,7 +61,8 @@ impl Refusal {
     /// The path means one thing to one program and another to the next.
     #[must_use]
     pub const fn ambiguous_path() -> Self {
-        let advice = "Please check the link: its path can be read in several ways that are treated differently.";
+        let advice =
+            "Please check the link: its path can be read in several ways that are treated differently.";
         Self::new(StatusCode::BAD_REQUEST, "This address is not clear.", advice)
     }
 
@@ -120,14 +122,19 @@ impl Refusal {
     #[must_use]
     pub const fn foreign_form() -> Self {
         let title = "You are still signed in.";
-        Self::new(StatusCode::FORBIDDEN, title, "Another site tried to sign you out. You can do that on this one.")
+        Self::new(
+            StatusCode::FORBIDDEN,
+            title,
+            "Another site tried to sign you out. You can do that on this one.",
+        )
     }
 
     /// An upstream that switches protocols without being asked (RFC 9110 §15.2.2).
     #[must_use]
     pub const fn unasked_upgrade() -> Self {
         let title = "The site gave an answer that makes no sense.";
-        let advice = "Please try again in a moment. If it stays like this, please tell the people who run this site.";
+        let advice =
+            "Please try again in a moment. If it stays like this, please tell the people who run this site.";
         Self::new(StatusCode::BAD_GATEWAY, title, advice)
     }
 
@@ -181,7 +188,8 @@ impl From<NoSite> for Refusal {
 
 impl From<UpstreamError> for Refusal {
     fn from(error: UpstreamError) -> Self {
-        let again = "Please try again in a moment. If it stays like this, please tell the people who run this site.";
+        let again =
+            "Please try again in a moment. If it stays like this, please tell the people who run this site.";
         match error {
             UpstreamError::Connect { .. } | UpstreamError::Answer { .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, "The site is not answering at the moment.", again)
@@ -191,7 +199,8 @@ impl From<UpstreamError> for Refusal {
             }
             UpstreamError::RequestBody(_) => {
                 let title = "What you sent did not arrive completely.";
-                Self::new(StatusCode::BAD_REQUEST, title, "Please go back and send it again.").ending_connection()
+                Self::new(StatusCode::BAD_REQUEST, title, "Please go back and send it again.")
+                    .ending_connection()
             }
         }
     }
@@ -248,7 +257,11 @@ pub(super) const fn cause_of(error: &LoginError) -> Cause {
         LoginError::Provider(ProviderError::CodeRefused) => Cause::Stale,
         LoginError::Provider(ProviderError::NoIdentity { .. }) => Cause::NoIdentity,
         LoginError::Provider(ProviderError::ClientRefused { .. }) => Cause::VendorRefuses,
-        LoginError::Provider(ProviderError::Unintelligible { .. }) | LoginError::Vendor(_) => Cause::VendorBroken,
-        LoginError::Provider(ProviderError::Busy { .. } | ProviderError::Unreachable { .. }) => Cause::VendorAway,
+        LoginError::Provider(ProviderError::Unintelligible { .. }) | LoginError::Vendor(_) => {
+            Cause::VendorBroken
+        }
+        LoginError::Provider(ProviderError::Busy { .. } | ProviderError::Unreachable { .. }) => {
+            Cause::VendorAway
+        }
     }
 }

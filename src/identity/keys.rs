@@ -158,6 +158,15 @@ impl SigningKey {
         }
     }
 
+    /// The public key of an ed25519 pair.
+    #[must_use]
+    pub fn ed25519_public_key(&self) -> Option<[u8; 32]> {
+        match &self.material {
+            Material::Ed25519(pair) => pair.public_key().as_ref().try_into().ok(),
+            Material::Hmac(_) | Material::EcdsaP256(_) => None,
+        }
+    }
+
     /// The public half as a JWK (RFC 7518 §6.2, RFC 8037 §2); an hmac key has none.
     #[must_use]
     pub fn jwk(&self) -> Option<Value> {

@@ -1,0 +1,82 @@
+//! `check`: whether the configuration is valid, and what would be served.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::{CommandError, source};
+use crate::config::assemble::{self, Assembled, Surroundings};
+use crate::config::{AccessChoice, SiteTable, UpstreamChoice};
+use crate::sandbox;
+use crate::time::Clock;
+
+/// Prints what would be served.
+///
+/// # Errors
+/// Where the configuration cannot be read or is not as it should be.
+pub fn command(config: &Path, output: &mut impl Write) -> Result<(), CommandError> {
+    let (source, folder) = source(config)?;
+    let loaded = assemble::load(source)?;
+    let assembled = loaded.assemble(&surroundings(folder))?;
+    writeln!(output, "{} is valid.", config.display())?;
+    let addresses: Vec<String> = assembled.listen.iter().map(ToString::to_string).collect();
+    writeln!(output, "\nlisten on {}", addresses.join(", "))?;
+    for (site, table) in assembled.gateway.sites.iter().zip(&loaded.config.site) {
+        writeln!(output, "\nsite {}", site.origin.as_str())?;
+        writeln!(output, "  upstream      {}", upstream(table))?;
+        writeln!(output, "  redirect URIs to register with the vendor")?;
+        for provider in site.login.providers() {
+            writeln!(
+                output,
+                "    {:<12}{}",
+                provider.name.as_str(),
+                site.login.redirect_uri(&provider.name).0
+            )?;
+        }
+        writeln!(output, "  identity fields")?;
+        for (_, name) in site.identity.fields() {
+            writeln!(output, "    {name}")?;
+        }
+        let key = site.identity.signing_keys().current();
+        writeln!(output, "  signed by key {} ({})", key.id(), key.algorithm().as_str())?;
+        writeln!(output, "  rules, the first match counts")?;
+        for rule in &table.rule {
+            let methods = rule.methods.as_ref().map(|methods| methods.join(" ")).unwrap_or_default();
+            writeln!(output, "    {:<9} {} {methods}", access(rule.access), rule.path)?;
+        }
+        writeln!(output, "    member    everything else")?;
+    }
+    for warning in &assembled.warnings {
+        writeln!(output, "\nwarning: {warning}")?;
+    }
+    Ok(())
+}
+
+/// The rooms of a configuration that is not going to be served.
+pub(super) fn assemble(config: &Path) -> Result<Assembled, CommandError> {
+    let (source, folder) = source(config)?;
+    Ok(assemble::load(source)?.assemble(&surroundings(folder))?)
+}
+
+/// Nothing is started, so the sandbox is nowhere.
+fn surroundings(folder: std::path::PathBuf) -> Surroundings {
+    let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    let daxko = super::run::sandboxed(&sandbox::daxko::Settings::default(), nowhere);
+    Surroundings { folder, clock: Clock::System, daxko, app: nowhere }
+}
+
+fn upstream(table: &SiteTable) -> String {
+    match &table.upstream {
+        UpstreamChoice::One(address) if address == "sandbox" => "the built-in sample app".to_owned(),
+        UpstreamChoice::One(address) => address.clone(),
+        UpstreamChoice::Several(addresses) => addresses.join(", "),
+    }
+}
+
+const fn access(access: AccessChoice) -> &'static str {
+    match access {
+        AccessChoice::Public => "public",
+        AccessChoice::Optional => "optional",
+        AccessChoice::Member => "member",
+        AccessChoice::Deny => "deny",
+    }
+}

@@ -1,0 +1,138 @@
+//! The commands, one file each.
+//!
+//! Exit status: 0 done, 1 failed while running, 2 usage or configuration error. Standard error carries logs and errors,
+//! standard output carries what was asked for and nothing else.
+
+pub mod check;
+pub mod keygen;
+pub mod run;
+pub mod schema;
+pub mod verify;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::diagnostics::{Problems, Source};
+
+/// An authentication gateway in front of member sites.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+struct Arguments {
+    /// Configuration file.
+    #[arg(long, global = true, default_value = "gateway.toml", value_name = "PATH")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve; this is what happens without a command.
+    Run,
+    /// Validate the configuration and print what would be served.
+    Check,
+    /// Print a fresh key in the form that the configuration takes.
+    Keygen {
+        /// What the key is for.
+        #[arg(default_value = "session")]
+        kind: keygen::Kind,
+    },
+    /// Read the head of one request on standard input and say whether its member signature holds, and why not.
+    Verify {
+        /// The time at which it should hold, in seconds since 1970; now, if not given.
+        #[arg(long, value_name = "SECONDS")]
+        at: Option<u64>,
+    },
+    /// Print the JSON Schema of gateway.toml.
+    Schema {
+        /// Print the reference for people instead, as Markdown.
+        #[arg(long)]
+        reference: bool,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What ends a command early.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The configuration file cannot be read.
+    #[error("cannot read {path}: {source}\n\nName another configuration file with --config PATH.")]
+    NoConfig {
+        /// Which file.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The configuration is not as it should be.
+    #[error("{0}")]
+    Config(Box<Problems>),
+    /// What was given to the command makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Something failed while running.
+    #[error("{0}")]
+    Failed(String),
+    /// Somebody has closed standard output.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CommandError {
+    const fn exit_code(&self) -> u8 {
+        match self {
+            Self::NoConfig { .. } | Self::Config(_) | Self::Usage(_) => 2,
+            Self::Failed(_) | Self::Output(_) => 1,
+        }
+    }
+}
+
+impl From<Problems> for CommandError {
+    fn from(problems: Problems) -> Self {
+        Self::Config(Box::new(problems))
+    }
+}
+
+/// Does what the arguments say.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Arguments { config, command } = Arguments::parse();
+    let output = &mut io::stdout().lock();
+    let outcome = match command.unwrap_or(Command::Run) {
+        Command::Run => run::command(&config),
+        Command::Check => check::command(&config, output),
+        Command::Keygen { kind } => keygen::command(kind, output),
+        Command::Verify { at } => verify::command(&config, at, &mut io::stdin().lock(), output),
+        Command::Schema { reference } => schema::command(reference, output),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "member-gateway", output);
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "this is where an operator looks")]
+            {
+                eprintln!("{error}");
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Reads the configuration file, and the folder its relative paths start at.
+fn source(path: &Path) -> Result<(Source, PathBuf), CommandError> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| CommandError::NoConfig { path: name.clone(), source })?;
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    Ok((Source::new(name, text), folder.to_owned()))
+}

@@ -1,0 +1,218 @@
+//! `run`: serve, until a signal says otherwise.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
+
+use super::CommandError;
+use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
+use crate::config::diagnostics::Source;
+use crate::config::provider::SandboxedDaxko;
+use crate::gateway::Worker;
+use crate::identity::keys::{Algorithm, SigningKey};
+use crate::sandbox::daxko::{self, Daxko};
+use crate::sandbox::legacy_app::{self, LegacyApp, VerificationKey};
+use crate::secret::Secret;
+use crate::server::{self, Listeners, Running};
+use crate::time::Clock;
+
+/// How long what is under way may take once the gateway is to stop.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// A gateway that is serving.
+#[derive(Debug)]
+pub struct Started {
+    /// The sockets and the workers.
+    pub running: Running,
+    /// The built-in sandbox, where the configuration uses it.
+    pub sandbox: Option<Sandbox>,
+    /// The public addresses of the sites.
+    pub sites: Vec<String>,
+}
+
+/// The built-in simulation of the vendor, and the sample app.
+#[derive(Clone)]
+pub struct Sandbox {
+    /// Daxko.
+    pub daxko: Daxko,
+    /// The app.
+    pub app: LegacyApp,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sandbox")
+    }
+}
+
+/// Serves what the configuration says until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Where the configuration is not as it should be, or an address is taken.
+pub fn command(config: &Path) -> Result<(), CommandError> {
+    crate::telemetry::start();
+    let (source, folder) = super::source(config)?;
+    let started = start(source, folder, Clock::System)?;
+    greet(&started, config);
+    let failed = |error: std::io::Error| CommandError::Failed(format!("cannot wait for signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    runtime.block_on(until_told_to_stop()).map_err(failed)?;
+    tracing::info!("stopping: what is under way may finish");
+    started.running.drain(GRACE);
+    Ok(())
+}
+
+async fn until_told_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => tracing::warn!("this version does not reload its configuration: restart it instead"),
+        }
+    }
+}
+
+/// Starts to serve: the sandbox first where it is used, then the rooms, then the sockets.
+///
+/// # Errors
+/// Where the configuration is not as it should be, or an address is taken.
+pub fn start(source: Source, folder: PathBuf, clock: Clock) -> Result<Started, CommandError> {
+    let loaded = assemble::load(source)?;
+    let uses_sandbox = loaded.uses_sandbox();
+    let failed = |error: std::io::Error| CommandError::Failed(format!("the sandbox cannot start: {error}"));
+    let free = || TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let (for_daxko, for_app) = (free().map_err(failed)?, free().map_err(failed)?);
+    let settings =
+        daxko::Settings { valid_redirect_uris: Some(loaded.redirect_uris()), ..daxko::Settings::default() };
+    let surroundings = Surroundings {
+        folder,
+        clock: clock.clone(),
+        daxko: sandboxed(&settings, for_daxko.local_addr().map_err(failed)?),
+        app: for_app.local_addr().map_err(failed)?,
+    };
+    let assembled = loaded.assemble(&surroundings)?;
+    for warning in &assembled.warnings {
+        tracing::warn!("{warning}");
+    }
+    let sandbox = if uses_sandbox {
+        let keys = verification_keys(&assembled);
+        let app = legacy_app::serve(for_app, keys, clock.clone(), fields(&loaded)).map_err(failed)?;
+        Some(Sandbox { daxko: Daxko::serve(for_daxko, settings, clock).map_err(failed)?, app })
+    } else {
+        None
+    };
+    let Assembled { gateway, listen, limits, .. } = assembled;
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let listeners = Listeners::bind(&listen, workers).map_err(|error| {
+        CommandError::Failed(format!(
+            "{error}: {}\n\nStop the program that listens there, or change `listen` in [server] of the configuration.",
+            error.source
+        ))
+    })?;
+    let sites = gateway.sites.iter().map(|site| site.origin.as_str().to_owned()).collect();
+    let gateway = Arc::new(gateway);
+    let running = server::serve(listeners, limits, move |ticker| Worker::new(Arc::clone(&gateway), ticker))
+        .map_err(|error| CommandError::Failed(format!("the workers cannot start: {error}")))?;
+    Ok(Started { running, sandbox, sites })
+}
+
+/// What the configuration has to know of a simulation of Daxko at `address`.
+pub(super) fn sandboxed(settings: &daxko::Settings, address: SocketAddr) -> SandboxedDaxko {
+    SandboxedDaxko {
+        base_url: Url::parse(&format!("http://{address}/")).expect("an address"),
+        client: settings.clients.first().copied().unwrap_or_default(),
+        client_id: settings.username.clone(),
+        client_secret: Secret::new(settings.password.as_str()),
+        refresh_token: Secret::new(settings.refresh_token.as_str()),
+    }
+}
+
+impl Loaded {
+    /// The redirect URIs of all sites through all their providers.
+    fn redirect_uris(&self) -> Vec<String> {
+        let of_site = |site: &crate::config::SiteTable| {
+            let origin = crate::route::Origin::parse(&site.public_url).ok()?;
+            let uri = |name: &String| format!("{}/_gateway/callback/{name}", origin.as_str());
+            Some(site.providers.iter().map(uri).collect::<Vec<_>>())
+        };
+        self.config.site.iter().filter_map(of_site).flatten().collect()
+    }
+}
+
+/// What the sample app needs to verify signatures: the shared key, or the public half of a key pair.
+fn verification_keys(assembled: &Assembled) -> Vec<VerificationKey> {
+    let materials = assembled.signing_keys.iter().flatten();
+    materials
+        .filter_map(|material| match material.algorithm {
+            Algorithm::HmacSha256 => Some(VerificationKey::HmacSha256 {
+                key_id: material.id.clone(),
+                secret: material.secret.clone(),
+            }),
+            Algorithm::Ed25519 => {
+                let key = SigningKey::new(&material.id, material.algorithm, &material.secret).ok()?;
+                let public_key = key.ed25519_public_key()?;
+                Some(VerificationKey::Ed25519 { key_id: material.id.clone(), public_key })
+            }
+            // The sample app verifies what most apps can.
+            Algorithm::EcdsaP256Sha256 => None,
+        })
+        .collect()
+}
+
+fn fields(loaded: &Loaded) -> legacy_app::IdentityFields {
+    let identity = &loaded.config.identity;
+    let defaults = legacy_app::IdentityFields::default();
+    let written = |name: &Option<String>, default: String| name.clone().unwrap_or(default);
+    legacy_app::IdentityFields {
+        member_id: written(&identity.member_id, defaults.member_id),
+        member_unit_id: written(&identity.member_unit_id, defaults.member_unit_id),
+        provider: written(&identity.provider, defaults.provider),
+        optional: [&identity.first_name, &identity.last_name, &identity.email]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect(),
+    }
+}
+
+/// Says on standard error what can be done now.
+#[expect(clippy::print_stderr, reason = "this is where whoever started it looks")]
+fn greet(started: &Started, config: &Path) {
+    let addresses: Vec<String> = started.running.addresses().iter().map(ToString::to_string).collect();
+    tracing::info!(listen = addresses.join(", "), sites = started.sites.join(", "), "serving");
+    let Some(sandbox) = &started.sandbox else { return };
+    let mut members = String::new();
+    for member in Daxko::members() {
+        if member.client == 4711 {
+            let state = if member.active { "" } else { "  (inactive unit)" };
+            members.push_str(&format!(
+                "\n      {:<8} {:<14} member {}{state}",
+                member.username, member.password, member.member_id
+            ));
+        }
+    }
+    eprintln!(
+        "
+  This is the SANDBOX: a simulated Daxko at {daxko} and a sample app at {app}.
+
+  Open {sites}
+
+  and sign in; the form is filled in already. The sample members:
+{members}
+
+  For production edit {config}: give [[provider]] your Daxko credentials and another `environment`, give [[site]]
+  your public_url and your app as upstream, and run `member-gateway check`. See docs/configuration.md.
+",
+        daxko = sandbox.daxko.base_url(),
+        app = sandbox.app.base_url(),
+        sites = started.sites.join(" or "),
+        config = config.display(),
+    );
+}
