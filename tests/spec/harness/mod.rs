@@ -1,0 +1,170 @@
+//! A gateway on free ports, a browser with a cookie jar, an upstream that remembers.
+
+mod browser;
+mod upstream;
+
+pub use browser::{Browser, Page};
+pub use upstream::{Recorded, Upstream};
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use member_gateway::cli::run::{self, Started};
+use member_gateway::config::diagnostics::Source;
+use member_gateway::sandbox::daxko::Daxko;
+use member_gateway::time::{Clock, ManualClock, UnixTime};
+
+/// The site of nearly all tests: https, though TLS ends in front of the gateway.
+pub const SITE: &str = "https://members.localhost";
+/// When the tests take place.
+pub const NOW: UnixTime = UnixTime(1_795_300_000);
+/// The key that signs, as `gateway.toml` has it.
+pub const SIGNING_KEY: &str = "c2lnbmluZy1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY";
+
+/// A gateway that serves one site in front of an upstream that remembers, with the sandbox for a vendor.
+pub struct Gateway {
+    started: Started,
+    /// The time of the gateway, its vendor and its upstream.
+    pub clock: ManualClock,
+    upstream: Upstream,
+}
+
+/// What a test changes about the configuration.
+#[derive(Default)]
+pub struct Options {
+    /// Further keys of `[server]`.
+    pub server: &'static str,
+    /// Further keys of `[session]`.
+    pub session: &'static str,
+    /// Further keys of `[identity]`.
+    pub identity: &'static str,
+    /// Further keys of `[[provider]]`.
+    pub provider: &'static str,
+    /// Further keys of `[[site]]`, in front of its rules.
+    pub site: &'static str,
+    /// Whole tables at the end.
+    pub more: &'static str,
+    /// Another signing key: the inside of the list.
+    pub signing_keys: Option<&'static str>,
+}
+
+impl Gateway {
+    /// The usual one.
+    pub fn with_sandbox() -> Self {
+        Self::with(&Options::default())
+    }
+
+    /// One that differs from the usual.
+    pub fn with(options: &Options) -> Self {
+        let upstream = Upstream::start();
+        let clock = ManualClock::starting_at(NOW);
+        let text = configuration(options, upstream.address());
+        let started = run::start(Source::new("gateway.toml", text), ".".into(), Clock::Manual(clock.clone()));
+        let started = started.unwrap_or_else(|error| panic!("{error}"));
+        Self { started, clock, upstream }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.started.running.addresses()[0]
+    }
+
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.address())
+    }
+
+    /// A browser that has signed in as the sandbox's first member.
+    pub async fn signed_in(&self) -> Browser {
+        let mut browser = self.browser();
+        let page = browser.visit("/").await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        self.upstream.forget();
+        browser
+    }
+
+    /// The legacy app.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// The simulated vendor.
+    pub fn daxko(&self) -> &Daxko {
+        &self.started.sandbox.as_ref().expect("the usual configuration has a sandbox").daxko
+    }
+
+    /// Moves the time.
+    pub fn later(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Sends bytes over a connection of their own and reads until the gateway closes it or has been silent for long.
+    pub fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+        let mut socket = TcpStream::connect(self.address()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket.write_all(bytes.as_ref()).unwrap();
+        let mut answer = Vec::new();
+        let _ = socket.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+fn configuration(options: &Options, upstream: SocketAddr) -> String {
+    let Options { server, session, identity, provider, site, more, signing_keys } = options;
+    let own_keys = format!("{{ id = \"2026-11\", algorithm = \"hmac-sha256\", key = \"{SIGNING_KEY}\" }}");
+    let signing_keys = signing_keys.map_or(own_keys, str::to_owned);
+    format!(
+        r#"
+[server]
+listen = ["127.0.0.1:0"]
+{server}
+
+[session]
+keys = ["c2Vzc2lvbi1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY"]
+{session}
+
+[identity]
+{identity}
+
+[identity.signature]
+keys = [{signing_keys}]
+
+[[provider]]
+name = "ymca"
+kind = "daxko"
+environment = "sandbox"
+{provider}
+
+[[site]]
+public_url = "{SITE}"
+upstream = ["http://{upstream}"]
+providers = ["ymca"]
+{site}
+
+[[site.rule]]
+path = "/public/**"
+access = "public"
+
+[[site.rule]]
+path = "/optional/**"
+access = "optional"
+
+[[site.rule]]
+path = "/denied/**"
+access = "deny"
+
+[[site.rule]]
+path = "/api/**"
+access = "member"
+unauthenticated = "401"
+
+[[site.rule]]
+path = "/staff/**"
+access = "member"
+allow = {{ member_unit_id = ["400011208"] }}
+
+{more}
+"#
+    )
+}
