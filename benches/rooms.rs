@@ -1,0 +1,159 @@
+//! What the rooms on the way of an authenticated request cost, each by itself: time, and bytes and number of allocations.
+//!
+//! `cargo bench` prints the table. The figures are of one machine on one day; compare only what ran side by side.
+
+use std::time::Duration;
+
+use divan::{AllocProfiler, Bencher, black_box};
+use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use http::Method;
+use member_gateway::identity::keys::{Algorithm, SigningKey, SigningKeys};
+use member_gateway::identity::{Attribute, Identity, RequestLine};
+use member_gateway::member::{Member, MemberId, MemberUnitId, Profile, ProviderName};
+use member_gateway::random;
+use member_gateway::route::path::Readings;
+use member_gateway::route::pattern::Pattern;
+use member_gateway::route::rule::{Access, Allow, Rule, Rules, Unauthenticated};
+use member_gateway::secret::Secret;
+use member_gateway::server::framing::Framing;
+use member_gateway::session::cookie::{self, Cookies};
+use member_gateway::session::seal::KeyRing;
+use member_gateway::session::{Policy, Session, SessionId};
+use member_gateway::time::UnixTime;
+use member_gateway::upstream::fields;
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+const NOW: UnixTime = UnixTime(1_795_300_000);
+const SITE: &str = "https://members.example.org";
+
+fn main() {
+    divan::main();
+}
+
+fn member() -> Member {
+    Member {
+        provider: ProviderName::new("ymca").expect("a name"),
+        id: MemberId::new("400007995-00").expect("an id"),
+        unit_id: MemberUnitId::new("400007995").expect("an id"),
+        profile: Profile::default(),
+    }
+}
+
+fn cookies() -> Cookies {
+    let policy = Policy { idle_timeout: Duration::from_secs(3600), max_age: Duration::from_secs(43_200) };
+    let ring = KeyRing::new([&Secret::new(*b"0123456789abcdef0123456789abcdef")]).expect("a key");
+    Cookies::new(&ring, SITE, true, policy)
+}
+
+fn identity(algorithm: Algorithm) -> Identity {
+    let secret = Secret::new(*b"0123456789abcdef0123456789abcdef");
+    let key = SigningKey::new("2026-11", algorithm, &secret).expect("a key");
+    let fields = [
+        (Attribute::MemberId, HeaderName::from_static("x-member-id")),
+        (Attribute::MemberUnitId, HeaderName::from_static("x-member-unit-id")),
+        (Attribute::Provider, HeaderName::from_static("x-member-provider")),
+    ];
+    Identity::new(fields.to_vec(), &[], SigningKeys::new(vec![key]).expect("a key"), Duration::from_secs(60))
+}
+
+/// The fields of a browser, with four cookies, one of them ours.
+fn request() -> HeaderMap {
+    let session = Session::begin(SessionId([7; 16]), member(), NOW);
+    let ours = cookies().set_session(&session);
+    let ours = ours.to_str().expect("ASCII").split(';').next().expect("a cookie").to_owned();
+    let cookie = format!("_ga=GA1.2.123456789.1700000000; theme=dark; {ours}; PHPSESSID=k2j3h4k2j3h4k2j3h4k2j3h4k2");
+    let mut fields = HeaderMap::new();
+    for (name, value) in [
+        ("host", "members.example.org"),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36"),
+        ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
+        ("accept-language", "en-US,en;q=0.9,es;q=0.8"),
+        ("accept-encoding", "gzip, deflate, br, zstd"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "document"),
+        ("sec-fetch-site", "same-origin"),
+        ("referer", "https://members.example.org/"),
+        ("connection", "keep-alive"),
+    ] {
+        fields.insert(name, HeaderValue::from_static(value));
+    }
+    fields.insert(COOKIE, HeaderValue::try_from(cookie).expect("ASCII"));
+    fields
+}
+
+#[divan::bench]
+fn seal_a_session(bencher: Bencher<'_, '_>) {
+    let (cookies, session) = (cookies(), Session::begin(SessionId([7; 16]), member(), NOW));
+    bencher.bench_local(|| cookies.set_session(black_box(&session)));
+}
+
+#[divan::bench]
+fn find_and_open_the_session(bencher: Bencher<'_, '_>) {
+    let (cookies, request) = (cookies(), request());
+    bencher.bench_local(|| cookies.session(black_box(&request), NOW));
+}
+
+#[divan::bench]
+fn take_our_cookie_out(bencher: Bencher<'_, '_>) {
+    let request = request();
+    bencher.with_inputs(|| request.clone()).bench_local_refs(cookie::remove_ours);
+}
+
+#[divan::bench]
+fn strip_lookalikes(bencher: Bencher<'_, '_>) {
+    let (identity, request) = (identity(Algorithm::HmacSha256), request());
+    bencher.with_inputs(|| request.clone()).bench_local_refs(|fields| identity.strip(fields));
+}
+
+#[divan::bench]
+fn drop_connection_specific_fields(bencher: Bencher<'_, '_>) {
+    let request = request();
+    bencher.with_inputs(|| request.clone()).bench_local_refs(fields::drop_connection_specific);
+}
+
+#[divan::bench(args = [Algorithm::HmacSha256, Algorithm::Ed25519])]
+fn write_and_sign(bencher: Bencher<'_, '_>, algorithm: Algorithm) {
+    let (identity, member, request) = (identity(algorithm), member(), request());
+    let line = RequestLine {
+        method: "GET",
+        authority: "members.example.org",
+        path: "/classes",
+        query: Some("week=2"),
+    };
+    bencher
+        .with_inputs(|| request.clone())
+        .bench_local_refs(|fields| identity.write(fields, &member, &line, NOW, random::bytes()));
+}
+
+#[divan::bench]
+fn find_the_rule(bencher: Bencher<'_, '_>) {
+    let rule = |path: &str| Rule {
+        pattern: Pattern::parse(path).expect("a pattern"),
+        methods: None,
+        access: Access::Public,
+        unauthenticated: Unauthenticated::Auto,
+        allow: Allow::default(),
+        origins: Vec::new(),
+    };
+    let rules = Rules::new(["/assets/**", "/*.ico", "/api/*/public", "/about"].map(rule).to_vec(), false);
+    bencher.bench_local(|| {
+        let readings = Readings::of(black_box(b"/classes/2026/11")).expect("one reading");
+        rules.find(&Method::GET, &readings).map(|rule| rule.access)
+    });
+}
+
+#[divan::bench]
+fn follow_the_framing_of_a_head(bencher: Bencher<'_, '_>) {
+    let mut head = b"GET /classes?week=2 HTTP/1.1\r\n".to_vec();
+    for (name, value) in &request() {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"\r\n");
+    let mut framing = Framing::new();
+    bencher.counter(divan::counter::BytesCount::of_slice(&head)).bench_local(|| framing.follow(black_box(&head)));
+}
