@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher, black_box};
-use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 use member_gateway::identity::keys::{Algorithm, SigningKey, SigningKeys};
 use member_gateway::identity::{Attribute, Identity, RequestLine};
 use member_gateway::member::{Member, MemberId, MemberUnitId, Profile, ProviderName};
@@ -63,11 +63,15 @@ fn request() -> HeaderMap {
     let session = Session::begin(SessionId([7; 16]), member(), NOW);
     let ours = cookies().set_session(&session);
     let ours = ours.to_str().expect("ASCII").split(';').next().expect("a cookie").to_owned();
-    let cookie = format!("_ga=GA1.2.123456789.1700000000; theme=dark; {ours}; PHPSESSID=k2j3h4k2j3h4k2j3h4k2j3h4k2");
+    let cookie =
+        format!("_ga=GA1.2.123456789.1700000000; theme=dark; {ours}; PHPSESSID=k2j3h4k2j3h4k2j3h4k2j3h4k2");
     let mut fields = HeaderMap::new();
     for (name, value) in [
         ("host", "members.example.org"),
-        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36"),
+        (
+            "user-agent",
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36",
+        ),
         ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"),
         ("accept-language", "en-US,en;q=0.9,es;q=0.8"),
         ("accept-encoding", "gzip, deflate, br, zstd"),
@@ -155,5 +159,7 @@ fn follow_the_framing_of_a_head(bencher: Bencher<'_, '_>) {
     }
     head.extend_from_slice(b"\r\n");
     let mut framing = Framing::new();
-    bencher.counter(divan::counter::BytesCount::of_slice(&head)).bench_local(|| framing.follow(black_box(&head)));
+    bencher
+        .counter(divan::counter::BytesCount::of_slice(&head))
+        .bench_local(|| framing.follow(black_box(&head)));
 }

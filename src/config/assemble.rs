@@ -18,10 +18,11 @@ use super::secret::SecretText;
 use super::signature;
 use super::structure::{self, Document, Path};
 use super::{
-    AccessChoice, Config, ForwardedChoice, RuleTable, SessionTable, SiteTable, TimeoutsTable,
+    AccessChoice, Config, ForwardedChoice, PreserveChoice, RuleTable, SessionTable, SiteTable, TimeoutsTable,
     UnauthenticatedChoice, UpstreamChoice, units,
 };
 use crate::gateway::Gateway;
+use crate::gateway::preserve::Preserve;
 use crate::gateway::site::Site;
 use crate::identity::Identity;
 use crate::login::Login;
@@ -34,7 +35,7 @@ use crate::secret::Secret;
 use crate::server::Limits;
 use crate::server::peer::TrustedProxies;
 use crate::session::cookie::Cookies;
-use crate::session::seal::{KeyRing, Purpose};
+use crate::session::seal::{KeyRing, Purpose, Seal};
 use crate::session::{self};
 use crate::time::Clock;
 use crate::upstream::fields::ForwardedStyle;
@@ -274,6 +275,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             cookies: Cookies::new(ring, origin.as_str(), secure, policy),
             login: Login::new(ring, origin.clone(), site_providers),
             failures: ring.bind(Purpose::Failure, origin.as_str()),
+            preserve: preserve(table, &path, ring.bind(Purpose::Form, origin.as_str()), mistakes),
             identity: Arc::new(Identity::new(names.clone(), &strip, signing, keys.ttl)),
             upstream,
             origin,
@@ -508,6 +510,18 @@ fn upstream(
             mistakes.note_with_help(&path, "this is no upstream", EXPECTED, help);
             None
         }
+    }
+}
+
+fn preserve(table: &SiteTable, path: &Path, seal: Seal, mistakes: &mut Mistakes<'_>) -> Preserve {
+    let path = path.key("login").key("preserve_limit");
+    let keeps =
+        |choice, default| table.login.preserve.as_ref().map_or(default, |list| list.contains(&choice));
+    Preserve {
+        form: keeps(PreserveChoice::Form, true),
+        fragment: keeps(PreserveChoice::Fragment, false),
+        limit: mistakes.size(table.login.preserve_limit.as_ref(), 256 * 1024, 1, &path),
+        seal,
     }
 }
 

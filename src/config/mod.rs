@@ -289,6 +289,9 @@ pub struct SiteTable {
     /// What the gateway's own pages say.
     #[serde(default)]
     pub pages: PagesTable,
+    /// What outlives a login.
+    #[serde(default)]
+    pub login: LoginTable,
     /// Signing keys for this site alone, in place of those of `[identity.signature]`.
     pub signature: Option<SignatureTable>,
     /// Who may see what. The first rule that matches counts; where none does, a session is needed.
@@ -324,6 +327,28 @@ pub struct TimeoutsTable {
 pub struct PagesTable {
     /// What the pages call the site. Default: its host.
     pub name: Option<String>,
+}
+
+/// `[site.login]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoginTable {
+    /// What is kept in the browser while a member signs in again: `"form"`, the body of a form that the site itself
+    /// posted after the session had ended; `"fragment"`, what follows the `#` of an address. Both need script in the
+    /// browser. Default: `["form"]`.
+    pub preserve: Option<Vec<PreserveChoice>>,
+    /// The largest body that is kept. Default: `"256KiB"`.
+    pub preserve_limit: Option<String>,
+}
+
+/// What is kept while a member signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PreserveChoice {
+    /// The body of a form.
+    Form,
+    /// The fragment of the address.
+    Fragment,
 }
 
 /// `[[site.rule]]`

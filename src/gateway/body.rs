@@ -86,6 +86,13 @@ impl Own {
         Self::answer(status, Some("text/html; charset=utf-8"), Some(page.into_string().into()))
     }
 
+    /// A page with a script, which is allowed by its digest.
+    pub(super) fn page_with_script(status: StatusCode, page: pages::WithScript) -> Response<Body> {
+        let mut response = Self::page(status, page.markup);
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, page.content_security_policy);
+        response
+    }
+
     /// A few words.
     pub(super) fn text(status: StatusCode, text: &'static str) -> Response<Body> {
         Self::answer(status, Some("text/plain; charset=utf-8"), Some(text.into()))

@@ -15,9 +15,10 @@ use super::body::{Body, Own, set_cookies};
 use super::challenge;
 use super::failure::{Failure, Reference};
 use super::pages::{self, Choice};
+use super::preserve::{self, KeptForm};
 use super::refusal::{self, Audience, Refusal};
 use super::site::Site;
-use crate::login::return_to::ReturnTo;
+use crate::login::return_to::{KEPT_FORM, ReturnTo};
 use crate::member::ProviderName;
 use crate::provider::Registered;
 use crate::random;
@@ -26,6 +27,8 @@ use crate::session::cookie::Presented;
 use crate::session::{Session, SessionId};
 use crate::time::UnixTime;
 
+/// RFC 9110 §11.6.1 asks for a challenge with every 401; no registered scheme means "by way of a login page".
+const LOGIN_PAGE: HeaderValue = HeaderValue::from_static("MemberGateway");
 const PREFIX: &str = "/_gateway/";
 /// More than a sign-out form ever holds.
 const MOST_FORM: usize = 4 * 1024;
@@ -72,6 +75,7 @@ pub(super) async fn answer(
         "login" => only(READ, "GET, HEAD").map(|()| login(site, &request, now)),
         "error" => only(READ, "GET, HEAD").map(|()| error_page(site, &request, now)),
         "session" => only(READ, "GET, HEAD").map(|()| session(site, request.headers(), now)),
+        "form" => only(READ, "GET, HEAD").map(|()| kept_form(site, request.headers(), now)),
         "keys" => only(READ, "GET, HEAD").map(|()| keys(site)),
         "health" => Err(Refusal::method_not_allowed("GET, HEAD")),
         "logout" => {
@@ -148,8 +152,7 @@ pub(super) fn unauthorized(site: &Site, login_path: &str) -> Response<Body> {
     let fields = response.headers_mut();
     fields.insert(http::header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     fields.insert(http::header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    // RFC 9110 §11.6.1 asks for a challenge; no registered scheme means "by way of a login page".
-    fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static("MemberGateway"));
+    fields.insert(WWW_AUTHENTICATE, LOGIN_PAGE);
     response
 }
 
@@ -229,6 +232,33 @@ fn session(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
             response
         }
     }
+}
+
+/// Sends the form that was kept during the login; a stranger signs in first.
+fn kept_form(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
+    if site.session(fields, now).is_none() {
+        return sign_in(site, ReturnTo::new(KEPT_FORM), fields, now);
+    }
+    Own::page_with_script(StatusCode::OK, pages::send_form(&site.name, preserve::FIELD))
+}
+
+/// 401 with a page that keeps a form in the browser and goes on to the login.
+pub(super) fn keep_form(site: &Site, form: &KeptForm, now: UnixTime) -> Response<Body> {
+    let sealed = form.sealed(&site.preserve.seal, now);
+    let next = login_path(None, &ReturnTo::new(KEPT_FORM));
+    let without = login_path(None, &ReturnTo::new(&form.target));
+    let page = pages::keep_form(&site.name, &form.target, &sealed, &next, &without);
+    let mut response = Own::page_with_script(StatusCode::UNAUTHORIZED, page);
+    response.headers_mut().insert(WWW_AUTHENTICATE, LOGIN_PAGE);
+    response
+}
+
+/// 401 with a page that takes the fragment along to the login.
+pub(super) fn keep_fragment(site: &Site, here: &ReturnTo) -> Response<Body> {
+    let page = pages::keep_fragment(&site.name, &login_path(None, here));
+    let mut response = Own::page_with_script(StatusCode::UNAUTHORIZED, page);
+    response.headers_mut().insert(WWW_AUTHENTICATE, LOGIN_PAGE);
+    response
 }
 
 fn keys(site: &Site) -> Response<Body> {

@@ -8,6 +8,7 @@ pub mod challenge;
 mod endpoints;
 pub mod failure;
 mod pages;
+pub mod preserve;
 pub mod refusal;
 pub mod site;
 
@@ -17,10 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, EXPECT, EXPIRES, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
-    REFERER, SET_COOKIE, TRANSFER_ENCODING,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, EXPIRES, HOST, HeaderMap, HeaderName, HeaderValue,
+    ORIGIN, REFERER, SET_COOKIE, TRANSFER_ENCODING,
 };
 use http::{Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 
 use crate::deadline::{Ticker, Watch};
@@ -39,6 +41,7 @@ use crate::upstream::fields::{self, ForwardedStyle};
 use crate::upstream::{Pool, RequestBody, upgrade};
 use body::{Body, set_cookies};
 use challenge::Challenge;
+use preserve::KeptForm;
 use refusal::Refusal;
 use site::Site;
 
@@ -143,11 +146,16 @@ impl Worker {
             return endpoints::answer(site, request, now).await;
         }
         let rule = site.rules.find(request.method(), &readings).map_err(|_| Refusal::ambiguous_path())?;
-        let visitor = match admit(site, rule, &request, now)? {
-            Admission::Pass(visitor) => visitor,
-            Admission::Answer(response) => return Ok(response),
-        };
-        self.forward(site, pool, request, client, visitor, now, watch).await
+        match admit(site, rule, &request, now)? {
+            Admission::Pass(visitor) => self.forward(site, pool, request, client, visitor, now, watch).await,
+            Admission::TurnAway { unreadable } => {
+                let mut response = turn_away(site, rule, request, now).await;
+                if unreadable {
+                    set_cookies(response.headers_mut(), [site.cookies.delete_session()]);
+                }
+                Ok(response)
+            }
+        }
     }
 
     /// Makes the request ours, sends it on, and makes the answer ours.
@@ -165,6 +173,8 @@ impl Worker {
         let is_handshake = upgrade::is_websocket(request.method(), request.version(), request.headers());
         let client_upgrade = is_handshake.then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
+        let is_member = matches!(visitor, Visitor::Member { .. });
+        let body = restore_form(site, &mut head, body, is_member, now).await?;
 
         // First away with what is not for the upstream, then in with what is ours.
         head.uri = origin_form(head.uri);
@@ -190,7 +200,7 @@ impl Worker {
             site.identity.write(&mut head.headers, &session.member, &line, now, random::bytes());
         }
 
-        let outgoing = Request::from_parts(head, RequestBody::new(body));
+        let outgoing = Request::from_parts(head, body);
         let mut answer = pool.forward(outgoing, watch).await.map_err(|error| {
             tracing::warn!(
                 site = site.origin.as_str(),
@@ -278,8 +288,11 @@ enum Visitor {
 enum Admission {
     /// On to the upstream.
     Pass(Visitor),
-    /// An answer of our own.
-    Answer(Response<Body>),
+    /// Not without a session.
+    TurnAway {
+        /// There is a cookie that is worth nothing, to be taken from the browser.
+        unreadable: bool,
+    },
 }
 
 fn admit(site: &Site, rule: &Rule, request: &Request<Incoming>, now: UnixTime) -> Result<Admission, Refusal> {
@@ -306,20 +319,28 @@ fn admit(site: &Site, rule: &Rule, request: &Request<Incoming>, now: UnixTime) -
     if rule.access == Access::Optional {
         return Ok(Admission::Pass(Visitor::Anonymous { unreadable }));
     }
-    let mut response = turn_away(site, rule, request, now);
-    if unreadable {
-        set_cookies(response.headers_mut(), [site.cookies.delete_session()]);
-    }
-    Ok(Admission::Answer(response))
+    Ok(Admission::TurnAway { unreadable })
 }
 
 /// What a stranger gets instead of the upstream's answer.
-fn turn_away(site: &Site, rule: &Rule, request: &Request<Incoming>, now: UnixTime) -> Response<Body> {
+async fn turn_away(site: &Site, rule: &Rule, request: Request<Incoming>, now: UnixTime) -> Response<Body> {
     let headers = request.headers();
     let here = || ReturnTo::new(request.uri().path_and_query().map_or("/", |target| target.as_str()));
     match challenge::challenge(request.method(), request.version(), headers, rule.unauthenticated) {
+        Challenge::SignIn if site.preserve.fragment && request.method() == Method::GET => {
+            endpoints::keep_fragment(site, &here())
+        }
         Challenge::SignIn => endpoints::sign_in(site, here(), headers, now),
-        Challenge::SignInFirst => body::Own::see_other(&endpoints::login_path(None, &here())),
+        Challenge::SignInFirst => {
+            let elsewhere = body::Own::see_other(&endpoints::login_path(None, &here()));
+            if !site.preserve.keeps(request.method(), headers, site.origin.as_str()) {
+                return elsewhere;
+            }
+            match kept_form(site, request).await {
+                Some(form) => endpoints::keep_form(site, &form, now),
+                None => elsewhere,
+            }
+        }
         Challenge::Unauthorized => {
             // A script's own address is no place for a person; the page it runs on is.
             let page = headers.get(REFERER).and_then(|referrer| referrer.to_str().ok());
@@ -327,6 +348,42 @@ fn turn_away(site: &Site, rule: &Rule, request: &Request<Incoming>, now: UnixTim
             endpoints::unauthorized(site, &endpoints::login_path(None, &ReturnTo::new(place)))
         }
     }
+}
+
+/// The form in the body of a request; nothing where it is too large or breaks off.
+async fn kept_form(site: &Site, request: Request<Incoming>) -> Option<KeptForm> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, site.preserve.limit).collect().await.ok()?.to_bytes();
+    let target = head.uri.path_and_query()?.as_str().to_owned();
+    Some(KeptForm { target, content_type: head.headers.get(CONTENT_TYPE)?.clone(), body })
+}
+
+/// The body of a member's request; where it holds a form that was kept during the login, that form as it was.
+async fn restore_form(
+    site: &Site,
+    head: &mut http::request::Parts,
+    body: Incoming,
+    is_member: bool,
+    now: UnixTime,
+) -> Result<RequestBody, Refusal> {
+    let marker = format!("{}=", preserve::FIELD);
+    let is_candidate = is_member
+        && site.preserve.form
+        && preserve::may_be_kept_form(&head.method, &head.headers, site.origin.as_str());
+    if !is_candidate {
+        return Ok(RequestBody::new(body));
+    }
+    let mut body = RequestBody::new(body);
+    if !body.starts_with(marker.as_bytes()).await {
+        return Ok(body);
+    }
+    let body = Limited::new(body, site.preserve.sealed_limit()).collect().await;
+    let body = body.map_err(|_| Refusal::form_not_kept())?.to_bytes();
+    let form =
+        KeptForm::open(&site.preserve.seal, &body, &head.uri, now).ok_or_else(Refusal::form_not_kept)?;
+    head.headers.insert(CONTENT_TYPE, form.content_type);
+    head.headers.insert(CONTENT_LENGTH, form.body.len().into());
+    Ok(RequestBody::full(form.body))
 }
 
 /// A handshake without Origin comes from a program; one with an Origin from a page, which has to be one of ours.
@@ -381,7 +438,7 @@ fn origin_form(uri: Uri) -> Uri {
 }
 
 /// The length as it came, or chunks where it was not known: also for methods that usually have no body.
-fn frame_body(headers: &mut HeaderMap, body: &Incoming) {
+fn frame_body(headers: &mut HeaderMap, body: &RequestBody) {
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
         headers.remove(CONTENT_LENGTH);
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));

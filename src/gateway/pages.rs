@@ -15,13 +15,91 @@ use super::failure::Reference;
 const STYLE: &str = include_str!("pages.css");
 
 /// Nothing but this style sheet, forms to this site, and no frame around any of it.
-pub(super) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let digest = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
+pub(super) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(None));
+
+fn policy(script: Option<&str>) -> HeaderValue {
+    let digest = |text: &str| STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()));
+    let script = script.map(|script| format!("script-src 'sha256-{}'; ", digest(script))).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; {script}style-src 'sha256-{}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        digest(STYLE),
     );
     HeaderValue::try_from(policy).expect("a policy is ASCII")
-});
+}
+
+/// A page with a script of ours; it does without where there is none.
+pub(super) struct WithScript {
+    pub(super) markup: Markup,
+    pub(super) content_security_policy: HeaderValue,
+}
+
+fn with_script(site: &str, title: &str, content: &Markup, script: &str) -> WithScript {
+    let content = html! {
+        (content)
+        script { (PreEscaped(script)) }
+    };
+    WithScript { markup: page(site, title, &content), content_security_policy: policy(Some(script)) }
+}
+
+/// A form whose session has ended: it is kept in the browser while the member signs in.
+pub(super) fn keep_form(
+    site: &str,
+    target: &str,
+    sealed: &str,
+    login_path: &str,
+    login_without: &str,
+) -> WithScript {
+    const SCRIPT: &str = "\
+        const form = document.getElementById('form').dataset;\n\
+        sessionStorage.setItem('member-gateway-form', JSON.stringify({ target: form.target, sealed: form.sealed }));\n\
+        location.replace(form.next);\n";
+    with_script(
+        site,
+        "Please sign in again.",
+        &html! {
+            p { "You were signed out before this form was sent. What you have typed is kept and sent once you have signed in." }
+            p { a.button href=(login_without) { "Sign in" } }
+            noscript { p { "Your browser runs no scripts here, so the form cannot be kept: please copy what you have typed before you sign in." } }
+            div #form hidden data-target=(target) data-sealed=(sealed) data-next=(login_path) {}
+        },
+        SCRIPT,
+    )
+}
+
+/// Sends the form that was kept, after the login.
+pub(super) fn send_form(site: &str, field: &str) -> WithScript {
+    const SCRIPT: &str = "\
+        const kept = JSON.parse(sessionStorage.getItem('member-gateway-form') || 'null');\n\
+        sessionStorage.removeItem('member-gateway-form');\n\
+        const form = document.getElementById('form');\n\
+        if (kept) { form.action = kept.target; form.elements[0].value = kept.sealed; form.submit(); }\n\
+        else { location.replace('/'); }\n";
+    with_script(
+        site,
+        "Your form is being sent.",
+        &html! {
+            form #form method="post" { input type="hidden" name=(field); }
+            p { "If nothing happens, please go back to the page you came from." }
+            p { a.button.quiet href="/" { "Go to the front page" } }
+        },
+        SCRIPT,
+    )
+}
+
+/// Takes the fragment of the address along to the login; only the browser knows it.
+pub(super) fn keep_fragment(site: &str, login_path: &str) -> WithScript {
+    const SCRIPT: &str = "\
+        const next = document.getElementById('next').href;\n\
+        location.replace(next + encodeURIComponent(location.hash));\n";
+    with_script(
+        site,
+        "Please sign in.",
+        &html! {
+            p { a.button #next href=(login_path) { "Sign in" } }
+        },
+        SCRIPT,
+    )
+}
 
 fn page(site: &str, title: &str, content: &Markup) -> Markup {
     html! {

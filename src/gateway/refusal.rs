@@ -138,6 +138,14 @@ impl Refusal {
         Self::new(StatusCode::BAD_GATEWAY, title, advice)
     }
 
+    /// A form that was kept during the login and cannot be opened any more.
+    #[must_use]
+    pub fn form_not_kept() -> Self {
+        let title = "Your form could not be sent again.";
+        let advice = "It was kept for too long while you signed in, or belongs to another page. Please fill it in once more.";
+        Self::new(StatusCode::BAD_REQUEST, title, advice).ending_connection()
+    }
+
     /// What happened, and what to do.
     pub(super) const fn texts(&self) -> (&'static str, &'static str) {
         (self.title, self.advice)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::preserve::Preserve;
 use crate::identity::{Attribute, Identity};
 use crate::login::Login;
 use crate::member::{Member, Profile};
@@ -30,6 +31,8 @@ pub struct Site {
     pub login: Login,
     /// Seals what the error page has to say.
     pub failures: Seal,
+    /// What of a request outlives a login.
+    pub preserve: Preserve,
     /// What its upstream is told about members.
     pub identity: Arc<Identity>,
     /// Where its upstream is.

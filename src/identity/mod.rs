@@ -7,7 +7,6 @@
 pub mod keys;
 pub mod signature;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use base64::Engine;
@@ -65,9 +64,7 @@ pub struct Identity {
     /// The fields in the order of the config, which is the order in which they are signed.
     fields: Vec<(Attribute, HeaderName)>,
     /// Names that must never arrive from a client, folded.
-    guarded: HashSet<Vec<u8>>,
-    /// Lengths of guarded names, so that most names are passed over without being folded.
-    lengths: [bool; 64],
+    guarded: Vec<Vec<u8>>,
     signing_keys: SigningKeys,
     /// Signs what has all fields; the ones for members of whom less is known are made as they are needed.
     signer: Signer,
@@ -83,14 +80,10 @@ impl Identity {
         signing_keys: SigningKeys,
         ttl: Duration,
     ) -> Self {
-        let guarded: HashSet<Vec<u8>> =
+        let guarded =
             fields.iter().map(|(_, name)| name).chain(strip).map(|name| folded(name.as_str())).collect();
-        let mut lengths = [false; 64];
-        for name in guarded.iter().map(Vec::as_slice).chain([b"signature-input".as_slice(), b"signature"]) {
-            lengths[name.len().min(63)] = true;
-        }
         let signer = signer(fields.iter().map(|(_, name)| name), ttl);
-        Self { fields, guarded, lengths, signing_keys, signer, ttl }
+        Self { fields, guarded, signing_keys, signer, ttl }
     }
 
     /// The keys, for those who verify.
@@ -128,14 +121,10 @@ impl Identity {
     /// Whether a name, in lower case as [`HeaderName`] holds it, could be read as one of ours.
     #[must_use]
     pub fn is_guarded(&self, name: &str) -> bool {
-        if !self.lengths[name.len().min(63)] {
-            return false;
-        }
-        let folded = folded(name);
-        // The two fields of RFC 9421 themselves may carry other people's signatures; in another spelling they are forged.
+        // The field of RFC 9421 itself may carry other people's signatures; in another spelling it is forged.
         let forged_signature =
-            matches!(folded.as_slice(), b"signature-input" | b"signature") && folded != name.as_bytes();
-        forged_signature || self.guarded.contains(&folded)
+            folds_to(name, SIGNATURE_INPUT.as_str().as_bytes()) && name != SIGNATURE_INPUT.as_str();
+        forged_signature || self.guarded.iter().any(|guarded| folds_to(name, guarded))
     }
 
     /// Writes the fields of a member and signs them with the request they stand in.
@@ -217,6 +206,12 @@ fn put_first(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
     for other in others {
         fields.append(&name, other);
     }
+}
+
+/// Whether a name, in lower case, reads as this folded one; without writing it down.
+fn folds_to(name: &str, folded: &[u8]) -> bool {
+    let same = |(byte, &other): (u8, &u8)| byte == other || (other == b'-' && !byte.is_ascii_alphanumeric());
+    name.len() == folded.len() && name.bytes().zip(folded).all(same)
 }
 
 /// A name as the least particular upstream reads it: lower case, everything but letters and digits alike.

@@ -11,6 +11,9 @@ use crate::route::path::Readings;
 /// The longest place that is remembered, in octets.
 pub const MOST: usize = 1024;
 
+/// The page that sends a form which was kept during the login.
+pub const KEPT_FORM: &str = "/_gateway/form";
+
 /// What cannot stand bare in a `Location` field.
 const NOT_BARE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
 
@@ -56,7 +59,10 @@ impl ReturnTo {
         if read.origin() != base.origin() || read.path().starts_with("//") || !read.username().is_empty() {
             return None;
         }
-        // Back to the login would be a login that starts by itself.
+        // Back to the login would be a login that starts by itself; the page that sends a kept form starts none.
+        if text == KEPT_FORM {
+            return Some(Self(text));
+        }
         let path = text.split(['?', '#']).next().unwrap_or_default();
         let is_ours = |path: &[u8]| path.starts_with(b"/_gateway/") || path == b"/_gateway";
         let leads_to_us = Readings::of(path.as_bytes()).ok()?.iter().any(is_ours);

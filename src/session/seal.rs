@@ -10,7 +10,7 @@
 //! and costs two AES blocks instead of five SHA-256 blocks on every request.
 //!
 //! ```text
-//! base64url( version 1 | key id 4 | nonce 24 | sealed( length 2 | content | zeros to a multiple of 64 ) | tag 16 )
+//! base64url( version 1 | key id 4 | nonce 24 | sealed( length 4 | content | zeros to a multiple of 64 ) | tag 16 )
 //! ```
 //! The key is named by its id and never tried in turn, for AES-GCM does not commit to its key. The zeros keep the length
 //! of a cookie from telling the length of an id.
@@ -32,7 +32,7 @@ const KEY_ID: usize = 4;
 const NONCE: usize = 24;
 const TAG: usize = 16;
 const HEAD: usize = 1 + KEY_ID + NONCE;
-const LENGTH: usize = 2;
+const LENGTH: usize = 4;
 /// Contents are padded to a multiple of this.
 const STEP: usize = 64;
 
@@ -45,6 +45,8 @@ pub enum Purpose {
     Attempt,
     /// What the error page has to say.
     Failure,
+    /// A form on its way through a login.
+    Form,
 }
 
 impl Purpose {
@@ -53,6 +55,7 @@ impl Purpose {
             Self::Session => b"session",
             Self::Attempt => b"attempt",
             Self::Failure => b"failure",
+            Self::Form => b"form",
         }
     }
 }
@@ -185,11 +188,11 @@ impl Seal {
     /// Seals `content` under `nonce`, which must be fresh and random.
     ///
     /// # Panics
-    /// Where `content` has more than 65 535 bytes; whoever seals bounds what goes in.
+    /// Where `content` has 4 GiB or more; whoever seals bounds what goes in.
     #[must_use]
     pub fn seal(&self, content: &[u8], nonce: [u8; NONCE]) -> String {
         let BoundKey { key, associated } = self.0.first().expect("a ring has at least one key");
-        let length = u16::try_from(content.len()).expect("what is sealed is bounded by those who seal");
+        let length = u32::try_from(content.len()).expect("what is sealed is bounded by those who seal");
         let padded = (LENGTH + content.len()).next_multiple_of(STEP);
         let mut sealed = Vec::with_capacity(HEAD + padded + TAG);
         sealed.push(VERSION);
@@ -223,9 +226,10 @@ impl Seal {
         key.derived(&nonce)
             .decrypt_inout_detached(&gcm_nonce, associated, content.into(), (&*tag).into())
             .ok()?;
-        let length = usize::from(u16::from_be_bytes([content[0], content[1]]));
-        let within = HEAD + LENGTH..HEAD + LENGTH + length;
-        (length <= content.len() - LENGTH).then(|| Bytes::from(sealed).slice(within))
+        let length = content.first_chunk().map(|length| u32::from_be_bytes(*length))?;
+        let length = usize::try_from(length).ok()?;
+        let fits = length <= content.len() - LENGTH;
+        fits.then(|| Bytes::from(sealed).slice(HEAD + LENGTH..HEAD + LENGTH + length))
     }
 }
 
@@ -270,7 +274,7 @@ mod tests {
 
     #[test]
     fn what_was_sealed_opens() {
-        for length in [0, 1, 61, 62, 63, 64, 200, 2000, 65_535] {
+        for length in [0, 1, 59, 60, 61, 64, 200, 2000, 300_000] {
             let content = vec![42; length];
             let sealed = seal().seal(&content, random::bytes());
             assert_eq!(seal().open(sealed.as_bytes()).unwrap(), content);
@@ -318,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_value_sealed_for_one_purpose_does_not_open_for_another() {
-        let purposes = [Purpose::Session, Purpose::Attempt, Purpose::Failure];
+        let purposes = [Purpose::Session, Purpose::Attempt, Purpose::Failure, Purpose::Form];
         for sealed_for in purposes {
             let sealed = ring(&[[7; 32]]).bind(sealed_for, "site").seal(b"x", random::bytes());
             for opened_for in purposes {
@@ -357,7 +361,7 @@ mod tests {
 
     #[test]
     fn the_length_of_a_value_tells_nothing_within_64_bytes() {
-        let lengths = [1, 20, 62].map(|length| seal().seal(&vec![0; length], random::bytes()).len());
+        let lengths = [1, 20, 60].map(|length| seal().seal(&vec![0; length], random::bytes()).len());
         assert_eq!(lengths, [lengths[0]; 3]);
     }
 

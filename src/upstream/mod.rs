@@ -239,11 +239,16 @@ fn repeated(request: &Request<RequestBody>) -> Request<RequestBody> {
 #[derive(Default)]
 struct Progress {
     complete: Cell<bool>,
+    /// It broke off, and must never look complete from then on.
+    failed: Cell<bool>,
+    /// Why.
     broken: Cell<Option<hyper::Error>>,
 }
 
 /// The body of a request on its way to the upstream. Trailers do not pass: over HTTP/1.1 no client was asked for any.
 pub struct RequestBody {
+    /// What goes first: all of a body that was made here, or what has been looked at already.
+    first: Option<Bytes>,
     incoming: Option<Incoming>,
     progress: Rc<Progress>,
     due: Option<(Due, Duration)>,
@@ -255,14 +260,32 @@ impl RequestBody {
     pub fn new(incoming: Incoming) -> Self {
         let progress = Rc::<Progress>::default();
         progress.complete.set(incoming.is_end_stream());
-        Self { incoming: Some(incoming), progress, due: None }
+        Self { first: None, incoming: Some(incoming), progress, due: None }
+    }
+
+    /// A body that was made here.
+    #[must_use]
+    pub fn full(bytes: Bytes) -> Self {
+        let progress = Progress { complete: Cell::new(bytes.is_empty()), ..Progress::default() };
+        let first = (!bytes.is_empty()).then_some(bytes);
+        Self { first, incoming: None, progress: Rc::new(progress), due: None }
+    }
+
+    /// Whether the body begins with `text`, as far as its first piece tells; the piece stays part of the body.
+    pub async fn starts_with(&mut self, text: &[u8]) -> bool {
+        if self.first.is_none() && !self.is_end_stream() {
+            let piece = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await;
+            self.first = piece.and_then(Result::ok).and_then(|frame| frame.into_data().ok());
+            self.progress.complete.set(false);
+        }
+        self.first.as_ref().is_some_and(|piece| piece.starts_with(text))
     }
 
     /// No body.
     #[must_use]
     pub fn empty() -> Self {
         let progress = Progress { complete: Cell::new(true), ..Progress::default() };
-        Self { incoming: None, progress: Rc::new(progress), due: None }
+        Self { first: None, incoming: None, progress: Rc::new(progress), due: None }
     }
 
     fn progress(&self) -> Rc<Progress> {
@@ -290,6 +313,15 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(first) = self.first.take() {
+            if self.is_end_stream() {
+                self.finish();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        if self.progress.failed.get() {
+            return Poll::Ready(Some(Err(BrokenOff)));
+        }
         let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
         match ready!(Pin::new(incoming).poll_frame(cx)) {
             Some(Ok(frame)) if frame.is_data() => {
@@ -299,6 +331,7 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
+                self.progress.failed.set(true);
                 self.progress.broken.set(Some(error));
                 Poll::Ready(Some(Err(BrokenOff)))
             }
@@ -310,11 +343,19 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        let rest_is_over = self.incoming.as_ref().is_none_or(Incoming::is_end_stream);
+        self.first.is_none() && rest_is_over && !self.progress.failed.get()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        let rest = self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint);
+        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
+        let mut whole = SizeHint::new();
+        whole.set_lower(rest.lower() + first);
+        if let Some(upper) = rest.upper() {
+            whole.set_upper(upper + first);
+        }
+        whole
     }
 }
 

@@ -3,5 +3,6 @@
 #[allow(dead_code, reason = "a harness is there before all its tests are")]
 mod harness;
 
+mod preserve;
 mod sign_in;
 mod strangers;
