@@ -3,7 +3,7 @@
 //! No rule applies to them and nothing of them reaches an upstream, in whatever way the path is written.
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -269,7 +269,10 @@ async fn logout(site: &Site, request: Request<Incoming>) -> Result<Response<Body
     let from_query = parameter(&request, "return_to");
     if request.method() != Method::POST {
         let return_to = ReturnTo::new(&from_query.unwrap_or_default());
-        return Ok(Own::page(StatusCode::OK, pages::logout(&site.name, return_to.as_str())));
+        let mut response = Own::page(StatusCode::OK, pages::logout(&site.name, return_to.as_str()));
+        let policy = pages::CONTENT_SECURITY_POLICY_WITH_FORM.clone();
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+        return Ok(response);
     }
     if !challenge::is_same_origin(request.headers(), site.origin.as_str()) {
         return Err(Refusal::foreign_form());

@@ -14,14 +14,22 @@ use super::failure::Reference;
 
 const STYLE: &str = include_str!("pages.css");
 
-/// Nothing but this style sheet, forms to this site, and no frame around any of it.
-pub(super) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(None));
+/// Nothing but this style sheet, no form, and no frame around any of it.
+pub(super) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(None, NO_FORM));
 
-fn policy(script: Option<&str>) -> HeaderValue {
+/// The policy of a page that has a form.
+///
+/// It leaves `form-action` out: browsers apply it to the redirects that follow a form as well (CSP 3 §6.4.1), and after
+/// signing out these lead by way of the site to the vendor's own form. They would end there without a word.
+pub(super) static CONTENT_SECURITY_POLICY_WITH_FORM: LazyLock<HeaderValue> = LazyLock::new(|| policy(None, ""));
+
+const NO_FORM: &str = " form-action 'none';";
+
+fn policy(script: Option<&str>, form_action: &str) -> HeaderValue {
     let digest = |text: &str| STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()));
-    let script = script.map(|script| format!("script-src 'sha256-{}'; ", digest(script))).unwrap_or_default();
+    let script = script.map(|script| format!(" script-src 'sha256-{}';", digest(script))).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; {script}style-src 'sha256-{}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none';{script} style-src 'sha256-{}';{form_action} base-uri 'none'; frame-ancestors 'none'",
         digest(STYLE),
     );
     HeaderValue::try_from(policy).expect("a policy is ASCII")
@@ -33,12 +41,12 @@ pub(super) struct WithScript {
     pub(super) content_security_policy: HeaderValue,
 }
 
-fn with_script(site: &str, title: &str, content: &Markup, script: &str) -> WithScript {
+fn with_script(site: &str, title: &str, content: &Markup, script: &str, form_action: &str) -> WithScript {
     let content = html! {
         (content)
         script { (PreEscaped(script)) }
     };
-    WithScript { markup: page(site, title, &content), content_security_policy: policy(Some(script)) }
+    WithScript { markup: page(site, title, &content), content_security_policy: policy(Some(script), form_action) }
 }
 
 /// A form whose session has ended: it is kept in the browser while the member signs in.
@@ -51,18 +59,22 @@ pub(super) fn keep_form(
 ) -> WithScript {
     const SCRIPT: &str = "\
         const form = document.getElementById('form').dataset;\n\
-        sessionStorage.setItem('member-gateway-form', JSON.stringify({ target: form.target, sealed: form.sealed }));\n\
-        location.replace(form.next);\n";
+        try {\n\
+          sessionStorage.setItem('member-gateway-form', JSON.stringify({ target: form.target, sealed: form.sealed }));\n\
+          location.replace(form.next);\n\
+        } catch { document.getElementById('lost').hidden = false; }\n";
     with_script(
         site,
         "Please sign in again.",
         &html! {
             p { "You were signed out before this form was sent. What you have typed is kept and sent once you have signed in." }
+            p #lost hidden { "It could not be kept in this browser: please go back and copy it before you sign in." }
             p { a.button href=(login_without) { "Sign in" } }
             noscript { p { "Your browser runs no scripts here, so the form cannot be kept: please copy what you have typed before you sign in." } }
             div #form hidden data-target=(target) data-sealed=(sealed) data-next=(login_path) {}
         },
         SCRIPT,
+        NO_FORM,
     )
 }
 
@@ -83,6 +95,7 @@ pub(super) fn send_form(site: &str, field: &str) -> WithScript {
             p { a.button.quiet href="/" { "Go to the front page" } }
         },
         SCRIPT,
+        "",
     )
 }
 
@@ -98,6 +111,7 @@ pub(super) fn keep_fragment(site: &str, login_path: &str) -> WithScript {
             p { a.button #next href=(login_path) { "Sign in" } }
         },
         SCRIPT,
+        NO_FORM,
     )
 }
 
