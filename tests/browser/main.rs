@@ -1,0 +1,15 @@
+//! A member in front of a real browser: Chromium, without a window, by way of chromedriver.
+//!
+//! What only a browser decides is tested here: which cookies it takes and sends along, where its buttons lead, what a
+//! policy forbids it, how a page looks. Each test has a gateway with a sandbox and a browser of its own; one browser runs
+//! at a time, so that a small machine is not measured instead of the gateway. Nothing waits for a time to pass, only for
+//! something to appear. `scripts/test` installs what has to be there.
+
+mod chromium;
+mod nginx;
+mod site;
+
+mod cookies;
+mod pages;
+mod sign_in;
+mod sign_out;
