@@ -31,7 +31,7 @@ pub(super) struct Form<'a> {
 pub(super) fn log_in(form: &Form<'_>) -> Response<Body> {
     let content = html! {
         h1 { "Log in" }
-        p { "Client " (form.client) ", a club that does not exist" }
+        p { "A club that does not exist (client " (form.client) ")" }
         @if form.refused {
             p.problem role="alert" { "User name and password do not match. Please try again." }
         }
@@ -58,7 +58,8 @@ pub(super) fn log_in(form: &Form<'_>) -> Response<Body> {
             }
         }
         section aria-labelledby="others" {
-            h2 #others { "Log in as somebody else" }
+            h2 #others { "Sample members" }
+            p { "Choose one to have the form filled in." }
             ul {
                 @for member in members::of_client(form.client) {
                     li {
@@ -109,7 +110,7 @@ fn layout(title: &str, content: &Markup) -> Markup {
                 link rel="stylesheet" href="/sandbox/style.css";
             }
             body {
-                header { p { strong { "Sandbox" } " This is a simulation, not Daxko. Type no real password here." } }
+                header { p { strong { "Sandbox." } " This is a simulation, not Daxko. Type no real password here." } }
                 main { (content) }
             }
         }
