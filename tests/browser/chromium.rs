@@ -132,6 +132,14 @@ impl Browser {
         .await;
     }
 
+    /// Types into an empty field, or behind what is in it.
+    pub(crate) async fn types(&self, selector: &str, text: &str) {
+        self.eventually(&format!("to type into {selector}"), || async {
+            self.client.find(Locator::Css(selector)).await.ok()?.send_keys(text).await.ok()
+        })
+        .await;
+    }
+
     /// What a script says about the page.
     pub(crate) async fn evaluate(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.expect("the script runs")
