@@ -292,7 +292,7 @@ impl Refusal {
     fn into_login_page(self, site: &str, reference: &Reference, login_path: &str) -> Response<Body> {
         let (title, advice) = self.texts();
         let page = pages::login_failed(site, title, advice, reference, login_path);
-        let mut response = self.into_response_with(Audience::Person, site, reference);
+        let mut response = self.logged_as(reference.clone()).into_response(Audience::Person, site);
         *response.body_mut() = Body::Own(Some(page.into_string().into()));
         response
     }

@@ -41,6 +41,7 @@ use crate::upstream::fields::{self, ForwardedStyle};
 use crate::upstream::{Pool, RequestBody, upgrade};
 use body::{Body, set_cookies};
 use challenge::Challenge;
+use failure::Reference;
 use preserve::KeptForm;
 use refusal::Refusal;
 use site::Site;
@@ -202,12 +203,14 @@ impl Worker {
 
         let outgoing = Request::from_parts(head, body);
         let mut answer = pool.forward(outgoing, watch).await.map_err(|error| {
+            let reference = Reference::new();
             tracing::warn!(
                 site = site.origin.as_str(),
+                %reference,
                 error = &error as &(dyn std::error::Error + 'static),
                 "an upstream failed"
             );
-            Refusal::from(error)
+            Refusal::from(error).logged_as(reference)
         })?;
 
         let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;

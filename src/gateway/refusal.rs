@@ -30,15 +30,24 @@ pub struct Refusal {
     title: &'static str,
     advice: &'static str,
     fields: Vec<(HeaderName, HeaderValue)>,
+    /// Under which it is in the log already.
+    logged_as: Option<Reference>,
 }
 
 impl Refusal {
     const fn new(status: StatusCode, title: &'static str, advice: &'static str) -> Self {
-        Self { status, title, advice, fields: Vec::new() }
+        Self { status, title, advice, fields: Vec::new(), logged_as: None }
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.fields.push((name, value));
+        self
+    }
+
+    /// The same, for an error that is in the log under this reference.
+    #[must_use]
+    pub fn logged_as(mut self, reference: Reference) -> Self {
+        self.logged_as = Some(reference);
         self
     }
 
@@ -151,21 +160,22 @@ impl Refusal {
         (self.title, self.advice)
     }
 
-    /// The response to it.
+    /// The response to it. Its reference is in the log, for whoever asks about it with the number from the page.
     #[must_use]
     pub fn into_response(self, audience: Audience, site: &str) -> Response<Body> {
-        let reference = Reference::new();
-        self.into_response_with(audience, site, &reference)
-    }
-
-    /// The response to it under a reference that stands in the log already.
-    #[must_use]
-    pub fn into_response_with(self, audience: Audience, site: &str, reference: &Reference) -> Response<Body> {
-        let Self { status, title, advice, fields } = self;
-        tracing::debug!(%reference, status = status.as_u16(), title, "refused");
+        let Self { status, title, advice, fields, logged_as } = self;
+        let reference = logged_as.unwrap_or_else(|| {
+            let reference = Reference::new();
+            let status = status.as_u16();
+            match audience {
+                Audience::Person => tracing::info!(site, %reference, status, title, "refused"),
+                Audience::Program => tracing::debug!(site, %reference, status, title, "refused"),
+            }
+            reference
+        });
         let mut response = match audience {
-            Audience::Person => Own::page(status, pages::refusal(site, title, advice, reference)),
-            Audience::Program => Own::problem(status, title, advice, reference, None),
+            Audience::Person => Own::page(status, pages::refusal(site, title, advice, &reference)),
+            Audience::Program => Own::problem(status, title, advice, &reference, None),
         };
         response.headers_mut().extend(fields);
         response
