@@ -137,13 +137,20 @@ fn page(site: &str, title: &str, content: &Markup) -> Markup {
     }
 }
 
-/// A refusal: what happened, and what to do.
-pub(super) fn refusal(site: &str, title: &str, advice: &str, reference: &Reference) -> Markup {
+/// A refusal: what happened, and what to do. It leads to the front page where that one may well be there.
+pub(super) fn refusal(
+    site: &str,
+    title: &str,
+    advice: &str,
+    reference: &Reference,
+    leads_home: bool,
+) -> Markup {
     page(
         site,
         title,
         &html! {
             p { (advice) }
+            @if leads_home { (way_home()) }
             (reference_number(reference))
         },
     )
@@ -163,7 +170,7 @@ pub(super) fn login_failed(
         &html! {
             p { (advice) }
             p { a.button href=(login_path) { "Sign in again" } }
-            p { a.button.quiet href="/" { "Go to the front page" } }
+            (way_home())
             (reference_number(reference))
         },
     )
@@ -177,7 +184,7 @@ pub(super) fn nothing_to_tell(site: &str, login_path: &str) -> Markup {
         &html! {
             p { "This page tells why a sign-in did not work. What it had to tell is no longer known." }
             p { a.button href=(login_path) { "Sign in" } }
-            p { a.button.quiet href="/" { "Go to the front page" } }
+            (way_home())
         },
     )
 }
@@ -216,6 +223,10 @@ pub(super) fn logout(site: &str, return_to: &str) -> Markup {
             p { a.button.quiet href=(return_to) { "Stay signed in" } }
         },
     )
+}
+
+fn way_home() -> Markup {
+    html! { p { a.button.quiet href="/" { "Go to the front page" } } }
 }
 
 fn reference_number(reference: &Reference) -> Markup {

@@ -174,7 +174,10 @@ impl Refusal {
             reference
         });
         let mut response = match audience {
-            Audience::Person => Own::page(status, pages::refusal(site, title, advice, &reference)),
+            Audience::Person => {
+                let leads_home = matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
+                Own::page(status, pages::refusal(site, title, advice, &reference, leads_home))
+            }
             Audience::Program => Own::problem(status, title, advice, &reference, None),
         };
         response.headers_mut().extend(fields);
@@ -197,7 +200,7 @@ impl From<NoSite> for Refusal {
             NoSite::Unknown => {
                 let title = "There is no such site here.";
                 let advice = "Please check the address. To the people who run this site: the host has to be that of \
-                              a `public_url` in the configuration of the gateway.";
+                              a public_url in the configuration of the gateway.";
                 Self::new(StatusCode::MISDIRECTED_REQUEST, title, advice)
             }
         }
