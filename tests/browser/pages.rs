@@ -133,6 +133,19 @@ async fn so_is_every_page_of_the_sandbox() {
     }
 }
 
+#[tokio::test]
+async fn whoever_is_turned_away_from_one_page_is_led_to_the_front_page() {
+    let (site, browser) = (Site::start(), Browser::open().await);
+    browser.signs_in(&site, "/classes?week=2").await;
+
+    for path in ["/staff/rota", "/board/minutes", "/_gateway/nothing-of-that-name"] {
+        browser.visit(&site.at(path)).await;
+        browser.click("main a.button").await;
+        browser.arrives_at(&site.at("/")).await;
+        browser.is_known_to_the_app().await;
+    }
+}
+
 async fn assert_is_sound(browser: &Browser, name: &str) {
     let complaints: Vec<Value> =
         browser.console().await.into_iter().filter(|entry| !is_own_status(entry)).collect();
