@@ -19,6 +19,8 @@ use super::failure::Reference;
 use super::pages;
 use crate::upstream::{AnswerBody, AnswerBroken};
 
+const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+
 /// The body of an answer.
 #[derive(Debug)]
 pub enum Body {
@@ -73,17 +75,19 @@ impl Own {
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        fields.insert(
-            HeaderName::from_static("cross-origin-opener-policy"),
-            HeaderValue::from_static("same-origin"),
-        );
         fields.insert(CONTENT_SECURITY_POLICY, pages::CONTENT_SECURITY_POLICY.clone());
         response
     }
 
-    /// A page.
+    /// A page. Whoever opened it cannot reach into it.
+    ///
+    /// A redirect does not say so: it would cut the tie between a window of the app and one that it opened, in which
+    /// somebody signs in on the way (HTML §7.1.3).
     pub(super) fn page(status: StatusCode, page: Markup) -> Response<Body> {
-        Self::answer(status, Some("text/html; charset=utf-8"), Some(page.into_string().into()))
+        let html = Some("text/html; charset=utf-8");
+        let mut response = Self::answer(status, html, Some(page.into_string().into()));
+        response.headers_mut().insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
+        response
     }
 
     /// A page with a script, which is allowed by its digest.
