@@ -107,6 +107,20 @@ async fn a_page_that_was_open_before_signing_in_elsewhere_needs_no_second_login(
     assert_eq!(browser.text("#member-id").await, MEMBER);
 }
 
+#[tokio::test]
+async fn a_window_that_the_app_opened_still_knows_it_after_signing_in() {
+    let (site, browser) = (Site::start(), Browser::open().await);
+
+    browser.visit(&site.at("/assets/style.css")).await;
+    browser.evaluate("window.open('/book')").await;
+    browser.turn_to_tab(1).await;
+    browser.logs_in_at_daxko().await;
+
+    browser.arrives_at(&site.at("/book")).await;
+    browser.is_known_to_the_app().await;
+    assert_eq!(browser.evaluate("return opener.location.pathname").await, "/assets/style.css");
+}
+
 /// As `7K2M-90QX`.
 fn is_reference(text: &str) -> bool {
     text.len() == 9
