@@ -2,9 +2,11 @@
 
 mod browser;
 mod upstream;
+mod wire;
 
 pub use browser::{Browser, Page};
 pub use upstream::{Recorded, Upstream};
+pub use wire::{RawUpstream, Wire, eventually};
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -47,6 +49,10 @@ pub struct Options {
     pub more: &'static str,
     /// Another signing key: the inside of the list.
     pub signing_keys: Option<&'static str>,
+    /// Another upstream.
+    pub upstream: Option<SocketAddr>,
+    /// It is now, for those who look at a clock of their own.
+    pub real_time: bool,
 }
 
 impl Gateway {
@@ -59,8 +65,9 @@ impl Gateway {
     pub fn with(options: &Options) -> Self {
         let upstream = Upstream::start();
         let clock = ManualClock::starting_at(NOW);
-        let text = configuration(options, upstream.address());
-        let started = run::start(Source::new("gateway.toml", text), ".".into(), Clock::Manual(clock.clone()));
+        let text = configuration(options, options.upstream.unwrap_or(upstream.address()));
+        let time = if options.real_time { Clock::System } else { Clock::Manual(clock.clone()) };
+        let started = run::start(Source::new("gateway.toml", text), ".".into(), time);
         let started = started.unwrap_or_else(|error| panic!("{error}"));
         Self { started, clock, upstream }
     }
@@ -82,6 +89,20 @@ impl Gateway {
         assert_eq!(page.status, 200, "{}", page.body);
         self.upstream.forget();
         browser
+    }
+
+    /// The `Cookie` line of somebody who has signed in, for requests written by hand. Whatever the upstream is, it is
+    /// not asked.
+    pub async fn member(&self) -> String {
+        let mut browser = self.browser();
+        let callback = browser.up_to_the_callback("/").await;
+        assert_eq!(browser.go(&callback).await.status, 303);
+        format!("Cookie: __Host-member-session={}\r\n", browser.session_cookie().unwrap())
+    }
+
+    /// A connection to write requests to by hand.
+    pub fn connect(&self) -> Wire {
+        Wire::to(self.address())
     }
 
     /// The legacy app.
@@ -111,7 +132,7 @@ impl Gateway {
 }
 
 fn configuration(options: &Options, upstream: SocketAddr) -> String {
-    let Options { server, session, identity, provider, site, more, signing_keys } = options;
+    let Options { server, session, identity, provider, site, more, signing_keys, .. } = options;
     let own_keys = format!("{{ id = \"2026-11\", algorithm = \"hmac-sha256\", key = \"{SIGNING_KEY}\" }}");
     let signing_keys = signing_keys.map_or(own_keys, str::to_owned);
     format!(
