@@ -21,7 +21,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, EXPIRES, HOST, HeaderMap, HeaderName, HeaderValue,
     ORIGIN, REFERER, SET_COOKIE, TRANSFER_ENCODING,
 };
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 
@@ -179,6 +179,9 @@ impl Worker {
 
         // First away with what is not for the upstream, then in with what is ours.
         head.uri = origin_form(head.uri);
+        // Each connection has its own version (RFC 9112 §2.3). With that of an older client, or an older upstream, an
+        // answer would end where its connection does, and nobody could tell a whole one from one that broke off.
+        head.version = Version::HTTP_11;
         fields::drop_connection_specific(&mut head.headers);
         cookie::remove_ours(&mut head.headers);
         head.headers.remove(EXPECT);
@@ -223,6 +226,7 @@ impl Worker {
             upgrade::tunnel(client_upgrade, hyper::upgrade::on(&mut answer));
         }
         let mut answer = answer.map(Body::Upstream);
+        *answer.version_mut() = Version::HTTP_11;
         let fields = answer.headers_mut();
         fields::drop_connection_specific(fields);
         fields::rebuild_trailer(fields, |name| {
