@@ -64,13 +64,12 @@ pub struct Message<'a> {
     pub fields: &'a HeaderMap,
 }
 
-/// Appends the signature base (RFC 9421 §2.5). Nothing where a covered field is missing or is not ASCII.
-fn write_base(
-    base: &mut String,
-    message: &Message<'_>,
-    components: &[Component],
-    params: &str,
-) -> Option<()> {
+/// The signature base (RFC 9421 §2.5): what is signed, and what whoever verifies builds again. `params` is the list of
+/// components and its parameters, as `Signature-Input` has it behind the label. Nothing where a covered field is missing
+/// or is not ASCII.
+#[must_use]
+pub fn signature_base(message: &Message<'_>, components: &[Component], params: &str) -> Option<String> {
+    let mut base = String::with_capacity(768);
     for component in components {
         base.push('"');
         base.push_str(component.as_str());
@@ -96,7 +95,7 @@ fn write_base(
     }
     base.push_str("\"@signature-params\": ");
     base.push_str(params);
-    Some(())
+    Some(base)
 }
 
 /// Signs requests with one key over one list of components.
@@ -145,8 +144,7 @@ impl Signer {
             key.algorithm().as_str(),
         )
         .expect("writing into a string");
-        let mut base = String::with_capacity(768);
-        write_base(&mut base, message, &self.components, &input[LABEL.len() + 1..])?;
+        let base = signature_base(message, &self.components, &input[LABEL.len() + 1..])?;
         let mut signature = String::with_capacity(112);
         signature.push_str(LABEL);
         signature.push_str("=:");
@@ -267,8 +265,7 @@ pub fn verify(
         return Err(Invalid::Expired { expires, ago: now - expires });
     }
     let params = vec![ListEntry::InnerList(input.clone())].serialize().ok_or(Invalid::Malformed)?;
-    let mut base = String::new();
-    write_base(&mut base, message, demanded, &params).ok_or(Invalid::FieldMissing)?;
+    let base = signature_base(message, demanded, &params).ok_or(Invalid::FieldMissing)?;
     let signature = signature.bare_item.as_byte_sequence().ok_or(Invalid::Malformed)?;
     if key.verifies(base.as_bytes(), signature) { Ok(()) } else { Err(Invalid::Mismatch) }
 }
