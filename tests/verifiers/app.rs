@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::{KEY, Request};
+/// The secret that gateway and app share, where it does not matter which one.
+pub(crate) const KEY: [u8; 32] = [7; 32];
 
 /// How long an interpreter may take until it listens; a busy machine needs some of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct App {
     pub(crate) name: &'static str,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     process: Process,
 }
 
@@ -54,7 +55,7 @@ impl App {
 
     /// Starts a verifier that has no reason to end. Between finding a port and listening at it some other program can
     /// take it, so that one attempt proves nothing.
-    fn started(name: &'static str, key: &str) -> Self {
+    pub(crate) fn started(name: &'static str, key: &str) -> Self {
         (0..5)
             .find_map(|_| Self::start(name, key))
             .unwrap_or_else(|| panic!("{name} ends instead of listening"))
@@ -88,9 +89,9 @@ impl App {
         process.listens_at(address).then_some(Self { name, address, process })
     }
 
-    /// Sends one request and reads the whole answer.
-    pub(crate) fn ask(&self, request: &Request) -> Answer {
-        let answer = self.exchange(&request.to_bytes());
+    /// Sends one request, which has to end the connection, and reads the whole answer.
+    pub(crate) fn ask(&self, request: &[u8]) -> Answer {
+        let answer = self.exchange(request);
         let answer =
             answer.unwrap_or_else(|error| panic!("{} ({}): {error}", self.name, self.process.0.id()));
         let answer = String::from_utf8(answer).expect("an answer in ASCII");

@@ -6,8 +6,8 @@
 mod app;
 mod request;
 
-use app::App;
-use request::{KEY, Params, Request};
+use app::{App, KEY};
+use request::{Params, Request};
 
 /// Says what a forged request differs in, forges it, and names the reason that every verifier must give.
 type Forgery = (&'static str, fn() -> Request, &'static str);
@@ -123,7 +123,7 @@ fn no_verifier_starts_with_a_key_that_anybody_could_guess() {
     for key in ["", "AAAA"] {
         assert!(!App::python_serves_with(key), "Python serves with the key {key:?}");
         assert!(!App::node_serves_with(key), "Node serves with the key {key:?}");
-        let answer = App::php_with(key).ask(&Request::unsigned().sign(&Params::new().key([])));
+        let answer = App::php_with(key).ask(&Request::unsigned().sign(&Params::new().key([])).to_bytes());
         assert_eq!(answer.status, 500, "PHP with the key {key:?}: {}", answer.text);
     }
 }
@@ -140,13 +140,13 @@ fn the_example_in_the_documentation_has_the_signature_that_is_printed_there() {
 fn believes_what_was_signed_and_nothing_else(app: &App) {
     let mut mistakes = Vec::new();
     for (what, request) in GENUINE {
-        let answer = app.ask(&request());
+        let answer = app.ask(&request().to_bytes());
         if (answer.status, answer.text.as_str()) != (200, "member 400007995-00 of unit 400007995 (ymca)") {
             mistakes.push(format!("{what}: should be believed, got {} {:?}", answer.status, answer.text));
         }
     }
     for (what, request, reason) in FORGERIES {
-        let answer = app.ask(&request());
+        let answer = app.ask(&request().to_bytes());
         if (answer.status, answer.text.as_str()) != (401, *reason) {
             mistakes
                 .push(format!("{what}: should be 401 {reason:?}, got {} {:?}", answer.status, answer.text));

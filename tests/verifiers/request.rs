@@ -5,8 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use member_gateway::time::Clock;
 
-/// The secret that gateway and app share.
-pub(crate) const KEY: [u8; 32] = [7; 32];
+use crate::app::KEY;
 
 /// What the gateway covers, in its order.
 pub(crate) const COMPONENTS: &[&str] =
