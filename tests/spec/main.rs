@@ -5,4 +5,6 @@ mod harness;
 mod identity_fields;
 mod preserve;
 mod sign_in;
+mod signature;
 mod strangers;
+mod verifiers;

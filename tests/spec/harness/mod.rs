@@ -1,10 +1,12 @@
 //! A gateway on free ports, a browser with a cookie jar, an upstream that remembers.
 
 mod browser;
+mod program;
 mod upstream;
 mod wire;
 
 pub use browser::{Browser, Page};
+pub use program::{Ended, Folder, member_gateway};
 pub use upstream::{Recorded, Upstream};
 pub use wire::{RawUpstream, Wire, eventually};
 
@@ -27,6 +29,8 @@ pub const SIGNING_KEY: &str = "c2lnbmluZy1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY";
 /// A gateway that serves one site in front of an upstream that remembers, with the sandbox for a vendor.
 pub struct Gateway {
     started: Started,
+    /// Its gateway.toml.
+    pub configuration: String,
     /// The time of the gateway, its vendor and its upstream.
     pub clock: ManualClock,
     upstream: Upstream,
@@ -67,9 +71,9 @@ impl Gateway {
         let clock = ManualClock::starting_at(NOW);
         let text = configuration(options, options.upstream.unwrap_or(upstream.address()));
         let time = if options.real_time { Clock::System } else { Clock::Manual(clock.clone()) };
-        let started = run::start(Source::new("gateway.toml", text), ".".into(), time);
+        let started = run::start(Source::new("gateway.toml", &*text), ".".into(), time);
         let started = started.unwrap_or_else(|error| panic!("{error}"));
-        Self { started, clock, upstream }
+        Self { started, configuration: text, clock, upstream }
     }
 
     /// Where it listens.
