@@ -2,9 +2,11 @@
 
 mod harness;
 
+mod framing;
 mod identity_fields;
 mod preserve;
 mod sign_in;
 mod signature;
 mod strangers;
+mod upstream;
 mod verifiers;

@@ -76,6 +76,20 @@ impl Wire {
         (head, String::from_utf8(body).unwrap())
     }
 
+    /// Writes zeros until so many are written or the other side takes no more; says how many it has taken.
+    pub fn send_while_taken(&mut self, length: usize) -> usize {
+        self.socket.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        let mut taken = 0;
+        while taken < length {
+            match self.socket.write(&vec![0; (length - taken).min(64 * 1024)]) {
+                Ok(more) => taken += more,
+                Err(_) => break,
+            }
+        }
+        self.socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        taken
+    }
+
     /// Whether something arrives within this time.
     pub fn hears_within(&mut self, time: Duration) -> bool {
         self.socket.set_read_timeout(Some(time)).unwrap();
@@ -83,6 +97,17 @@ impl Wire {
         let heard = !self.unread.is_empty() || matches!(self.socket.peek(&mut byte), Ok(1));
         self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
         heard
+    }
+
+    /// Whether the other side closes within this time, whatever it still says.
+    pub fn is_closed_within(&mut self, time: Duration) -> bool {
+        self.socket.set_read_timeout(Some(time)).unwrap();
+        let closed = match self.socket.read(&mut [0; 1024]) {
+            Ok(length) => length == 0,
+            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+        };
+        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        closed
     }
 
     /// Says that nothing more will be sent.

@@ -1,0 +1,222 @@
+//! Requests that could be read in two ways, or that take more than their share: refused at the door, and the upstream
+//! hears nothing of them.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{Gateway, Options};
+
+#[path = "../data/corpus.rs"]
+mod corpus;
+
+use corpus::{Expected, Row, corpus};
+
+/// The status of each answer in what a connection gave.
+fn statuses(answers: &str) -> Vec<&str> {
+    answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect()
+}
+
+fn public(fields: &str) -> String {
+    format!("GET /public/a HTTP/1.1\r\nHost: members.localhost\r\n{fields}\r\n")
+}
+
+/// A row of the corpus as a request to our site, for a path where everybody gets to the upstream.
+fn addressed(bytes: &[u8]) -> Vec<u8> {
+    // One character for each byte, and back.
+    let text: String = bytes.iter().map(|&byte| char::from(byte)).collect();
+    let text = text.replace("Host: a\r", "Host: members.localhost\r").replace(" / ", " /public/a ");
+    text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
+}
+
+#[test]
+fn whatever_breaks_the_framing_is_answered_400_and_ends_the_connection() {
+    let gateway = Gateway::with_sandbox();
+    let follow_up = public("").replace("/a", "/follow-up");
+    let mut violations = 0;
+    for Row { name, bytes, expected } in corpus() {
+        let Expected::Violation { name: rule, .. } = expected else { continue };
+        violations += 1;
+        let answers = gateway.raw([&addressed(&bytes), follow_up.as_bytes()].concat());
+
+        assert_eq!(statuses(&answers).last(), Some(&"400"), "{name} ({rule}): {answers}");
+        let requests = gateway.upstream().requests();
+        let arrived = requests.iter().any(|request| request.target.contains("follow-up"));
+        assert!(!arrived, "{name} ({rule}) hides a request from us: {answers}");
+    }
+    assert!(violations > 150, "the corpus has shrunk to {violations}");
+}
+
+#[test]
+fn a_length_beside_chunks_is_refused_in_either_order() {
+    let gateway = Gateway::with_sandbox();
+    let (length, chunked) = ("Content-Length: 4\r\n", "Transfer-Encoding: chunked\r\n");
+    for fields in [[length, chunked], [chunked, length], [length, length], [chunked, chunked]] {
+        let smuggled = "0\r\n\r\nGET /public/smuggled HTTP/1.1\r\nHost: members.localhost\r\n\r\n";
+        let answers = gateway.raw(public(&fields.concat()).replace("GET", "POST") + smuggled);
+
+        assert_eq!(statuses(&answers), ["400"], "{fields:?}: {answers}");
+    }
+    assert_eq!(gateway.upstream().connections(), 0);
+}
+
+#[test]
+fn a_bare_line_feed_is_refused_wherever_it_stands() {
+    let gateway = Gateway::with_sandbox();
+    let request = public("Accept: */*\r\n");
+    for (at, _) in request.match_indices("\r\n") {
+        let mut bare = request.clone();
+        bare.remove(at);
+
+        assert_eq!(statuses(&gateway.raw(bare)), ["400"], "at {at}");
+    }
+    assert_eq!(gateway.upstream().connections(), 0);
+}
+
+#[test]
+fn a_fragment_is_refused() {
+    let gateway = Gateway::with_sandbox();
+
+    let answers = gateway.raw(public("").replace("/public/a", "/staff/a#/../../public/a"));
+
+    assert_eq!(statuses(&answers), ["400"]);
+    assert_eq!(gateway.upstream().connections(), 0);
+}
+
+#[test]
+fn a_broken_request_does_not_spoil_the_one_before_it_and_nothing_after_it_is_read() {
+    let gateway = Gateway::with_sandbox();
+
+    let broken = public("Content-Length: +1\r\n").replace("/a", "/broken");
+    let answers = gateway.raw([public(""), broken, public("").replace("/a", "/after")].concat());
+
+    assert_eq!(statuses(&answers), ["200", "400"], "{answers}");
+    let targets: Vec<_> = gateway.upstream().requests().into_iter().map(|request| request.target).collect();
+    assert_eq!(targets, ["/public/a"]);
+}
+
+#[test]
+fn a_request_names_one_well_formed_host() {
+    let gateway = Gateway::with_sandbox();
+    for (hosts, status) in [
+        ("", "400"),
+        ("Host:\r\n", "400"),
+        ("Host: members.localhost\r\nHost: members.localhost\r\n", "400"),
+        ("Host: members.localhost\r\nHost: evil.test\r\n", "400"),
+        ("Host: user@members.localhost\r\n", "400"),
+        ("Host: members.localhost/..\r\n", "400"),
+        ("Host: members.localhost, evil.test\r\n", "400"),
+        ("Host: members.localhost:\r\n", "400"),
+        ("Host: members.localhost:44e\r\n", "400"),
+        ("Host: members.localhost:99999\r\n", "400"),
+        ("Host: m\u{e9}mbers.localhost\r\n", "400"),
+        ("Host: %6dembers.localhost\r\n", "400"),
+        ("Host: evil.test\r\n", "421"),
+        ("Host: members.localhost.\r\n", "421"),
+        ("Host: members.localhost:80\r\n", "421"),
+        ("Host: members.localhost:8443\r\n", "421"),
+        ("Host: [::1]\r\n", "421"),
+        ("Host: 127.0.0.1\r\n", "421"),
+    ] {
+        let answers = gateway.raw(format!("GET /public/a HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n"));
+
+        assert_eq!(statuses(&answers), [status], "{hosts:?}: {answers}");
+    }
+    assert_eq!(gateway.upstream().connections(), 0);
+}
+
+#[test]
+fn a_host_that_contradicts_the_target_is_refused() {
+    let gateway = Gateway::with_sandbox();
+    for target in
+        ["http://evil.test/public/a", "https://user@members.localhost/public/a", "//evil.test/public/a"]
+    {
+        let answers = gateway.raw(public("Connection: close\r\n").replace("/public/a", target));
+
+        assert_ne!(statuses(&answers), ["200"], "{target}: {answers}");
+    }
+    assert_eq!(gateway.upstream().connections(), 0);
+}
+
+#[test]
+fn a_target_over_the_limit_is_414() {
+    let gateway =
+        Gateway::with(&Options { server: "limits = { target_bytes = \"1KiB\" }", ..Options::default() });
+    for (length, status) in [(1024, "200"), (1025, "414"), (20_000, "414")] {
+        let target = format!("/public/{}", "a".repeat(length - "/public/".len()));
+        let answers = gateway.raw(public("Connection: close\r\n").replace("/public/a", &target));
+
+        assert_eq!(statuses(&answers), [status], "{length}");
+    }
+}
+
+#[test]
+fn a_head_over_the_limit_is_431_and_so_are_too_many_fields() {
+    let gateway = Gateway::with(&Options {
+        server: "limits = { head_bytes = \"16KiB\", fields = 20 }",
+        ..Options::default()
+    });
+    let value = |length: usize| public(&format!("X-Long: {}\r\nConnection: close\r\n", "a".repeat(length)));
+    let fields = |count: usize| public(&("X: 1\r\n".repeat(count - 2) + "Connection: close\r\n"));
+    for (what, request, status) in [
+        ("a long head", value(15_000), "200"),
+        ("a longer one", value(17_000), "431"),
+        ("a much longer one", value(1_000_000), "431"),
+        ("many fields", fields(20), "200"),
+        ("more fields", fields(21), "431"),
+    ] {
+        assert_eq!(statuses(&gateway.raw(request)), [status], "{what}");
+    }
+}
+
+#[test]
+fn a_head_that_comes_too_slowly_is_cut_off_while_others_are_served() {
+    let gateway =
+        Gateway::with(&Options { server: "limits = { head_timeout = \"1s\" }", ..Options::default() });
+    let started = Instant::now();
+    // One for each worker, and more.
+    let slow: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = gateway.connect();
+            client.send("GET /public/a HTTP/1.1\r\nHost: members.loc");
+            client
+        })
+        .collect();
+
+    for _ in 0..8 {
+        assert_eq!(statuses(&gateway.raw(public("Connection: close\r\n"))), ["200"]);
+    }
+    for mut client in slow {
+        let answer = client.rest();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+    assert_eq!(gateway.upstream().requests().len(), 8);
+}
+
+#[test]
+fn bytes_that_drip_do_not_buy_a_head_more_time() {
+    let gateway =
+        Gateway::with(&Options { server: "limits = { head_timeout = \"1s\" }", ..Options::default() });
+    let mut client = gateway.connect();
+    client.send("GET /public/a HTTP/1.1\r\nHost: members.localhost\r\n");
+    let started = Instant::now();
+
+    // A closed connection is heard at once, an open one is silent.
+    while !client.is_closed_within(Duration::from_millis(50)) {
+        assert!(started.elapsed() < Duration::from_secs(15), "a head may take for ever");
+        client.send("a");
+    }
+
+    assert!(gateway.upstream().requests().is_empty());
+}
+
+#[test]
+fn methods_for_proxies_are_refused() {
+    let gateway = Gateway::with_sandbox();
+    for line in ["TRACE /public/a", "CONNECT members.localhost:443", "CONNECT /public/a"] {
+        let answers =
+            gateway.raw(format!("{line} HTTP/1.1\r\nHost: members.localhost\r\nConnection: close\r\n\r\n"));
+
+        assert!(["400", "405", "501"].contains(&statuses(&answers)[0]), "{line}: {answers}");
+    }
+    assert_eq!(gateway.upstream().connections(), 0);
+}

@@ -1,0 +1,651 @@
+//! On to the upstream and back: streamed, byte for byte, and never over a connection that could hold somebody else's
+//! bytes.
+
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Barrier, Mutex};
+use std::time::Duration;
+
+use http::Method;
+
+use crate::harness::{Gateway, Options, RawUpstream, Wire, eventually};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const LARGE: usize = 64 * 1024 * 1024;
+/// More than all the buffers of all the sockets on the way.
+const UNDER_WAY: usize = 48 * 1024 * 1024;
+
+fn in_front_of(upstream: &RawUpstream) -> Gateway {
+    Gateway::with(&Options { upstream: Some(upstream.address()), ..Options::default() })
+}
+
+/// A request to a public path, as a head with these fields.
+fn head(line: &str, fields: &str) -> String {
+    format!("{line} HTTP/1.1\r\nHost: members.localhost\r\n{fields}\r\n")
+}
+
+/// Lets a closure that serves connections tell the test something.
+fn telling<T: Send + 'static>(
+    serve: impl Fn(&mut Wire) -> T + Send + Sync + 'static,
+) -> (RawUpstream, mpsc::Receiver<T>) {
+    let (tell, told) = mpsc::channel();
+    let tell: Mutex<Sender<T>> = Mutex::new(tell);
+    let upstream = RawUpstream::serving(move |wire| {
+        let word = serve(wire);
+        let _ = tell.lock().unwrap().send(word);
+    });
+    (upstream, told)
+}
+
+#[test]
+fn a_large_body_goes_on_as_fast_as_the_upstream_reads_it() {
+    let go_on = Arc::new(Barrier::new(2));
+    let waits = Arc::clone(&go_on);
+    let upstream = RawUpstream::serving(move |wire| {
+        wire.head();
+        waits.wait();
+        wire.exactly(LARGE);
+        wire.send(OK);
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+
+    client.send(head("POST /public/a", &format!("Content-Length: {LARGE}\r\n")));
+    let taken = client.send_while_taken(LARGE);
+    assert!(taken < UNDER_WAY, "{taken} bytes are under way to an upstream that does not read");
+    go_on.wait();
+    client.send(vec![0; LARGE - taken]);
+
+    assert_eq!(client.answer().1, "ok");
+}
+
+#[test]
+fn a_large_answer_comes_as_fast_as_the_client_reads_it() {
+    let (upstream, told) = telling(|wire| {
+        wire.head();
+        wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n"));
+        let taken = wire.send_while_taken(LARGE);
+        wire.send(vec![0; LARGE - taken]);
+        taken
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+
+    client.send(head("GET /public/a", ""));
+    client.head();
+    // Long enough for the upstream to find that nobody takes any more.
+    assert!(told.recv_timeout(Duration::from_secs(2)).is_err());
+    assert_eq!(client.exactly(LARGE).len(), LARGE);
+
+    let taken = told.recv().unwrap();
+    assert!(taken < UNDER_WAY, "{taken} bytes are under way to a client that does not read");
+}
+
+#[test]
+fn an_answer_may_begin_before_the_request_has_ended() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nearly\r\n");
+        wire.until("late");
+        wire.send("4\r\nlate\r\n0\r\n\r\n");
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+
+    client.send(head("POST /public/a", "Content-Length: 4\r\n"));
+    client.until("early");
+    client.send("late");
+
+    client.until("late\r\n0\r\n\r\n");
+}
+
+#[test]
+fn events_pass_as_they_come() {
+    let heard = Arc::new(Barrier::new(2));
+    let waits = Arc::clone(&heard);
+    let upstream = RawUpstream::serving(move |wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+        for _ in 0..3 {
+            wire.send("9\r\ndata: 1\n\n\r\n");
+            waits.wait();
+        }
+        wire.send("0\r\n\r\n");
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+
+    client.send(head("GET /public/a", ""));
+
+    // The next event is sent when this one has been heard.
+    for _ in 0..3 {
+        client.until("data: 1\n\n");
+        heard.wait();
+    }
+    client.until("0\r\n\r\n");
+}
+
+#[test]
+fn connections_to_the_upstream_are_used_again() {
+    let upstream = RawUpstream::answering(OK);
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+
+    for _ in 0..5 {
+        client.send(head("GET /public/a", ""));
+        assert_eq!(client.answer().1, "ok");
+    }
+
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
+fn an_upstream_that_closes_after_each_answer_is_connected_to_anew() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send(OK);
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+
+    for _ in 0..20 {
+        client.send(head("GET /public/a", ""));
+        assert_eq!(client.answer().1, "ok");
+    }
+
+    assert_eq!(upstream.connections(), 20);
+}
+
+/// Answers the first request of a connection and closes it in the face of the second.
+fn forgetful() -> RawUpstream {
+    RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send(OK);
+        wire.head();
+    })
+}
+
+#[test]
+fn a_request_that_does_no_harm_twice_goes_over_another_connection_when_its_own_is_closed() {
+    let upstream = forgetful();
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+
+    for _ in 0..3 {
+        client.send(head("GET /public/a", ""));
+        assert_eq!(client.answer().1, "ok");
+    }
+}
+
+#[test]
+fn a_request_that_could_do_harm_twice_is_not_sent_twice() {
+    let upstream = forgetful();
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+    client.send(head("GET /public/a", ""));
+    client.answer();
+
+    client.send(head("POST /public/order", "Content-Length: 0\r\n"));
+
+    assert!(client.head().starts_with("HTTP/1.1 502 "));
+    assert_eq!(upstream.received().concat().matches("POST /public/order").count(), 1);
+}
+
+#[test]
+fn a_body_of_unknown_length_arrives_in_chunks() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.until("0\r\n\r\n");
+        wire.send(OK);
+    });
+    let gateway = in_front_of(&upstream);
+
+    for method in ["POST", "GET", "DELETE"] {
+        let mut client = gateway.connect();
+        client.send(head(&format!("{method} /public/a"), "Transfer-Encoding: chunked\r\n"));
+        client.send("5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\n\r\n");
+        assert_eq!(client.answer().1, "ok");
+    }
+
+    let received = upstream.received().concat();
+    assert_eq!(
+        received.to_lowercase().matches("\r\ntransfer-encoding: chunked\r\n").count(),
+        3,
+        "{received}"
+    );
+    assert!(!received.to_lowercase().contains("content-length"), "{received}");
+}
+
+#[test]
+fn a_body_of_known_length_arrives_with_its_length() {
+    let gateway = Gateway::with_sandbox();
+    for method in ["POST", "GET", "OPTIONS", "M-SEARCH"] {
+        let request = head(&format!("{method} /public/a"), "Content-Length: 5\r\nConnection: close\r\n");
+        gateway.raw(request + "hello");
+
+        let request = gateway.upstream().last_request();
+        assert_eq!((&*request.method, &request.body[..]), (method, &b"hello"[..]));
+        assert_eq!(request.field("content-length"), "5");
+        assert!(!request.has("transfer-encoding"));
+    }
+}
+
+#[test]
+fn answers_without_a_body_leave_the_connection_in_step() {
+    let upstream = RawUpstream::serving(|wire| {
+        while wire.hears_within(Duration::from_secs(20)) {
+            let request = wire.head();
+            wire.send(match request.split(' ').nth(1).unwrap() {
+                "/public/204" => "HTTP/1.1 204 No Content\r\n\r\n",
+                "/public/304" => "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n",
+                "/public/head" => "HTTP/1.1 200 OK\r\nContent-Length: 4711\r\n\r\n",
+                _ => OK,
+            });
+        }
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+
+    for (line, expected) in [
+        ("GET /public/204", "HTTP/1.1 204 "),
+        ("GET /public/304", "HTTP/1.1 304 "),
+        ("HEAD /public/head", "HTTP/1.1 200 "),
+    ] {
+        client.send(head(line, ""));
+        let answer = client.head();
+        assert!(answer.starts_with(expected), "{line}: {answer}");
+        assert_eq!(answer.contains("content-length: 4711"), line.starts_with("HEAD"), "{answer}");
+        client.send(head("GET /public/a", ""));
+        assert_eq!(client.answer().1, "ok", "after {line}");
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_member_who_asks_before_sending_is_told_to_continue() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.until("hello");
+        wire.send(OK);
+    });
+    let gateway = in_front_of(&upstream);
+    let cookie = gateway.member().await;
+    let mut client = gateway.connect();
+
+    client.send(head("POST /a", &format!("{cookie}Expect: 100-continue\r\nContent-Length: 5\r\n")));
+    assert_eq!(client.head(), "HTTP/1.1 100 Continue\r\n\r\n");
+    client.send("hello");
+
+    assert_eq!(client.answer().1, "ok");
+    assert!(!upstream.received()[0].to_lowercase().contains("expect"));
+}
+
+#[test]
+fn a_stranger_who_asks_before_sending_is_not_told_to_continue() {
+    let gateway = Gateway::with_sandbox();
+
+    let answer =
+        gateway.raw(head("POST /a", "Expect: 100-continue\r\nContent-Length: 5\r\nConnection: close\r\n"));
+
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert_eq!(gateway.upstream().connections(), 0);
+}
+
+#[test]
+fn any_other_expectation_is_refused() {
+    let gateway = Gateway::with_sandbox();
+    for expected in ["200-ok", "100-continue, x", ""] {
+        let answer =
+            gateway.raw(head("GET /public/a", &format!("Expect: {expected}\r\nConnection: close\r\n")));
+
+        assert!(answer.starts_with("HTTP/1.1 417 "), "{expected}: {answer}");
+    }
+    assert_eq!(gateway.upstream().connections(), 0);
+}
+
+#[test]
+fn a_connection_whose_request_was_answered_too_early_is_not_used_again() {
+    let upstream = RawUpstream::serving(|wire| {
+        while wire.hears_within(Duration::from_secs(20)) {
+            wire.head();
+            wire.send(OK);
+        }
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+    client.send(head("POST /public/early", "Content-Length: 100\r\n"));
+    assert_eq!(client.answer().1, "ok");
+
+    // Enough of them to be served by every worker.
+    for _ in 0..16 {
+        let answer = gateway.raw(head("GET /public/after", "Connection: close\r\n"));
+        assert!(answer.ends_with("ok"), "{answer}");
+    }
+
+    let early = &upstream.received()[0];
+    assert!(early.starts_with("POST /public/early") && !early.contains("GET"), "{early}");
+}
+
+#[test]
+fn a_client_that_goes_away_in_the_middle_of_its_body_takes_the_request_with_it() {
+    for (framing, part) in [("Content-Length: 10", "abc"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n")] {
+        let (upstream, told) = telling(|wire| {
+            wire.head();
+            wire.until("abc") + &wire.rest()
+        });
+        let gateway = in_front_of(&upstream);
+        let mut client = gateway.connect();
+        client.send(head("POST /public/a", &format!("{framing}\r\n")) + part);
+        eventually("the first part arrives", || upstream.received().concat().contains("abc"));
+
+        drop(client);
+
+        let body = told.recv_timeout(Duration::from_secs(20)).expect("the connection ends");
+        assert!(body.trim_end().ends_with("abc"), "{framing}: the upstream takes {body:?} for whole");
+    }
+}
+
+#[test]
+fn a_client_that_goes_away_ends_what_the_upstream_was_asked() {
+    let (upstream, told) = telling(|wire| {
+        wire.head();
+        wire.rest()
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+    client.send(head("GET /public/a", ""));
+    eventually("the request arrives", || upstream.connections() == 1);
+
+    drop(client);
+
+    told.recv_timeout(Duration::from_secs(20)).expect("the connection ends");
+}
+
+#[test]
+fn a_body_that_breaks_its_framing_is_never_completed_at_the_upstream() {
+    let (upstream, told) = telling(|wire| {
+        wire.head();
+        wire.rest()
+    });
+    let gateway = in_front_of(&upstream);
+
+    let answer = gateway
+        .raw(head("POST /public/a", "Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\nnonsense\r\n\r\n");
+
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let body = told.recv().unwrap();
+    assert!(!body.ends_with("0\r\n\r\n"), "{body:?}");
+}
+
+#[test]
+fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
+    for (answer, end) in [
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "5\r\nhello\r\n"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", "hello"),
+    ] {
+        let upstream = RawUpstream::serving(move |wire| {
+            wire.head();
+            wire.send(answer);
+        });
+        let gateway = in_front_of(&upstream);
+        let mut client = gateway.connect();
+
+        client.send(head("GET /public/a", ""));
+
+        assert!(client.head().starts_with("HTTP/1.1 200 "));
+        let rest = client.rest();
+        assert!(end.starts_with(&rest), "{rest:?}");
+    }
+}
+
+#[test]
+fn an_answer_without_a_length_ends_in_the_last_chunk() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nold but whole");
+    });
+    let gateway = in_front_of(&upstream);
+
+    let answer = gateway.raw(head("GET /public/a", "Connection: close\r\n"));
+
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.to_lowercase().contains("transfer-encoding: chunked"), "{answer}");
+    assert!(answer.ends_with("\r\n0\r\n\r\n") && answer.contains("old but whole"), "{answer}");
+}
+
+#[test]
+fn a_client_of_http_1_0_is_served_and_the_upstream_asked_in_http_1_1() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+    });
+    let gateway = in_front_of(&upstream);
+
+    let answer = gateway.raw("GET /public/a HTTP/1.0\r\nHost: members.localhost\r\n\r\n");
+
+    assert!(answer.ends_with("\r\n\r\nok") && !answer.to_lowercase().contains("chunked"), "{answer}");
+    assert!(upstream.received()[0].starts_with("GET /public/a HTTP/1.1\r\n"), "{}", upstream.received()[0]);
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_down_is_a_page_for_a_browser_and_a_problem_for_a_script() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = Gateway::with(&Options { upstream: Some(nobody), ..Options::default() });
+
+    let page = gateway.browser().go("/public/a").await;
+    assert_eq!((page.status.as_u16(), page.field("content-type")), (502, "text/html; charset=utf-8"));
+    let problem = gateway.browser().fetch(Method::GET, "/public/a", &[]).await;
+    assert_eq!((problem.status.as_u16(), problem.field("content-type")), (502, "application/problem+json"));
+    assert!(!page.body.contains("127.0.0.1") && !problem.body.contains("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn an_upstream_that_says_nothing_is_waited_for_only_so_long() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.rest();
+    });
+    let gateway = Gateway::with(&Options {
+        upstream: Some(upstream.address()),
+        site: "timeouts = { first_byte = \"1s\" }",
+        ..Options::default()
+    });
+
+    let page = gateway.browser().go("/public/a").await;
+
+    assert_eq!((page.status.as_u16(), page.field("content-type")), (504, "text/html; charset=utf-8"));
+}
+
+#[test]
+fn an_upstream_that_stops_in_the_middle_is_waited_for_only_so_long() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+        wire.rest();
+    });
+    let gateway = Gateway::with(&Options {
+        upstream: Some(upstream.address()),
+        site: "timeouts = { idle = \"1s\" }",
+        ..Options::default()
+    });
+    let mut client = gateway.connect();
+
+    client.send(head("GET /public/a", ""));
+
+    client.head();
+    assert_eq!(client.rest(), "5\r\nhello\r\n");
+}
+
+#[test]
+fn requests_that_come_together_are_answered_in_their_order() {
+    let gateway = Gateway::with_sandbox();
+    gateway.upstream().answers(|request| http::Response::new(format!("<{}>", request.target).into()));
+
+    let requests = ["/public/1", "/public/2", "/public/3"].map(|path| head(&format!("GET {path}"), ""));
+    let answer = gateway.raw(requests.concat() + &head("GET /public/4", "Connection: close\r\n"));
+
+    let bodies: Vec<_> = answer.split('<').skip(1).map(|rest| rest.split('>').next().unwrap()).collect();
+    assert_eq!(bodies, ["/public/1", "/public/2", "/public/3", "/public/4"]);
+}
+
+#[test]
+fn what_an_upstream_sends_beyond_its_answer_is_nobody_s() {
+    for beyond in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged",
+        "forged",
+        "\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged",
+    ] {
+        let upstream = RawUpstream::serving(move |wire| {
+            while wire.hears_within(Duration::from_secs(20)) {
+                let path = wire.head().split(' ').nth(1).unwrap().to_owned();
+                let length = path.len();
+                wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{path}{beyond}"));
+            }
+        });
+        let gateway = in_front_of(&upstream);
+        let mut client = gateway.connect();
+
+        for number in 0..5 {
+            client.send(head(&format!("GET /public/{number}"), ""));
+            assert_eq!(client.answer().1, format!("/public/{number}"), "{beyond:?}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_can_be_read_in_two_ways_is_none() {
+    for fields in [
+        "Content-Length: 2\r\nContent-Length: 3\r\n",
+        "Content-Length: 2, 3\r\n",
+        "Content-Length: +2\r\n",
+        "X-Folded: a\r\n b: c\r\nContent-Length: 2\r\n",
+        "X-Nul: \0\r\nContent-Length: 2\r\n",
+    ] {
+        let upstream = RawUpstream::serving(move |wire| {
+            wire.head();
+            wire.send(format!("HTTP/1.1 200 OK\r\n{fields}\r\nok"));
+        });
+        let gateway = in_front_of(&upstream);
+
+        let answer = gateway.raw(head("GET /public/a", "Connection: close\r\n"));
+
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{fields:?}: {answer}");
+    }
+}
+
+/// A WebSocket handshake.
+fn handshake(cookie: &str) -> String {
+    let fields = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    head("GET /chat", &format!("{cookie}{fields}"))
+}
+
+const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+#[tokio::test]
+async fn a_websocket_goes_through_in_both_directions_and_ends_at_each_in_its_time() {
+    let upstream = RawUpstream::serving(|wire| {
+        let request = wire.head().to_lowercase();
+        assert!(request.contains("upgrade: websocket\r\n") && request.contains("connection: upgrade\r\n"));
+        wire.send(SWITCHING);
+        wire.send("\u{1}welcome");
+        let word = wire.until("\n");
+        wire.send(word);
+        wire.rest();
+        wire.send("goodbye");
+    });
+    let gateway = in_front_of(&upstream);
+    let cookie = gateway.member().await;
+    let mut client = gateway.connect();
+
+    client.send(handshake(&cookie));
+    let answer = client.head();
+    assert!(
+        answer.starts_with("HTTP/1.1 101 ") && answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        "{answer}"
+    );
+    client.until("\u{1}welcome");
+    // Nothing of it is read as HTTP any more.
+    client.send("GET \0 :\n");
+    assert_eq!(client.until("\n"), "GET \0 :\n");
+    client.finish();
+
+    assert_eq!(client.rest(), "goodbye");
+    assert!(upstream.received()[0].contains("X-Member-Id: 400007995-00\r\n"));
+}
+
+#[tokio::test]
+async fn a_websocket_that_is_refused_stays_http() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
+        wire.head();
+        wire.send(OK);
+    });
+    let gateway = in_front_of(&upstream);
+    let cookie = gateway.member().await;
+    let mut client = gateway.connect();
+
+    client.send(handshake(&cookie));
+    assert_eq!(client.answer().1, "no");
+
+    client.send(head("GET /public/a", ""));
+    assert_eq!(client.answer().1, "ok");
+}
+
+#[tokio::test]
+async fn no_other_protocol_is_upgraded_to() {
+    let upstream = RawUpstream::answering(OK);
+    let gateway = in_front_of(&upstream);
+    let cookie = gateway.member().await;
+    for upgrade in ["h2c", "websocket, h2c", "h2c\r\nUpgrade: websocket", "TLS/1.0"] {
+        let fields = format!(
+            "{cookie}Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: {upgrade}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+        );
+        let answer = gateway.raw(head("GET /a", &fields));
+
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{upgrade}: {answer}");
+        let received = upstream.received().concat().to_lowercase();
+        assert!(!received.contains("upgrade") && !received.contains("http2-settings"), "{received}");
+    }
+}
+
+#[test]
+fn an_upgrade_that_nobody_asked_for_is_no_tunnel() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send(SWITCHING);
+        wire.rest();
+    });
+    let gateway = in_front_of(&upstream);
+
+    let answer = gateway.raw(head("GET /public/a", "Connection: close\r\n"));
+
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+}
+
+#[test]
+fn a_target_is_forwarded_byte_for_byte() {
+    let upstream = RawUpstream::answering(OK);
+    let gateway = in_front_of(&upstream);
+    let targets = [
+        "/public/a",
+        "/public/a?",
+        "/public//b/",
+        "/public/%7Ea/%e4%C3%A4?q=%2F+%20&&=",
+        "/public/a;v=1,2/(c)!$&'*:@=~?a?b//c/../d",
+        "/public/a?next=https://evil.test/%0d%0a",
+        "/public/{a}|b^[c]?{x}|y",
+    ];
+    let mut client = gateway.connect();
+    for target in targets {
+        client.send(head(&format!("GET {target}"), ""));
+        let (head, body) = client.answer();
+        assert_eq!(body, "ok", "{target}: {head}");
+    }
+
+    let received = upstream.received().concat();
+    let lines: Vec<_> = received.lines().filter(|line| line.ends_with(" HTTP/1.1")).collect();
+    assert_eq!(lines, targets.map(|target| format!("GET {target} HTTP/1.1")));
+}
