@@ -2,9 +2,18 @@
 
 mod harness;
 
+mod access_rules;
+mod attempts;
+mod bad_days_at_the_vendor;
+mod daxko;
+mod error_page;
 mod framing;
 mod identity_fields;
+mod logs;
+mod own_paths;
 mod preserve;
+mod return_to;
+mod session_cookie;
 mod sign_in;
 mod signature;
 mod strangers;

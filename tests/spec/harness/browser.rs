@@ -58,6 +58,21 @@ impl Page {
     }
 }
 
+/// A parameter of an address, decoded.
+pub fn parameter(address: &str, name: &str) -> Option<String> {
+    let url = Url::parse(address).unwrap();
+    url.query_pairs().find_map(|(key, value)| (key == name).then(|| value.into_owned()))
+}
+
+/// An address with one parameter changed, added, or left out.
+pub fn with_parameter(address: &str, name: &str, value: Option<&str>) -> String {
+    let mut url = Url::parse(address).unwrap();
+    let kept: Vec<(String, String)> =
+        url.query_pairs().into_owned().filter(|(known, _)| known != name).collect();
+    url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(value.map(|value| (name, value)));
+    url.to_string()
+}
+
 /// A browser. Clones start with the same cookies and go their own ways.
 #[derive(Clone)]
 pub struct Browser {
@@ -68,7 +83,8 @@ pub struct Browser {
     pub member: (&'static str, &'static str),
 }
 
-const NAVIGATION: [(&str, &str); 4] = [
+/// What a browser sends when a person goes to a page.
+pub const NAVIGATION: [(&str, &str); 4] = [
     ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
     ("sec-fetch-mode", "navigate"),
     ("sec-fetch-dest", "document"),
@@ -205,7 +221,12 @@ impl Browser {
 
     /// The site's cookies by name.
     pub fn cookies(&self) -> BTreeMap<String, String> {
-        self.cookies.get("members.localhost").cloned().unwrap_or_default()
+        self.cookies_of("members.localhost")
+    }
+
+    /// The cookies of another host by name.
+    pub fn cookies_of(&self, host: &str) -> BTreeMap<String, String> {
+        self.cookies.get(host).cloned().unwrap_or_default()
     }
 
     /// The value of the session cookie.
@@ -222,6 +243,18 @@ impl Browser {
     pub fn set_cookie(&mut self, name: &str, value: &str) {
         let jar = self.cookies.entry("members.localhost".to_owned()).or_default();
         jar.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Throws one cookie away.
+    pub fn forget_cookie(&mut self, name: &str) {
+        self.cookies.values_mut().for_each(|jar| {
+            jar.remove(name);
+        });
+    }
+
+    /// What `/_gateway/session` says.
+    pub async fn session(&mut self) -> serde_json::Value {
+        serde_json::from_str(&self.fetch(Method::GET, "/_gateway/session", &[]).await.body).unwrap()
     }
 
     /// Throws all cookies away.

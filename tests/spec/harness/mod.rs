@@ -5,7 +5,7 @@ mod program;
 mod upstream;
 mod wire;
 
-pub use browser::{Browser, Page};
+pub use browser::{Browser, NAVIGATION, Page, parameter, with_parameter};
 pub use program::{Ended, Folder, member_gateway};
 pub use upstream::{Recorded, Upstream};
 pub use wire::{RawUpstream, Wire, eventually};
@@ -57,6 +57,24 @@ pub struct Options {
     pub upstream: Option<SocketAddr>,
     /// It is now, for those who look at a clock of their own.
     pub real_time: bool,
+    /// Other providers of the site: the inside of the list.
+    pub providers: Option<&'static str>,
+}
+
+impl Options {
+    /// Nothing is changed; for constants, which cannot call `default`.
+    pub const USUAL: Self = Self {
+        server: "",
+        session: "",
+        identity: "",
+        provider: "",
+        site: "",
+        more: "",
+        signing_keys: None,
+        upstream: None,
+        real_time: false,
+        providers: None,
+    };
 }
 
 impl Gateway {
@@ -119,6 +137,12 @@ impl Gateway {
         &self.started.sandbox.as_ref().expect("the usual configuration has a sandbox").daxko
     }
 
+    /// How many times a code was brought to the vendor.
+    pub fn exchanges(&self) -> usize {
+        let requests = self.daxko().requests();
+        requests.iter().filter(|request| request.path == "/v3/partners/oauth2/members/token").count()
+    }
+
     /// Moves the time.
     pub fn later(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
@@ -128,7 +152,8 @@ impl Gateway {
     pub fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut socket = TcpStream::connect(self.address()).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        socket.write_all(bytes.as_ref()).unwrap();
+        // A gateway that has seen enough may close before everything is written.
+        let _ = socket.write_all(bytes.as_ref());
         let mut answer = Vec::new();
         let _ = socket.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()
@@ -136,9 +161,10 @@ impl Gateway {
 }
 
 fn configuration(options: &Options, upstream: SocketAddr) -> String {
-    let Options { server, session, identity, provider, site, more, signing_keys, .. } = options;
+    let Options { server, session, identity, provider, site, more, signing_keys, providers, .. } = options;
     let own_keys = format!("{{ id = \"2026-11\", algorithm = \"hmac-sha256\", key = \"{SIGNING_KEY}\" }}");
     let signing_keys = signing_keys.map_or(own_keys, str::to_owned);
+    let providers = providers.unwrap_or("\"ymca\"");
     format!(
         r#"
 [server]
@@ -164,7 +190,7 @@ environment = "sandbox"
 [[site]]
 public_url = "{SITE}"
 upstream = ["http://{upstream}"]
-providers = ["ymca"]
+providers = [{providers}]
 {site}
 
 [[site.rule]]

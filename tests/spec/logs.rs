@@ -1,0 +1,105 @@
+//! Logs: what an operator reads at the most talkative setting, and what nobody ever reads there.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
+use member_gateway::sandbox::daxko::Settings;
+
+use crate::harness::{Browser, parameter, with_parameter};
+
+const SESSION_KEY: &str = "c2Vzc2lvbi1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY";
+const SIGNING_KEY: &str = "c2lnbmluZy1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY";
+
+/// The program itself, at `RUST_LOG=trace`.
+struct Program {
+    child: Child,
+    address: SocketAddr,
+    /// Reads what it says after its greeting, so that it never waits for a reader.
+    log: JoinHandle<String>,
+}
+
+impl Program {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.toml");
+        let config = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n[session]\nkeys = [\"{SESSION_KEY}\"]\n\
+             [identity]\nfirst_name = \"X-Member-First-Name\"\nlast_name = \"X-Member-Last-Name\"\n\
+             [identity.signature]\n\
+             keys = [{{ id = \"k\", algorithm = \"hmac-sha256\", key = \"{SIGNING_KEY}\" }}]\n\
+             [[provider]]\nname = \"ymca\"\nkind = \"daxko\"\nenvironment = \"sandbox\"\n\
+             [[site]]\npublic_url = \"https://members.localhost\"\nupstream = \"sandbox\"\nproviders = [\"ymca\"]\n"
+        );
+        std::fs::write(&path, config).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_member-gateway"))
+            .args(["run", "--config"])
+            .arg(&path)
+            .env("RUST_LOG", "trace")
+            .env("NO_COLOR", "1")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut greeting = String::new();
+        while !greeting.contains("run `member-gateway check`") {
+            assert!(stderr.read_line(&mut greeting).unwrap() > 0, "{greeting}");
+        }
+        let listen = greeting.split("listen=\"").nth(1).unwrap_or_else(|| panic!("{greeting}"));
+        let address = listen.split('"').next().unwrap().parse().unwrap();
+        let log = std::thread::spawn(move || {
+            let mut log = String::new();
+            stderr.read_to_string(&mut log).unwrap();
+            log
+        });
+        Self { child, address, log }
+    }
+
+    /// Ends it, and returns its log.
+    fn end(mut self) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.log.join().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn no_secret_no_code_no_cookie_and_no_name_stands_in_the_log() {
+    let program = Program::start();
+    let mut canaries = Vec::new();
+    let mut browser = Browser::new(program.address);
+
+    // A good login, its back button, a page, a code under a foreign state, a made-up code, and rubbish for a cookie.
+    let callback = browser.up_to_the_callback("/classes?week=2").await;
+    assert_eq!(browser.go(&callback).await.location(), "/classes?week=2");
+    assert_eq!(browser.visit("/classes").await.status, 200);
+    browser.go(&callback).await;
+    let mut other = Browser::new(program.address);
+    other.visit(&with_parameter(&callback, "state", Some("canary-state"))).await;
+    let second = other.up_to_the_callback("/book").await;
+    let failed = other.go(&with_parameter(&second, "code", Some("canary-code"))).await;
+    let sealed = failed.location_parameter("ref");
+    let page = other.visit(failed.location()).await;
+    other.set_cookie("__Host-member-session", "canary-cookie");
+    other.go("/classes").await;
+    let number = page.body.split("<strong>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+
+    for address in [&callback, &second] {
+        canaries.extend([parameter(address, "code").unwrap(), parameter(address, "state").unwrap()]);
+    }
+    canaries.extend(browser.cookies().into_values().chain(other.cookies().into_values()));
+    let account = Settings::default();
+    canaries.extend([account.password, account.refresh_token, sealed]);
+    canaries.extend(
+        ["canary-", "Rosa", "Alvarez", "rosa-swims", SESSION_KEY, SIGNING_KEY, "eyJ"].map(str::to_owned),
+    );
+    let log = program.end();
+
+    assert!(log.contains("signed in") && log.contains("a sign-in failed"), "{log}");
+    assert!(log.contains(&number), "the reference number of the page: {number}");
+    for canary in canaries {
+        let line = log.lines().find(|line| line.contains(&canary));
+        assert_eq!(line, None, "{canary}");
+    }
+}
