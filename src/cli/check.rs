@@ -15,7 +15,7 @@ use crate::time::Clock;
 /// Where the configuration cannot be read or is not as it should be.
 pub fn command(config: &Path, output: &mut impl Write) -> Result<(), CommandError> {
     let (source, folder) = source(config)?;
-    let loaded = assemble::load(source)?;
+    let loaded = assemble::load(&source)?;
     let assembled = loaded.assemble(&surroundings(folder))?;
     writeln!(output, "{} is valid.", config.display())?;
     let addresses: Vec<String> = assembled.listen.iter().map(ToString::to_string).collect();
@@ -54,7 +54,7 @@ pub fn command(config: &Path, output: &mut impl Write) -> Result<(), CommandErro
 /// The rooms of a configuration that is not going to be served.
 pub(super) fn assemble(config: &Path) -> Result<Assembled, CommandError> {
     let (source, folder) = source(config)?;
-    Ok(assemble::load(source)?.assemble(&surroundings(folder))?)
+    Ok(assemble::load(&source)?.assemble(&surroundings(folder))?)
 }
 
 /// Nothing is started, so the sandbox is nowhere.

@@ -56,7 +56,7 @@ impl std::fmt::Debug for Sandbox {
 pub fn command(config: &Path) -> Result<(), CommandError> {
     crate::telemetry::start();
     let (source, folder) = super::source(config)?;
-    let started = start(source, folder, Clock::System)?;
+    let started = start(&source, folder, Clock::System)?;
     greet(&started, config);
     let failed = |error: std::io::Error| CommandError::Failed(format!("cannot wait for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -83,7 +83,7 @@ async fn until_told_to_stop() -> std::io::Result<()> {
 ///
 /// # Errors
 /// Where the configuration is not as it should be, or an address is taken.
-pub fn start(source: Source, folder: PathBuf, clock: Clock) -> Result<Started, CommandError> {
+pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, CommandError> {
     let loaded = assemble::load(source)?;
     let uses_sandbox = loaded.uses_sandbox();
     let failed = |error: std::io::Error| CommandError::Failed(format!("the sandbox cannot start: {error}"));

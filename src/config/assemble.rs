@@ -9,18 +9,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
-use ipnet::IpNet;
-
 use super::diagnostics::{Problem, Problems, Source};
 use super::provider::{self, SandboxedDaxko};
 use super::secret::SecretText;
-use super::signature;
 use super::structure::{self, Document, Path};
 use super::{
-    AccessChoice, Config, ForwardedChoice, PreserveChoice, RuleTable, SessionTable, SiteTable, TimeoutsTable,
-    UnauthenticatedChoice, UpstreamChoice, units,
+    Config, ForwardedChoice, PreserveChoice, SessionTable, SiteTable, TimeoutsTable, UpstreamChoice,
 };
+use super::{rules, server, signature, units};
 use crate::gateway::Gateway;
 use crate::gateway::preserve::Preserve;
 use crate::gateway::site::Site;
@@ -28,15 +24,12 @@ use crate::identity::Identity;
 use crate::login::Login;
 use crate::provider::Registered;
 use crate::random;
-use crate::route::pattern::Pattern;
-use crate::route::rule::{Access, Allow, Rule, Rules, Unauthenticated};
 use crate::route::{Origin, Scheme, Sites};
 use crate::secret::Secret;
 use crate::server::Limits;
-use crate::server::peer::TrustedProxies;
+use crate::session;
 use crate::session::cookie::Cookies;
 use crate::session::seal::{KeyRing, Purpose, Seal};
-use crate::session::{self};
 use crate::time::Clock;
 use crate::upstream::fields::ForwardedStyle;
 use crate::upstream::{self, Timeouts};
@@ -81,8 +74,8 @@ pub struct Assembled {
 ///
 /// # Errors
 /// [`Problems`] lists everything that is not as it should be.
-pub fn load(source: Source) -> Result<Loaded, Problems> {
-    let document = structure::check(&source, &super::json_schema())?;
+pub fn load(source: &Source) -> Result<Loaded, Problems> {
+    let document = structure::check(source, &super::json_schema())?;
     match toml::from_str(&source.text) {
         Ok(config) => Ok(Loaded { config, document }),
         // Whatever the schema lets pass and serde does not; the message may quote the file, so it is not shown.
@@ -201,7 +194,7 @@ impl Mistakes<'_> {
         })
     }
 
-    fn size(&mut self, text: Option<&String>, default: usize, least: usize, path: &Path) -> usize {
+    pub(super) fn size(&mut self, text: Option<&String>, default: usize, least: usize, path: &Path) -> usize {
         let Some(text) = text else { return default };
         match units::size(text) {
             Some(size) if size >= least => size,
@@ -222,15 +215,15 @@ impl Mistakes<'_> {
 }
 
 fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistakes<'_>) -> Option<Assembled> {
-    let listen = listen(config, mistakes);
-    let limits = limits(config, mistakes);
+    let listen = server::listen(config, mistakes);
+    let limits = server::limits(config, mistakes);
     let target_bytes = mistakes.size(
         config.server.limits.target_bytes.as_ref(),
         16 * 1024,
         128,
         &at(["server", "limits", "target_bytes"]),
     );
-    let trusted_proxies = trusted_proxies(config, mistakes);
+    let trusted_proxies = server::trusted_proxies(config, mistakes);
     let origins = origins(config, mistakes);
     let on_loopback = origins.iter().flatten().all(Origin::is_loopback);
     let mut warnings = Vec::new();
@@ -258,7 +251,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             .map(|own| signature::keys(own, &path.key("signature"), on_loopback, mistakes));
         let keys = own.unwrap_or_else(|| shared.clone());
         let upstream = upstream(table, &path, surroundings, on_loopback, mistakes);
-        let rules = rules(table, &path, config, mistakes);
+        let rules = rules::rules(table, &path, config, mistakes);
         let site_providers = site_providers(table, &path, &providers, config, mistakes);
         let (Some(origin), Some(ring), Some(keys), Some(upstream), Some(names)) =
             (origins[index].clone(), &ring, keys, upstream, &names)
@@ -309,63 +302,6 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
 
 pub(super) fn at<const N: usize>(keys: [&str; N]) -> Path {
     Path::from(keys)
-}
-
-fn listen(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<SocketAddr> {
-    let default = vec!["127.0.0.1:8080".to_owned()];
-    let texts = config.server.listen.as_ref().unwrap_or(&default);
-    if texts.is_empty() {
-        mistakes.note(&at(["server", "listen"]), "there is no address to listen on", "at least one");
-    }
-    let mut addresses = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        let path = at(["server", "listen"]).index(index);
-        match text.parse::<SocketAddr>() {
-            Ok(address) if addresses.contains(&address) => {
-                mistakes.note(&path, "this address stands here twice", "each address once");
-            }
-            Ok(address) => addresses.push(address),
-            Err(_) => mistakes.note_with_help(
-                &path,
-                "this is no address to listen on",
-                "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
-                "for all addresses of this machine write \"0.0.0.0:8080\"",
-            ),
-        }
-    }
-    addresses
-}
-
-fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
-    let table = &config.server.limits;
-    let path = at(["server", "limits"]);
-    let fields = table.fields.unwrap_or(100);
-    if fields < 8 {
-        mistakes.note(&path.key("fields"), "no browser sends so few fields", "at least 8");
-    }
-    Limits {
-        head_timeout: mistakes.duration(table.head_timeout.as_ref(), 10, &path.key("head_timeout")),
-        head_bytes: mistakes.size(table.head_bytes.as_ref(), 64 * 1024, 8 * 1024, &path.key("head_bytes")),
-        fields: usize::from(fields),
-        body_idle: mistakes.duration(table.body_idle.as_ref(), 30, &path.key("body_idle")),
-        idle: mistakes.duration(table.idle.as_ref(), 75, &path.key("idle")),
-    }
-}
-
-fn trusted_proxies(config: &Config, mistakes: &mut Mistakes<'_>) -> TrustedProxies {
-    let mut networks = Vec::new();
-    for (index, text) in config.server.trusted_proxies.iter().enumerate() {
-        // A bare address is a network of one.
-        let network = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
-        match network {
-            Ok(network) => networks.push(network),
-            Err(_) => {
-                let path = at(["server", "trusted_proxies"]).index(index);
-                mistakes.note(&path, "this is no network", "an address or a CIDR, such as \"10.0.0.0/8\"");
-            }
-        }
-    }
-    TrustedProxies::new(networks)
 }
 
 /// The public address of each site; nothing in the place of one that is wrong.
@@ -562,7 +498,7 @@ fn site_providers(
 }
 
 /// Notes a reference to a provider that is not there, and which one might be meant.
-fn unknown_provider(name: &str, config: &Config, path: &Path, mistakes: &mut Mistakes<'_>) {
+pub(super) fn unknown_provider(name: &str, config: &Config, path: &Path, mistakes: &mut Mistakes<'_>) {
     let names: Vec<&str> = config.provider.iter().map(provider::name).collect();
     let expected = if names.is_empty() { "a [[provider]] first".to_owned() } else { names.join(", ") };
     let nearest = names.iter().max_by(|a, b| {
@@ -576,88 +512,4 @@ fn unknown_provider(name: &str, config: &Config, path: &Path, mistakes: &mut Mis
         }
         Some(_) | None => mistakes.note(path, "there is no provider of this name", &expected),
     }
-}
-
-fn rules(table: &SiteTable, path: &Path, config: &Config, mistakes: &mut Mistakes<'_>) -> Rules {
-    let rules = table
-        .rule
-        .iter()
-        .enumerate()
-        .filter_map(|(index, table)| rule(table, &path.key("rule").index(index), config, mistakes));
-    Rules::new(rules.collect(), table.ignore_case)
-}
-
-fn rule(table: &RuleTable, path: &Path, config: &Config, mistakes: &mut Mistakes<'_>) -> Option<Rule> {
-    let pattern = Pattern::parse(&table.path).map_err(|error| {
-        mistakes.note(
-            &path.key("path"),
-            format!("this pattern {error}"),
-            "\"/assets/**\", \"/*.css\" or \"/about\"",
-        );
-    });
-    let methods = table.methods.as_ref().map(|names| methods(names, &path.key("methods"), mistakes));
-    let mut origins = Vec::new();
-    for (index, text) in table.origins.iter().enumerate() {
-        match Origin::parse(text) {
-            Ok(origin) => origins.push(origin.as_str().to_owned()),
-            Err(error) => {
-                let path = path.key("origins").index(index);
-                mistakes.note(&path, format!("this origin {error}"), "\"https://app.example.org\"");
-            }
-        }
-    }
-    let access = match table.access {
-        AccessChoice::Public => Access::Public,
-        AccessChoice::Optional => Access::Optional,
-        AccessChoice::Member => Access::Member,
-        AccessChoice::Deny => Access::Deny,
-    };
-    let allow = table.allow.clone().unwrap_or_default();
-    if table.allow.is_some() && access != Access::Member {
-        mistakes.note(
-            &path.key("allow"),
-            "without a session nobody can be told apart",
-            "access = \"member\" with allow",
-        );
-    }
-    for (index, name) in allow.provider.iter().flatten().enumerate() {
-        if !config.provider.iter().any(|known| provider::name(known) == name) {
-            unknown_provider(name, config, &path.key("allow").key("provider").index(index), mistakes);
-        }
-    }
-    Some(Rule {
-        pattern: pattern.ok()?,
-        methods,
-        access,
-        unauthenticated: match table.unauthenticated {
-            None | Some(UnauthenticatedChoice::Auto) => Unauthenticated::Auto,
-            Some(UnauthenticatedChoice::Login) => Unauthenticated::Login,
-            Some(UnauthenticatedChoice::Status401) => Unauthenticated::Status401,
-        },
-        allow: Allow {
-            member_id: allow.member_id,
-            member_unit_id: allow.member_unit_id,
-            provider: allow.provider,
-        },
-        origins,
-    })
-}
-
-fn methods(names: &[String], path: &Path, mistakes: &mut Mistakes<'_>) -> Vec<Method> {
-    if names.is_empty() {
-        mistakes.note(path, "this rule is about no method", "at least one, or no `methods` for all");
-    }
-    let mut methods = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        // Methods are compared as they are written, and nobody writes them otherwise (RFC 9110 §9.1).
-        match Method::from_bytes(name.as_bytes()) {
-            Ok(method) if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => {
-                methods.push(method)
-            }
-            Ok(_) | Err(_) => {
-                mistakes.note(&path.index(index), "this is no method", "capitals, such as \"GET\"")
-            }
-        }
-    }
-    methods
 }

@@ -107,12 +107,12 @@ mod tests {
     const PAGE: (&str, &str) = ("accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8");
     const NAVIGATE: (&str, &str) = ("sec-fetch-mode", "navigate");
 
-    fn answer(method: Method, fields: &[(&str, &str)], wish: Unauthenticated) -> Challenge {
+    fn answer(method: &Method, fields: &[(&str, &str)], wish: Unauthenticated) -> Challenge {
         let fields: HeaderMap = fields
             .iter()
             .map(|(name, value)| (HeaderName::try_from(*name).unwrap(), value.parse().unwrap()))
             .collect();
-        challenge(&method, Version::HTTP_11, &fields, wish)
+        challenge(method, Version::HTTP_11, &fields, wish)
     }
 
     #[test]
@@ -145,16 +145,16 @@ mod tests {
                 Challenge::Unauthorized,
             ),
         ] {
-            assert_eq!(answer(method.clone(), fields, auto), expected, "{method} {fields:?}");
+            assert_eq!(answer(&method, fields, auto), expected, "{method} {fields:?}");
         }
     }
 
     #[test]
     fn a_rule_may_wish_otherwise() {
-        assert_eq!(answer(Method::GET, &[NAVIGATE], Unauthenticated::Status401), Challenge::Unauthorized);
-        assert_eq!(answer(Method::GET, &[("accept", "*/*")], Unauthenticated::Login), Challenge::SignIn);
-        assert_eq!(answer(Method::POST, &[], Unauthenticated::Login), Challenge::SignInFirst);
+        assert_eq!(answer(&Method::GET, &[NAVIGATE], Unauthenticated::Status401), Challenge::Unauthorized);
+        assert_eq!(answer(&Method::GET, &[("accept", "*/*")], Unauthenticated::Login), Challenge::SignIn);
+        assert_eq!(answer(&Method::POST, &[], Unauthenticated::Login), Challenge::SignInFirst);
         let socket = [("connection", "upgrade"), ("upgrade", "websocket")];
-        assert_eq!(answer(Method::GET, &socket, Unauthenticated::Login), Challenge::Unauthorized);
+        assert_eq!(answer(&Method::GET, &socket, Unauthenticated::Login), Challenge::Unauthorized);
     }
 }

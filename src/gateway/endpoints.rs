@@ -224,7 +224,7 @@ fn session(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
                 }),
             )
         }
-        presented => {
+        presented @ (Presented::Session(_) | Presented::Unreadable | Presented::Nothing) => {
             let mut response = Own::json(StatusCode::UNAUTHORIZED, &json!({ "authenticated": false }));
             if !matches!(presented, Presented::Nothing) {
                 set_cookies(response.headers_mut(), [site.cookies.delete_session()]);

@@ -21,7 +21,8 @@ pub(super) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new
 ///
 /// It leaves `form-action` out: browsers apply it to the redirects that follow a form as well (CSP 3 §6.4.1), and after
 /// signing out these lead by way of the site to the vendor's own form. They would end there without a word.
-pub(super) static CONTENT_SECURITY_POLICY_WITH_FORM: LazyLock<HeaderValue> = LazyLock::new(|| policy(None, ""));
+pub(super) static CONTENT_SECURITY_POLICY_WITH_FORM: LazyLock<HeaderValue> =
+    LazyLock::new(|| policy(None, ""));
 
 const NO_FORM: &str = " form-action 'none';";
 
@@ -46,7 +47,10 @@ fn with_script(site: &str, title: &str, content: &Markup, script: &str, form_act
         (content)
         script { (PreEscaped(script)) }
     };
-    WithScript { markup: page(site, title, &content), content_security_policy: policy(Some(script), form_action) }
+    WithScript {
+        markup: page(site, title, &content),
+        content_security_policy: policy(Some(script), form_action),
+    }
 }
 
 /// A form whose session has ended: it is kept in the browser while the member signs in.

@@ -272,10 +272,12 @@ pub(super) fn refuse_login(cause: Cause) -> Refusal {
 /// Whose fault a failed login is, which decides what its page says.
 pub(super) const fn cause_of(error: &LoginError) -> Cause {
     match error {
-        LoginError::UnknownAttempt | LoginError::UsedAttempt | LoginError::ExpiredAttempt => Cause::Stale,
         LoginError::Malformed => Cause::Malformed,
         LoginError::Denied => Cause::Denied,
-        LoginError::Provider(ProviderError::CodeRefused) => Cause::Stale,
+        LoginError::UnknownAttempt
+        | LoginError::UsedAttempt
+        | LoginError::ExpiredAttempt
+        | LoginError::Provider(ProviderError::CodeRefused) => Cause::Stale,
         LoginError::Provider(ProviderError::NoIdentity { .. }) => Cause::NoIdentity,
         LoginError::Provider(ProviderError::ClientRefused { .. }) => Cause::VendorRefuses,
         LoginError::Provider(ProviderError::Unintelligible { .. }) | LoginError::Vendor(_) => {

@@ -164,8 +164,8 @@ impl Identity {
             .unwrap_or(&self.signer)
             .sign(&message, self.signing_keys.current(), now, nonce)
             .expect("every covered field has just been written");
-        put_first(fields, SIGNATURE_INPUT, input);
-        put_first(fields, SIGNATURE, signature);
+        put_first(fields, &SIGNATURE_INPUT, input);
+        put_first(fields, &SIGNATURE, signature);
     }
 }
 
@@ -194,17 +194,17 @@ fn signer<'a>(names: impl Iterator<Item = &'a HeaderName>, ttl: Duration) -> Sig
 }
 
 /// Our entry stands before those of others, so that a verifier of a few lines can look at the start of the field.
-fn put_first(fields: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
-    let others: Vec<HeaderValue> = match fields.entry(&name) {
+fn put_first(fields: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    let others: Vec<HeaderValue> = match fields.entry(name) {
         http::header::Entry::Vacant(entry) => {
             entry.insert(value);
             return;
         }
         http::header::Entry::Occupied(entry) => entry.remove_entry_mult().1.collect(),
     };
-    fields.insert(&name, value);
+    fields.insert(name, value);
     for other in others {
-        fields.append(&name, other);
+        fields.append(name, other);
     }
 }
 

@@ -242,7 +242,7 @@ pub fn verify(
             .params
             .get(name)
             .and_then(BareItem::as_string)
-            .map(|text| text.as_str())
+            .map(sfv::StringRef::as_str)
             .ok_or(Invalid::Parameter(name))
     };
     let instant = |name: &'static str| {
@@ -276,7 +276,7 @@ fn check_coverage(input: &InnerList, demanded: &[Component]) -> Result<(), Inval
         .items
         .iter()
         .map(|item| {
-            let name = item.bare_item.as_string().map(|text| text.as_str()).unwrap_or_default();
+            let name = item.bare_item.as_string().map(sfv::StringRef::as_str).unwrap_or_default();
             if item.params.is_empty() { name } else { "(a component with parameters)" }
         })
         .collect();

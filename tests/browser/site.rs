@@ -70,7 +70,7 @@ impl Site {
             {more}"#
         );
         let source = Source::new("gateway.toml", config);
-        let started = run::start(source, PathBuf::from("."), Clock::System).expect("the gateway starts");
+        let started = run::start(&source, PathBuf::from("."), Clock::System).expect("the gateway starts");
         Self { origin: origin.to_owned(), started: Some(started) }
     }
 

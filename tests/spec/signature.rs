@@ -14,7 +14,7 @@ use member_gateway::secret::Secret;
 use member_gateway::time::UnixTime;
 use serde_json::Value;
 
-use crate::harness::{Ended, Folder, Gateway, NOW, Options, Recorded, SIGNING_KEY, SITE, member_gateway};
+use crate::harness::{Ended, Folder, Gateway, NOW, Options, Recorded, SIGNING_KEY, member_gateway};
 
 const ED25519: &str =
     "{ id = \"ed\", algorithm = \"ed25519\", key = \"ZWQyNTUxOS1zZWVkLW9mLXRoZS10ZXN0cy0wMTIzNDU\" }";

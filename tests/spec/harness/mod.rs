@@ -89,7 +89,7 @@ impl Gateway {
         let clock = ManualClock::starting_at(NOW);
         let text = configuration(options, options.upstream.unwrap_or(upstream.address()));
         let time = if options.real_time { Clock::System } else { Clock::Manual(clock.clone()) };
-        let started = run::start(Source::new("gateway.toml", &*text), ".".into(), time);
+        let started = run::start(&Source::new("gateway.toml", &*text), ".".into(), time);
         let started = started.unwrap_or_else(|error| panic!("{error}"));
         Self { started, configuration: text, clock, upstream }
     }

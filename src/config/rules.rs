@@ -1,0 +1,94 @@
+//! `[[site.rule]]`: patterns, methods and who gets through, checked.
+
+use http::Method;
+
+use super::assemble::{Mistakes, unknown_provider};
+use super::structure::Path;
+use super::{AccessChoice, Config, RuleTable, SiteTable, UnauthenticatedChoice, provider};
+use crate::route::Origin;
+use crate::route::pattern::Pattern;
+use crate::route::rule::{Access, Allow, Rule, Rules, Unauthenticated};
+
+pub(super) fn rules(table: &SiteTable, path: &Path, config: &Config, mistakes: &mut Mistakes<'_>) -> Rules {
+    let rules = table
+        .rule
+        .iter()
+        .enumerate()
+        .filter_map(|(index, table)| rule(table, &path.key("rule").index(index), config, mistakes));
+    Rules::new(rules.collect(), table.ignore_case)
+}
+
+fn rule(table: &RuleTable, path: &Path, config: &Config, mistakes: &mut Mistakes<'_>) -> Option<Rule> {
+    let pattern = Pattern::parse(&table.path).map_err(|error| {
+        mistakes.note(
+            &path.key("path"),
+            format!("this pattern {error}"),
+            "\"/assets/**\", \"/*.css\" or \"/about\"",
+        );
+    });
+    let methods = table.methods.as_ref().map(|names| methods(names, &path.key("methods"), mistakes));
+    let mut origins = Vec::new();
+    for (index, text) in table.origins.iter().enumerate() {
+        match Origin::parse(text) {
+            Ok(origin) => origins.push(origin.as_str().to_owned()),
+            Err(error) => {
+                let path = path.key("origins").index(index);
+                mistakes.note(&path, format!("this origin {error}"), "\"https://app.example.org\"");
+            }
+        }
+    }
+    let access = match table.access {
+        AccessChoice::Public => Access::Public,
+        AccessChoice::Optional => Access::Optional,
+        AccessChoice::Member => Access::Member,
+        AccessChoice::Deny => Access::Deny,
+    };
+    let allow = table.allow.clone().unwrap_or_default();
+    if table.allow.is_some() && access != Access::Member {
+        mistakes.note(
+            &path.key("allow"),
+            "without a session nobody can be told apart",
+            "access = \"member\" with allow",
+        );
+    }
+    for (index, name) in allow.provider.iter().flatten().enumerate() {
+        if !config.provider.iter().any(|known| provider::name(known) == name) {
+            unknown_provider(name, config, &path.key("allow").key("provider").index(index), mistakes);
+        }
+    }
+    Some(Rule {
+        pattern: pattern.ok()?,
+        methods,
+        access,
+        unauthenticated: match table.unauthenticated {
+            None | Some(UnauthenticatedChoice::Auto) => Unauthenticated::Auto,
+            Some(UnauthenticatedChoice::Login) => Unauthenticated::Login,
+            Some(UnauthenticatedChoice::Status401) => Unauthenticated::Status401,
+        },
+        allow: Allow {
+            member_id: allow.member_id,
+            member_unit_id: allow.member_unit_id,
+            provider: allow.provider,
+        },
+        origins,
+    })
+}
+
+fn methods(names: &[String], path: &Path, mistakes: &mut Mistakes<'_>) -> Vec<Method> {
+    if names.is_empty() {
+        mistakes.note(path, "this rule is about no method", "at least one, or no `methods` for all");
+    }
+    let mut methods = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        // Methods are compared as they are written, and nobody writes them otherwise (RFC 9110 §9.1).
+        match Method::from_bytes(name.as_bytes()) {
+            Ok(method) if name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') => {
+                methods.push(method);
+            }
+            Ok(_) | Err(_) => {
+                mistakes.note(&path.index(index), "this is no method", "capitals, such as \"GET\"");
+            }
+        }
+    }
+    methods
+}

@@ -1,0 +1,67 @@
+//! `[server]`: where to listen, whom to believe, what to tolerate.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+
+use super::Config;
+use super::assemble::{Mistakes, at};
+use crate::server::Limits;
+use crate::server::peer::TrustedProxies;
+
+pub(super) fn listen(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<SocketAddr> {
+    let default = vec!["127.0.0.1:8080".to_owned()];
+    let texts = config.server.listen.as_ref().unwrap_or(&default);
+    if texts.is_empty() {
+        mistakes.note(&at(["server", "listen"]), "there is no address to listen on", "at least one");
+    }
+    let mut addresses = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let path = at(["server", "listen"]).index(index);
+        match text.parse::<SocketAddr>() {
+            Ok(address) if addresses.contains(&address) => {
+                mistakes.note(&path, "this address stands here twice", "each address once");
+            }
+            Ok(address) => addresses.push(address),
+            Err(_) => mistakes.note_with_help(
+                &path,
+                "this is no address to listen on",
+                "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
+                "for all addresses of this machine write \"0.0.0.0:8080\"",
+            ),
+        }
+    }
+    addresses
+}
+
+pub(super) fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
+    let table = &config.server.limits;
+    let path = at(["server", "limits"]);
+    let fields = table.fields.unwrap_or(100);
+    if fields < 8 {
+        mistakes.note(&path.key("fields"), "no browser sends so few fields", "at least 8");
+    }
+    Limits {
+        head_timeout: mistakes.duration(table.head_timeout.as_ref(), 10, &path.key("head_timeout")),
+        head_bytes: mistakes.size(table.head_bytes.as_ref(), 64 * 1024, 8 * 1024, &path.key("head_bytes")),
+        fields: usize::from(fields),
+        body_idle: mistakes.duration(table.body_idle.as_ref(), 30, &path.key("body_idle")),
+        idle: mistakes.duration(table.idle.as_ref(), 75, &path.key("idle")),
+    }
+}
+
+pub(super) fn trusted_proxies(config: &Config, mistakes: &mut Mistakes<'_>) -> TrustedProxies {
+    let mut networks = Vec::new();
+    for (index, text) in config.server.trusted_proxies.iter().enumerate() {
+        // A bare address is a network of one.
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+        match network {
+            Ok(network) => networks.push(network),
+            Err(_) => {
+                let path = at(["server", "trusted_proxies"]).index(index);
+                mistakes.note(&path, "this is no network", "an address or a CIDR, such as \"10.0.0.0/8\"");
+            }
+        }
+    }
+    TrustedProxies::new(networks)
+}
