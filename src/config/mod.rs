@@ -53,7 +53,7 @@ pub struct Config {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTable {
-    /// Addresses to listen on: IP address and port. Default: `["127.0.0.1:8080"]`. They are not changed by a reload.
+    /// Addresses to listen on: IP address and port. Default: `["127.0.0.1:8080"]`.
     pub listen: Option<Vec<String>>,
     /// Networks (CIDR) of the proxies in front of the gateway. From them, and from nobody else, `X-Forwarded-For`,
     /// `X-Forwarded-Host` and `Forwarded` are believed. Default: nobody.

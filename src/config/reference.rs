@@ -9,7 +9,8 @@ const INTRODUCTION: &str = "# Configuration reference
 Written from the doc comments of `src/config/mod.rs` by `member-gateway schema --reference`; do not edit it by hand.
 
 The gateway reads one file, `gateway.toml` in the working directory or the one named by `--config`. Unknown keys are
-errors. Every mistake is reported at once, with its line and what was expected; `member-gateway check` does nothing else.
+errors. Mistakes are reported together, each with its line and what was expected: first those of spelling and form, then
+those of meaning. `member-gateway check` does just that, and prints what would be served.
 
 * A **duration** is a whole number and a unit: `\"30s\"`, `\"15m\"`, `\"12h\"`, `\"7d\"`. A **size** likewise: `\"512B\"`,
   `\"64KiB\"`, `\"1MiB\"`.
@@ -18,6 +19,9 @@ errors. Every mistake is reported at once, with its line and what was expected; 
 * Relative paths start at the folder of the file.
 * Loopback is 127.0.0.0/8, ::1, `localhost` and names below it.
 ";
+
+/// The order of the tables, which is that of a request's journey; the schema has forgotten it.
+const ORDER: [&str; 5] = ["server", "session", "identity", "provider", "site"];
 
 /// The whole reference.
 #[must_use]
@@ -38,6 +42,12 @@ fn table(text: &mut String, root: &Value, schema: &Value, name: &str, depth: usi
         .flatten()
         .filter_map(Value::as_str)
         .collect();
+    let is_required = |key: &String| required.contains(&key.as_str());
+    let is_top = name.is_empty();
+    let place = |key: &String| ORDER.iter().position(|known| is_top && known == key);
+    let mut properties: Vec<(&String, &Value)> = properties.iter().collect();
+    // Which kind of table this is comes first, then what has to be there.
+    properties.sort_by_key(|(key, _)| (place(key), key.as_str() != "kind", !is_required(key)));
     let mut below = Vec::new();
     let mut keys = String::new();
     for (key, property) in properties {
@@ -45,15 +55,15 @@ fn table(text: &mut String, root: &Value, schema: &Value, name: &str, depth: usi
         match nested(root, property) {
             Some((table, is_list)) => below.push((key, description, table, is_list)),
             None => {
-                let needed = if required.contains(&key.as_str()) { "required" } else { "" };
+                let needed = if is_required(key) { "**Required.** " } else { "" };
                 let kind = kind(root, property);
-                writeln!(keys, "| `{key}` | {kind} | {needed} | {description} |")
+                writeln!(keys, "| `{key}` | {kind} | {needed}{description} |")
                     .expect("writing into a string");
             }
         }
     }
     if !keys.is_empty() {
-        text.push_str("\n| key | | | |\n| --- | --- | --- | --- |\n");
+        text.push_str("\n| key | value | meaning |\n| --- | --- | --- |\n");
         text.push_str(&keys);
     }
     for (key, description, table_schema, is_list) in below {
@@ -115,6 +125,9 @@ fn nested<'a>(root: &'a Value, property: &'a Value) -> Option<(&'a Value, bool)>
 }
 
 fn described(root: &Value, property: &Value) -> String {
+    if let Some(only) = property.get("const") {
+        return format!("Always `{only}`.");
+    }
     let own = property.get("description").or_else(|| unwrapped(root, property).get("description"));
     own.and_then(Value::as_str).unwrap_or_default().replace('\n', " ").replace('|', "\\|")
 }
@@ -126,7 +139,7 @@ fn kind(root: &Value, property: &Value) -> String {
     }
     let schema = unwrapped(root, property);
     if schema.get("enum").is_some() || schema.get("oneOf").is_some() {
-        return "one of".to_owned();
+        return "a choice".to_owned();
     }
     let name = match schema.get("type") {
         Some(Value::Array(types)) => {
