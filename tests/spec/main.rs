@@ -8,6 +8,8 @@ mod harness;
 mod access_rules;
 mod attempts;
 mod bad_days_at_the_vendor;
+mod cli;
+mod configuration;
 mod daxko;
 mod error_page;
 mod framing;

@@ -211,7 +211,7 @@ impl Browser {
         let jar = self.cookies.entry(host.to_owned()).or_default();
         for line in page.set_cookies() {
             let cookie = cookie::Cookie::parse(line).unwrap();
-            if cookie.max_age().is_some_and(|age| age.is_zero()) {
+            if cookie.max_age().is_some_and(cookie::time::SignedDuration::is_zero) {
                 jar.remove(cookie.name());
             } else {
                 jar.insert(cookie.name().to_owned(), cookie.value().to_owned());

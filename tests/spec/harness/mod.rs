@@ -6,7 +6,7 @@ mod upstream;
 mod wire;
 
 pub use browser::{Browser, NAVIGATION, Page, parameter, with_parameter};
-pub use program::{Ended, Folder, member_gateway};
+pub use program::{Ended, Folder, Running, member_gateway};
 pub use upstream::{Recorded, Upstream};
 pub use wire::{RawUpstream, Wire, eventually};
 

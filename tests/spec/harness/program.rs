@@ -1,8 +1,11 @@
 //! The program as an operator runs it: in a folder, with arguments, to its end.
 
 use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+
+use super::wire::eventually;
 
 /// A folder of an operator.
 pub struct Folder(tempfile::TempDir);
@@ -55,5 +58,50 @@ pub fn member_gateway(folder: &Folder, arguments: &[&str], input: &str) -> Ended
         status: ended.status.code().expect("no signal ended it"),
         output: String::from_utf8(ended.stdout).unwrap(),
         errors: String::from_utf8(ended.stderr).unwrap(),
+    }
+}
+
+/// A program that serves, and is ended with its test.
+pub struct Running(Child);
+
+impl Running {
+    /// Starts it in a folder whose gateway.toml names this address, and waits until it serves there.
+    pub fn start(folder: &Folder, address: SocketAddr) -> Self {
+        let mut command = folder.command(&["run"]);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut running = Self(command.spawn().unwrap());
+        eventually("the program serves", || {
+            assert!(running.is_there(), "the program ends instead of serving");
+            TcpStream::connect(address).is_ok()
+        });
+        running
+    }
+
+    /// What it says on standard error.
+    pub fn errors(&mut self) -> ChildStderr {
+        self.0.stderr.take().unwrap()
+    }
+
+    pub fn is_there(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// Sends it a signal: `TERM`, `INT` or `HUP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end; its exit status, unless a signal has ended it.
+    pub fn ended(mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only where the process is gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
