@@ -18,6 +18,7 @@
 pub mod cli;
 pub mod config;
 pub mod deadline;
+pub mod field_name;
 pub mod gateway;
 pub mod identity;
 pub mod login;

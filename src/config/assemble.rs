@@ -17,9 +17,9 @@ use super::{
     Config, ForwardedChoice, PreserveChoice, SessionTable, SiteTable, TimeoutsTable, UpstreamChoice,
 };
 use super::{rules, server, signature, units};
-use crate::gateway::Gateway;
 use crate::gateway::preserve::Preserve;
 use crate::gateway::site::Site;
+use crate::gateway::{Gateway, Pseudonym};
 use crate::identity::Identity;
 use crate::login::Login;
 use crate::provider::Registered;
@@ -292,6 +292,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             },
             target_bytes,
             clock: surroundings.clock.clone(),
+            pseudonym: Pseudonym::default(),
         },
         listen,
         limits,

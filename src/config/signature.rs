@@ -7,8 +7,9 @@ use http::HeaderName;
 use super::assemble::{Mistakes, at};
 use super::structure::Path;
 use super::{AlgorithmChoice, IdentityTable, SignatureTable};
+use crate::field_name::folded;
+use crate::identity::Attribute;
 use crate::identity::keys::{Algorithm, SigningKey, SigningKeys};
-use crate::identity::{Attribute, folded};
 use crate::random;
 use crate::secret::Secret;
 

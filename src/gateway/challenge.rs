@@ -3,7 +3,10 @@
 //! A person who is going somewhere is sent to sign in. A script, a frame or a socket is told, for a redirect to another
 //! site would only die on CORS and take the script's error handling with it.
 
-use http::header::{ACCEPT, HeaderMap, HeaderName, ORIGIN};
+use http::header::{
+    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderName,
+    ORIGIN, TRANSFER_ENCODING,
+};
 use http::{Method, Version};
 
 use super::refusal::Audience;
@@ -74,12 +77,16 @@ pub fn is_prefetch(fields: &HeaderMap) -> bool {
     fields.get(SEC_PURPOSE).is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch"))
 }
 
-/// Whether the request is a CORS preflight (Fetch §3.3.2): the browser's own question, which never carries cookies.
+/// Whether the request is a CORS preflight (Fetch §4.8): the browser's own question. It has no body and carries neither
+/// cookies nor credentials; what does is something else that wants to pass for one.
 #[must_use]
 pub fn is_preflight(method: &Method, fields: &HeaderMap) -> bool {
+    const NEVER: [HeaderName; 3] = [COOKIE, AUTHORIZATION, TRANSFER_ENCODING];
     method == Method::OPTIONS
         && fields.contains_key(ORIGIN)
-        && fields.contains_key("access-control-request-method")
+        && fields.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        && !NEVER.iter().any(|name| fields.contains_key(name))
+        && fields.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
 }
 
 /// Whether a page of this very site sent the request.

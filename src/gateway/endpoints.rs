@@ -37,10 +37,18 @@ const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remov
 
 /// Whether a path is the gateway's own in any of its readings.
 pub(super) fn are_meant(readings: &Readings<'_>, ignore_case: bool) -> bool {
+    let same = |path: &[u8], text: &str| {
+        path == text.as_bytes() || (ignore_case && path.eq_ignore_ascii_case(text.as_bytes()))
+    };
     readings.iter().any(|path| {
-        let path = if ignore_case { path.to_ascii_lowercase() } else { path.to_vec() };
-        path.starts_with(PREFIX.as_bytes()) || path == PREFIX.trim_end_matches('/').as_bytes()
+        let start = path.get(..PREFIX.len()).unwrap_or(path);
+        same(start, PREFIX) || same(path, PREFIX.trim_end_matches('/'))
     })
+}
+
+/// Whether a path is a callback, whose address may hold a code.
+pub(super) fn is_callback(path: &str) -> bool {
+    path.strip_prefix(PREFIX).is_some_and(|endpoint| endpoint.starts_with("callback/"))
 }
 
 /// The health check, which answers under any host.

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, EXPIRES, HOST, HeaderMap, HeaderName, HeaderValue,
-    ORIGIN, REFERER, SET_COOKIE, TRANSFER_ENCODING,
+    ORIGIN, REFERER, SET_COOKIE, TRAILER, TRANSFER_ENCODING, VIA,
 };
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Limited};
@@ -63,6 +63,32 @@ pub struct Gateway {
     pub target_bytes: usize,
     /// Where the time comes from.
     pub clock: Clock,
+    /// What it calls itself in `Via`.
+    pub pseudonym: Pseudonym,
+}
+
+/// What this gateway calls itself in `Via` (RFC 9110 §7.6.3): new at every start, so that it knows its own and no other.
+#[derive(Clone, Debug)]
+pub struct Pseudonym(String);
+
+impl Default for Pseudonym {
+    fn default() -> Self {
+        Self(format!("member-gateway-{:08x}", u32::from_be_bytes(random::bytes())))
+    }
+}
+
+impl Pseudonym {
+    /// Adds itself to `Via`; refuses a request on which it stands already.
+    fn sign(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+        let has_been_here =
+            |line: &HeaderValue| memchr::memmem::find(line.as_bytes(), self.0.as_bytes()).is_some();
+        if headers.get_all(VIA).iter().any(has_been_here) {
+            return Err(Refusal::going_in_circles());
+        }
+        let via = HeaderValue::try_from(format!("1.1 {}", self.0)).expect("letters, digits and hyphens");
+        headers.append(VIA, via);
+        Ok(())
+    }
 }
 
 /// The hall of one worker.
@@ -120,11 +146,15 @@ impl Worker {
         let now = gateway.clock.now();
         let nowhere = |refusal| (refusal, None);
         let client = gateway.trusted_proxies.client(peer, request.headers());
-        check_head(&request, gateway.target_bytes).map_err(nowhere)?;
         if let Some(health) = endpoints::health(request.method(), request.uri().path()) {
             return Ok(health);
         }
         let index = gateway.site_of(&request, &client).map_err(|error| nowhere(error.into()))?;
+        if let Err(refusal) = check_head(&request, gateway.target_bytes) {
+            // Not even a refusal may be shown at an address that holds a code.
+            let is_callback = endpoints::is_callback(request.uri().path());
+            return if is_callback { Ok(refusal.instead_of_callback()) } else { Err((refusal, Some(index))) };
+        }
         let site = &gateway.sites[index];
         self.visit(site, &self.pools[index], request, &client, now, watch)
             .await
@@ -183,12 +213,16 @@ impl Worker {
         // answer would end where its connection does, and nobody could tell a whole one from one that broke off.
         head.version = Version::HTTP_11;
         fields::drop_connection_specific(&mut head.headers);
+        fields::drop_disguised(&mut head.headers);
         cookie::remove_ours(&mut head.headers);
-        head.headers.remove(EXPECT);
+        for name in [EXPECT, TRAILER] {
+            head.headers.remove(name);
+        }
         warn_of_lookalike(site.identity.strip(&mut head.headers));
         fields::rebuild_forwarding(&mut head.headers, self.gateway.forwarded, client, &site.origin);
         let host = HeaderValue::try_from(site.origin.authority()).expect("an authority is ASCII");
         head.headers.insert(HOST, host);
+        self.gateway.pseudonym.sign(&mut head.headers)?;
         ensure_request_id(&mut head.headers);
         frame_body(&mut head.headers, &body);
         if is_handshake {
@@ -246,10 +280,7 @@ impl Gateway {
     /// The site of a request: by `Host`, or by what a trusted proxy says the client asked for.
     fn site_of(&self, request: &Request<Incoming>, client: &Client) -> Result<usize, NoSite> {
         let asked = route::authority(request.headers(), request.uri())?;
-        let forwarded = client
-            .via_trusted_proxy
-            .then(|| peer::forwarded_host(request.headers()).map(str::as_bytes))
-            .flatten();
+        let forwarded = client.via_trusted_proxy.then(|| peer::forwarded_host(request.headers())).flatten();
         self.authorities.find(forwarded.unwrap_or(asked))
     }
 }
@@ -261,13 +292,16 @@ fn check_head(request: &Request<Incoming>, target_bytes: usize) -> Result<(), Re
     if length > target_bytes {
         return Err(Refusal::target_too_long());
     }
-    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+    // A rule for `DELETE` must not be evaded by `delete`, which some frameworks take for the same (RFC 9110 §9.1 does not).
+    let in_capitals = !request.method().as_str().bytes().any(|byte| byte.is_ascii_lowercase());
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) || !in_capitals {
         return Err(Refusal::method_not_served());
     }
     // What is signed has to be ASCII, and an honest target is.
     let target_is_ascii =
         uri.path_and_query().is_some_and(|target| target.as_str().bytes().all(|b| b.is_ascii_graphic()));
-    if !target_is_ascii || !uri.path().starts_with('/') {
+    let is_http = uri.scheme_str().is_none_or(|scheme| matches!(scheme, "http" | "https"));
+    if !target_is_ascii || !is_http || !uri.path().starts_with('/') {
         return Err(Refusal::target_not_ascii());
     }
     let expectations = request.headers().get_all(EXPECT).iter();
@@ -407,9 +441,9 @@ impl Visitor {
     fn sees(&self, site: &Site, headers: &mut HeaderMap, now: UnixTime) {
         let cookie = match self {
             Self::Member { session } => {
-                // Answers for one person are not for a cache that serves others, unless the upstream says they are.
-                if !headers.contains_key(CACHE_CONTROL) && !headers.contains_key(EXPIRES) {
-                    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
+                // An answer for one person is for no cache that serves others, unless the upstream says that it is.
+                if !is_meant_for_caches(headers, now) {
+                    make_private(headers);
                 }
                 session
                     .wants_renewal_at(now, site.cookies.policy())
@@ -423,15 +457,45 @@ impl Visitor {
     }
 }
 
+/// The directives of `Cache-Control`: names in lower case, and their values.
+fn cache_directives(headers: &HeaderMap) -> impl Iterator<Item = (String, Option<u64>)> {
+    let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(|directive| {
+        let (name, value) =
+            directive.split_once('=').map_or((directive, None), |(name, value)| (name, Some(value)));
+        (
+            name.trim().to_ascii_lowercase(),
+            value.and_then(|value| value.trim().trim_matches('"').parse().ok()),
+        )
+    })
+}
+
+/// Whether an upstream says that an answer may be kept for a while, by whomever (RFC 9111 §5.2.2 and §5.3).
+fn is_meant_for_caches(headers: &HeaderMap, now: UnixTime) -> bool {
+    let says_so = cache_directives(headers).any(|(name, value)| match name.as_str() {
+        "public" | "immutable" => true,
+        "max-age" | "s-maxage" => value.is_some_and(|seconds| seconds > 0),
+        _ => false,
+    });
+    let lasts = |expires: &HeaderValue| {
+        let at = expires.to_str().ok().and_then(|text| httpdate::parse_http_date(text).ok());
+        at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
+            .is_some_and(|since| since.as_secs() > now.0)
+    };
+    let limits_age = || cache_directives(headers).any(|(name, _)| name == "max-age");
+    says_so || (!limits_age() && headers.get(EXPIRES).is_some_and(lasts))
+}
+
 /// Whether a shared cache might keep an answer (RFC 9111 §3): then it must not carry anybody's cookie.
 fn may_be_cached(headers: &HeaderMap) -> bool {
-    let is_forbidden = |line: &HeaderValue| {
-        line.as_bytes().split(|&byte| byte == b',').any(|directive| {
-            let name = directive.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
-            [&b"private"[..], b"no-store"].iter().any(|wanted| name.eq_ignore_ascii_case(wanted))
-        })
-    };
-    !headers.get_all(CACHE_CONTROL).iter().any(is_forbidden)
+    !cache_directives(headers).any(|(name, _)| matches!(name.as_str(), "private" | "no-store"))
+}
+
+/// Adds `private`, where neither that nor anything stricter stands already.
+fn make_private(headers: &mut HeaderMap) {
+    if may_be_cached(headers) {
+        headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+    }
 }
 
 /// The target in origin form (RFC 9112 §3.2.1), which is what an upstream is asked with; path and query as they came.

@@ -86,7 +86,17 @@ impl Refusal {
     #[must_use]
     pub const fn method_not_served() -> Self {
         let title = "This method is not served here.";
-        Self::new(StatusCode::NOT_IMPLEMENTED, title, "CONNECT and TRACE are not passed on.")
+        let advice = "CONNECT, TRACE and methods that are not in capitals are not passed on.";
+        Self::new(StatusCode::NOT_IMPLEMENTED, title, advice)
+    }
+
+    /// The request has been here before (RFC 9110 §7.6.3).
+    #[must_use]
+    pub const fn going_in_circles() -> Self {
+        let title = "This request goes in circles.";
+        let advice =
+            "To the people who run this site: an `upstream` of the gateway leads back to the gateway itself.";
+        Self::new(StatusCode::LOOP_DETECTED, title, advice)
     }
 
     /// One of the gateway's own paths, asked in a way it does not answer.
@@ -160,6 +170,13 @@ impl Refusal {
         (self.title, self.advice)
     }
 
+    /// What the callback answers in its place: the way to the error page, without the code.
+    #[must_use]
+    pub fn instead_of_callback(self) -> Response<Body> {
+        tracing::info!(status = self.status.as_u16(), title = self.title, "a callback was refused");
+        Own::see_other("/_gateway/error")
+    }
+
     /// The response to it. Its reference is in the log, for whoever asks about it with the number from the page.
     #[must_use]
     pub fn into_response(self, audience: Audience, site: &str) -> Response<Body> {
@@ -212,7 +229,9 @@ impl From<UpstreamError> for Refusal {
         let again =
             "Please try again in a moment. If it stays like this, please tell the people who run this site.";
         match error {
-            UpstreamError::Connect { .. } | UpstreamError::Answer { .. } => {
+            UpstreamError::Connect { .. }
+            | UpstreamError::Answer { .. }
+            | UpstreamError::Ambiguous { .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, "The site is not answering at the moment.", again)
             }
             UpstreamError::Silent { .. } => {

@@ -39,12 +39,6 @@ pub struct Site {
     pub upstream: upstream::Settings,
 }
 
-impl std::fmt::Debug for Cookies {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Cookies")
-    }
-}
-
 impl Site {
     /// The session of a request, if it has one that counts here: a provider that the site no longer has vouches for
     /// nobody.

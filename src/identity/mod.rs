@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use crate::field_name::{folded, reads_as};
 use crate::member::Member;
 use crate::time::UnixTime;
 use keys::SigningKeys;
@@ -123,8 +124,8 @@ impl Identity {
     pub fn is_guarded(&self, name: &str) -> bool {
         // The field of RFC 9421 itself may carry other people's signatures; in another spelling it is forged.
         let forged_signature =
-            folds_to(name, SIGNATURE_INPUT.as_str().as_bytes()) && name != SIGNATURE_INPUT.as_str();
-        forged_signature || self.guarded.iter().any(|guarded| folds_to(name, guarded))
+            reads_as(name, SIGNATURE_INPUT.as_str().as_bytes()) && name != SIGNATURE_INPUT.as_str();
+        forged_signature || self.guarded.iter().any(|guarded| reads_as(name, guarded))
     }
 
     /// Writes the fields of a member and signs them with the request they stand in.
@@ -206,20 +207,6 @@ fn put_first(fields: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
     for other in others {
         fields.append(name, other);
     }
-}
-
-/// Whether a name, in lower case, reads as this folded one; without writing it down.
-fn folds_to(name: &str, folded: &[u8]) -> bool {
-    let same = |(byte, &other): (u8, &u8)| byte == other || (other == b'-' && !byte.is_ascii_alphanumeric());
-    name.len() == folded.len() && name.bytes().zip(folded).all(same)
-}
-
-/// A name as the least particular upstream reads it: lower case, everything but letters and digits alike.
-#[must_use]
-pub fn folded(name: &str) -> Vec<u8> {
-    name.bytes()
-        .map(|byte| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' })
-        .collect()
 }
 
 #[cfg(test)]

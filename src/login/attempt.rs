@@ -108,6 +108,12 @@ pub fn tag(state: &str) -> String {
     URL_SAFE_NO_PAD.encode(&digest::digest(&digest::SHA256, state.as_bytes()).as_ref()[..9])
 }
 
+/// Whether a text could be such a tag.
+#[must_use]
+pub fn is_tag(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 /// More readings than this have no honest origin.
-const MOST: usize = 64;
+const MOST: usize = 32;
 
 /// A path in all its readings; the first is the path as it came.
 #[derive(Clone, Debug)]
@@ -37,9 +37,9 @@ impl<'a> Readings<'a> {
                     if !known.contains(&new) {
                         known.push(new);
                     }
-                }
-                if known.len() > MOST {
-                    return Err(TooManyReadings);
+                    if known.len() > MOST {
+                        return Err(TooManyReadings);
+                    }
                 }
                 at += 1;
             }

@@ -17,7 +17,7 @@ const ATTEMPT: &str = "member-login-";
 const HOST_PREFIX: &str = "__Host-";
 
 /// The cookies of one site: their names, their attributes, and the seal of the session.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Cookies {
     secure: bool,
     session: String,
@@ -143,7 +143,7 @@ fn is_ours(name: &[u8]) -> bool {
     let starts_with = |text: &[u8], prefix: &str| {
         text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
     };
-    let bare = ["__Host-", "__Secure-"]
+    let bare = ["__Host-Http-", "__Host-", "__Secure-", "__Http-"]
         .iter()
         .find(|prefix| starts_with(name, prefix))
         .map_or(name, |prefix| &name[prefix.len()..]);

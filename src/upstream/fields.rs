@@ -6,9 +6,11 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, FORWARDED, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, FORWARDED, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 
+use crate::field_name::reads_as;
 use crate::route::Origin;
 use crate::server::peer::{Client, X_FORWARDED_FOR, X_FORWARDED_HOST};
 
@@ -64,25 +66,16 @@ pub fn drop_connection_specific(fields: &mut HeaderMap) {
 /// the address of a proxy (CVE-2016-5386).
 pub fn drop_forwarding(fields: &mut HeaderMap) {
     let is_forwarding = |name: &HeaderName| {
-        let text = name.as_str().as_bytes();
-        let is = |wanted: &[u8]| {
-            text.len() == wanted.len()
-                && text
-                    .iter()
-                    .zip(wanted)
-                    .all(|(&byte, &other)| byte == other || (other == b'-' && !byte.is_ascii_alphanumeric()))
-        };
-        match text.first() {
+        let text = name.as_str();
+        match text.as_bytes().first() {
             Some(b'x') => {
-                is(b"x-real-ip")
-                    || (text.len() > X_FORWARDED.len() && {
-                        text[..X_FORWARDED.len()].iter().zip(X_FORWARDED).all(|(&byte, &other)| {
-                            byte == other || (other == b'-' && !byte.is_ascii_alphanumeric())
-                        })
-                    })
+                reads_as(text, b"x-real-ip")
+                    || text
+                        .get(..X_FORWARDED.len())
+                        .is_some_and(|start| text.len() > X_FORWARDED.len() && reads_as(start, X_FORWARDED))
             }
-            Some(b'f') => is(b"forwarded"),
-            Some(b'p') => is(b"proxy"),
+            Some(b'f') => reads_as(text, b"forwarded"),
+            Some(b'p') => reads_as(text, b"proxy"),
             Some(_) | None => false,
         }
     };
@@ -126,6 +119,57 @@ pub fn rebuild_forwarding(fields: &mut HeaderMap, style: ForwardedStyle, client:
         let element =
             format!("for={node};host=\"{}\";proto={}", origin.authority(), origin.scheme().as_str());
         fields.insert(FORWARDED, continued(elements_before_us, element));
+    }
+}
+
+/// Whether the framing of an answer can be read in more than one way (RFC 9112 §6.3): then it is no answer at all.
+#[must_use]
+pub fn is_ambiguous(fields: &HeaderMap) -> bool {
+    let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
+    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+    let (length, another_length) = (lengths.next(), lengths.next());
+    let (coding, another_coding) = (codings.next(), codings.next());
+    let is_list = length.is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit));
+    let is_odd = coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    another_length.is_some()
+        || another_coding.is_some()
+        || is_list
+        || is_odd
+        || (length.is_some() && coding.is_some())
+}
+
+/// Whether a message authenticates its connection instead of itself, as NTLM does: such a connection belongs to one
+/// member for good.
+#[must_use]
+pub fn authenticates_connection(fields: &HeaderMap) -> bool {
+    const FIELDS: [HeaderName; 4] =
+        [AUTHORIZATION, PROXY_AUTHORIZATION, WWW_AUTHENTICATE, PROXY_AUTHENTICATE];
+    let names = |line: &HeaderValue, scheme: &[u8]| {
+        line.as_bytes().split(|&byte| byte == b',').any(|challenge| {
+            let challenge = challenge.trim_ascii();
+            challenge.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        })
+    };
+    FIELDS
+        .iter()
+        .flat_map(|name| fields.get_all(name))
+        .any(|line| names(line, b"ntlm") || names(line, b"negotiate"))
+}
+
+/// Drops names that an upstream may take for one of HTTP's own although they are spelt otherwise: CGI makes
+/// `Transfer_Encoding` and `Transfer-Encoding` one variable.
+pub fn drop_disguised(fields: &mut HeaderMap) {
+    const OWN: [&[u8]; 6] =
+        [b"connection", b"content-length", b"cookie", b"host", b"transfer-encoding", b"x-request-id"];
+    let is_disguised = |name: &HeaderName| {
+        let text = name.as_str();
+        // All of these are letters and hyphens, so only a name with another character can be one in disguise.
+        text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-')
+            && OWN.iter().any(|own| reads_as(text, own))
+    };
+    let dropped: Vec<HeaderName> = fields.keys().filter(|name| is_disguised(name)).cloned().collect();
+    for name in dropped {
+        fields.remove(name);
     }
 }
 

@@ -1,23 +1,26 @@
 //! Upstreams: a request goes to the legacy app, the answer streams back. Nothing here knows who the member is.
 //!
-//! Each worker has a pool of its own. A connection goes back to its pool when the answer has been read to its end and
-//! the request was sent to its end; after any doubt it is dropped, and with it whatever might still be in it. The
-//! connection itself is driven by a task of its own, so that an upstream's close is seen while it idles.
+//! Each worker has a pool of its own. A connection goes back to its pool when the answer has been read to its end, the
+//! request had been written to its end before, and nothing about either makes it doubtful where one message ends and the
+//! next begins; otherwise it is dropped, and with it whatever might still be in it. The connection itself is driven by a
+//! task of its own, so that an upstream's close is seen while it idles.
 
 pub mod fields;
+mod socket;
 pub mod upgrade;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HeaderName;
-use http::{Request, Response};
+use http::header::{CONTENT_LENGTH, HeaderName};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -25,9 +28,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::deadline::{Due, Ticker, Watch};
+use socket::{Line, Overheard};
 
 /// A connection is not used again when it has idled for so long; most upstreams close theirs later than this.
 const IDLE: Duration = Duration::from_secs(15);
+/// How often those are closed that have idled for too long.
+const SWEEP: Duration = Duration::from_secs(5);
 /// Idle connections a worker keeps for one upstream.
 const MOST_IDLE: usize = 256;
 
@@ -81,6 +87,12 @@ pub enum UpstreamError {
         /// What was wrong.
         source: hyper::Error,
     },
+    /// It answered in a way that two readers would cut into messages differently (RFC 9112 §6.3).
+    #[error("the upstream at {address} gave an answer whose length is ambiguous")]
+    Ambiguous {
+        /// Where it is.
+        address: String,
+    },
 }
 
 /// Says whether a trailer of an answer may go to the client.
@@ -89,27 +101,36 @@ pub type TrailerFilter = Rc<dyn Fn(&HeaderName) -> bool>;
 /// One worker's connections to one upstream.
 pub struct Pool {
     settings: Settings,
+    /// In the order in which they became idle.
     idle: RefCell<Vec<Idle>>,
     ticker: Ticker,
     trailers: TrailerFilter,
 }
 
-struct Idle {
+struct Connection {
     sender: SendRequest<RequestBody>,
+    line: Arc<Line>,
+}
+
+struct Idle {
+    connection: Connection,
     since: Duration,
 }
 
 impl Pool {
-    /// A pool without connections.
+    /// A pool without connections. It is to be made on the worker that uses it, for it closes what idles too long.
     #[must_use]
     pub fn new(settings: Settings, ticker: &Ticker, trailers: TrailerFilter) -> Rc<Self> {
-        Rc::new(Self { settings, idle: RefCell::default(), ticker: ticker.clone(), trailers })
+        let pool = Rc::new(Self { settings, idle: RefCell::default(), ticker: ticker.clone(), trailers });
+        tokio::task::spawn_local(sweep(Rc::downgrade(&pool)));
+        pool
     }
 
     /// Sends a request and waits for the head of the answer; its body streams.
     ///
     /// A connection from the pool may turn out to have been closed just now. Then a request of which not one byte was
-    /// sent goes over another one, and so does one that does no harm twice (RFC 9110 §9.2.2) and has no body.
+    /// sent goes over a new one, once; so does one that is safe (RFC 9110 §9.2.1), has no body, and has not been answered
+    /// with a single byte.
     ///
     /// # Errors
     /// [`UpstreamError`] where there is no answer.
@@ -119,33 +140,55 @@ impl Pool {
         watch: &Rc<Watch>,
     ) -> Result<Response<AnswerBody>, UpstreamError> {
         let mut request = request;
+        watch.upstream.clear();
         let progress = request.body().progress();
+        let method = request.method().clone();
+        let has_body = !request.body().is_end_stream();
+        let binds = fields::authenticates_connection(request.headers());
+        let mut pooled = self.pooled().await;
         loop {
-            let pooled = self.pooled().await;
             let is_pooled = pooled.is_some();
-            let mut sender = match pooled {
-                Some(sender) => sender,
+            let Connection { mut sender, line } = match pooled.take() {
+                Some(connection) => connection,
                 None => self.connect().await?,
             };
-            let again = (is_pooled && request.method().is_idempotent() && request.body().is_end_stream())
-                .then(|| repeated(&request));
-            if request.body().is_end_stream() {
-                watch.upstream.set(self.settings.timeouts.first_byte);
-            } else {
+            let again = (is_pooled && !has_body && method.is_safe()).then(|| repeated(&request));
+            if has_body {
                 request.body_mut().due_at_end(watch.upstream.clone(), self.settings.timeouts.first_byte);
+            } else {
+                watch.upstream.set(self.settings.timeouts.first_byte);
             }
+            line.begin();
             let sent = self.in_time(watch, sender.try_send_request(request)).await;
+            progress.answered.set(true);
             watch.upstream.clear();
             match sent {
                 None => return Err(UpstreamError::Silent { address: self.address() }),
                 Some(Ok(answer)) => {
-                    let lease = Lease { sender, pool: Rc::clone(self), sent: Rc::clone(&progress) };
+                    if fields::is_ambiguous(answer.headers()) {
+                        return Err(UpstreamError::Ambiguous { address: self.address() });
+                    }
+                    // A body that is still being written, or was perhaps never read, would be the next request.
+                    let was_sent = !has_body || (progress.complete.get() && !line.is_blocked());
+                    let may_be_reused = was_sent
+                        && !(has_body && has_no_use_for_a_body(&method))
+                        && !binds
+                        && !fields::authenticates_connection(answer.headers())
+                        && !may_be_followed_by_a_body(&method, answer.status(), answer.headers());
+                    let lease = may_be_reused
+                        .then(|| Lease { connection: Connection { sender, line }, pool: Rc::clone(self) });
                     return Ok(answer.map(|incoming| self.answer_body(incoming, lease, watch)));
                 }
-                Some(Err(mut error)) => match error.take_message().or(again) {
-                    Some(unsent) if is_pooled => request = unsent,
-                    Some(_) | None => return Err(self.failed(error.into_error(), &progress)),
-                },
+                Some(Err(mut error)) => {
+                    let unsent = error.take_message().or(again.filter(|_| !line.has_heard()));
+                    match unsent {
+                        Some(unsent) if is_pooled => {
+                            progress.answered.set(false);
+                            request = unsent;
+                        }
+                        Some(_) | None => return Err(self.failed(error.into_error(), &progress)),
+                    }
+                }
             }
         }
     }
@@ -162,16 +205,20 @@ impl Pool {
     }
 
     /// An idle connection that is still good, the one used last first.
-    async fn pooled(&self) -> Option<SendRequest<RequestBody>> {
+    async fn pooled(&self) -> Option<Connection> {
         loop {
-            let Idle { mut sender, since } = self.idle.borrow_mut().pop()?;
-            if self.ticker.elapsed().saturating_sub(since) < IDLE && sender.ready().await.is_ok() {
-                return Some(sender);
+            let Idle { mut connection, since } = self.idle.borrow_mut().pop()?;
+            if self.is_fresh(since) && connection.sender.ready().await.is_ok() {
+                return Some(connection);
             }
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<RequestBody>, UpstreamError> {
+    fn is_fresh(&self, since: Duration) -> bool {
+        self.ticker.elapsed().saturating_sub(since) < IDLE
+    }
+
+    async fn connect(&self) -> Result<Connection, UpstreamError> {
         let failed = |source| UpstreamError::Connect { address: self.address(), source };
         let Settings { host, port, timeouts } = &self.settings;
         let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -179,6 +226,8 @@ impl Pool {
         let connecting = tokio::time::timeout(timeouts.connect, TcpStream::connect((host, *port)));
         let socket = connecting.await.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
         socket.set_nodelay(true).map_err(failed)?;
+        let line = Arc::<Line>::default();
+        let socket = Overheard::new(socket, Arc::clone(&line));
         let handshake = http1::Builder::new()
             // Old apps look for `X-Member-Id` and mean it to the letter.
             .title_case_headers(true)
@@ -190,7 +239,7 @@ impl Pool {
                 tracing::debug!(%error, "an upstream connection ended early");
             }
         });
-        Ok(sender)
+        Ok(Connection { sender, line })
     }
 
     /// The outcome, or nothing once the upstream's deadline has passed. Giving up drops the connection.
@@ -205,10 +254,15 @@ impl Pool {
         .await
     }
 
-    fn answer_body(self: &Rc<Self>, incoming: Incoming, lease: Lease, watch: &Rc<Watch>) -> AnswerBody {
+    fn answer_body(
+        self: &Rc<Self>,
+        incoming: Incoming,
+        lease: Option<Lease>,
+        watch: &Rc<Watch>,
+    ) -> AnswerBody {
         let mut body = AnswerBody {
             incoming,
-            lease: Some(lease),
+            lease,
             due: watch.upstream.clone(),
             idle: self.settings.timeouts.idle,
             trailers: Rc::clone(&self.trailers),
@@ -226,6 +280,27 @@ impl std::fmt::Debug for Pool {
     }
 }
 
+/// Closes what has idled too long, for as long as the pool is there.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        let Some(pool) = pool.upgrade() else { return };
+        pool.idle.borrow_mut().retain(|idle| pool.is_fresh(idle.since));
+    }
+}
+
+/// Methods whose bodies upstreams are known to leave unread (RFC 9110 §9.3): what they leave would be the next request.
+fn has_no_use_for_a_body(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
+}
+
+/// Whether an answer that has no body may be followed by one all the same, by mistake: it would answer the next request.
+fn may_be_followed_by_a_body(method: &Method, status: StatusCode, fields: &HeaderMap) -> bool {
+    let announces_one = fields.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+    method == Method::HEAD
+        || (matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) && announces_one)
+}
+
 /// The same request once more; only for requests without a body.
 fn repeated(request: &Request<RequestBody>) -> Request<RequestBody> {
     let mut again = Request::new(RequestBody::empty());
@@ -239,6 +314,8 @@ fn repeated(request: &Request<RequestBody>) -> Request<RequestBody> {
 #[derive(Default)]
 struct Progress {
     complete: Cell<bool>,
+    /// The head of the answer is there, or nobody waits for it any more.
+    answered: Cell<bool>,
     /// It broke off, and must never look complete from then on.
     failed: Cell<bool>,
     /// Why.
@@ -299,7 +376,7 @@ impl RequestBody {
 
     fn finish(&self) {
         self.progress.complete.set(true);
-        if let Some((due, wait)) = &self.due {
+        if let Some((due, wait)) = self.due.as_ref().filter(|_| !self.progress.answered.get()) {
             due.set_if_clear(*wait);
         }
     }
@@ -366,20 +443,15 @@ pub struct BrokenOff;
 
 /// A connection that is serving an answer, to be returned to its pool.
 struct Lease {
-    sender: SendRequest<RequestBody>,
+    connection: Connection,
     pool: Rc<Pool>,
-    sent: Rc<Progress>,
 }
 
 impl Lease {
     fn give_back(self) {
-        // An upstream that answers before it has read the request leaves the rest of it in the connection.
-        if !self.sent.complete.get() || self.sender.is_closed() {
-            return;
-        }
         let mut idle = self.pool.idle.borrow_mut();
-        if idle.len() < MOST_IDLE {
-            idle.push(Idle { sender: self.sender, since: self.pool.ticker.elapsed() });
+        if idle.len() < MOST_IDLE && !self.connection.sender.is_closed() {
+            idle.push(Idle { connection: self.connection, since: self.pool.ticker.elapsed() });
         }
     }
 }

@@ -176,15 +176,25 @@ async fn only_the_sites_own_scripts_can_read_the_401() {
 #[tokio::test]
 async fn a_preflight_passes_as_anonymous() {
     let gateway = Gateway::with_sandbox();
-    let mut member = gateway.signed_in().await;
     let preflight = [("origin", "https://app.test"), ("access-control-request-method", "PUT")];
 
-    for browser in [&mut gateway.browser(), &mut member] {
-        let page = browser.request(Method::OPTIONS, "/api/classes", &preflight, "").await;
-        assert_eq!((page.status.as_u16(), page.body.as_str()), (200, "hello from the upstream"));
-        let request = gateway.upstream().last_request();
-        assert!(!request.has("x-member-id") && !request.has("signature") && !request.has("cookie"));
+    let page = gateway.browser().request(Method::OPTIONS, "/api/classes", &preflight, "").await;
+
+    assert_eq!((page.status.as_u16(), page.body.as_str()), (200, "hello from the upstream"));
+    let request = gateway.upstream().last_request();
+    assert!(!request.has("x-member-id") && !request.has("signature") && !request.has("cookie"));
+}
+
+#[tokio::test]
+async fn what_carries_cookies_credentials_or_a_body_is_no_preflight() {
+    let gateway = Gateway::with_sandbox();
+    let preflight = [("origin", "https://app.test"), ("access-control-request-method", "PUT")];
+    for (more, body) in [(&[("cookie", "app=1")][..], ""), (&[("authorization", "Basic YTpi")], ""), (&[], "a=1")] {
+        let fields = [&preflight[..], more].concat();
+        let page = gateway.browser().request(Method::OPTIONS, "/api/classes", &fields, body).await;
+        assert_eq!(page.status, 401, "{more:?} {body}");
     }
+    assert!(gateway.upstream().requests().is_empty());
 }
 
 #[tokio::test]

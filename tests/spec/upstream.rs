@@ -257,7 +257,8 @@ fn answers_without_a_body_leave_the_connection_in_step() {
         client.send(head("GET /public/a", ""));
         assert_eq!(client.answer().1, "ok", "after {line}");
     }
-    assert_eq!(upstream.connections(), 1);
+    // Old apps send a body after HEAD, late; so that connection is not used again.
+    assert_eq!(upstream.connections(), 2);
 }
 
 #[tokio::test]
