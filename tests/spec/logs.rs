@@ -17,7 +17,7 @@ struct Program {
     child: Child,
     address: SocketAddr,
     /// Reads what it says after its greeting, so that it never waits for a reader.
-    log: JoinHandle<String>,
+    log: Option<JoinHandle<String>>,
 }
 
 impl Program {
@@ -38,6 +38,7 @@ impl Program {
             .arg(&path)
             .env("RUST_LOG", "trace")
             .env("NO_COLOR", "1")
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -53,14 +54,21 @@ impl Program {
             stderr.read_to_string(&mut log).unwrap();
             log
         });
-        Self { child, address, log }
+        Self { child, address, log: Some(log) }
     }
 
     /// Ends it, and returns its log.
     fn end(mut self) -> String {
         self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.log.join().unwrap()
+        self.log.take().unwrap().join().unwrap()
+    }
+}
+
+/// A test that fails must not leave it running.
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
