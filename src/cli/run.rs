@@ -148,7 +148,7 @@ impl Loaded {
 
 /// What the sample app needs to verify signatures: the shared key, or the public half of a key pair.
 fn verification_keys(assembled: &Assembled) -> Vec<VerificationKey> {
-    let materials = assembled.signing_keys.iter().flatten();
+    let materials = assembled.signing_keys.iter().flat_map(|site| &site.keys);
     materials
         .filter_map(|material| match material.algorithm {
             Algorithm::HmacSha256 => Some(VerificationKey::HmacSha256 {

@@ -35,15 +35,15 @@ pub fn command(
     })?;
     let authority = request.fields.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let gateway = &assembled.gateway;
-    let site = gateway.authorities.find(authority.as_bytes()).ok().and_then(|index| gateway.sites.get(index));
-    let site = site.ok_or_else(|| {
+    let index = gateway.authorities.find(authority.as_bytes()).map_err(|_| {
         let sites: Vec<&str> = gateway.sites.iter().map(|site| site.origin.authority()).collect();
         CommandError::Usage(format!(
             "`Host` names no site of the configuration; there are: {}",
             sites.join(", ")
         ))
     })?;
-    if assembled.warnings.iter().any(|warning| warning.contains("signature.keys")) {
+    let site = &gateway.sites[index];
+    if assembled.signing_keys[index].are_random {
         return Err(CommandError::Usage(
             "without identity.signature.keys every process signs with a random key of its own, which nobody else can \
              verify"

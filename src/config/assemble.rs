@@ -66,8 +66,17 @@ pub struct Assembled {
     pub limits: Limits,
     /// What an operator should know although it is no mistake.
     pub warnings: Vec<String>,
-    /// The keys with which each site signs, for an app that verifies: first the site, then the key.
-    pub signing_keys: Vec<Vec<signature::KeyMaterial>>,
+    /// The keys with which each site signs, for those who verify; in the order of the sites.
+    pub signing_keys: Vec<SiteKeys>,
+}
+
+/// The signing keys of one site.
+#[derive(Clone, Debug)]
+pub struct SiteKeys {
+    /// In the order of the config; the first one signs.
+    pub keys: Vec<signature::KeyMaterial>,
+    /// Made at the start, for want of others: no other process has them.
+    pub are_random: bool,
 }
 
 /// Reads a configuration file.
@@ -273,7 +282,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             upstream,
             origin,
         });
-        signing_keys.push(keys.material);
+        signing_keys.push(SiteKeys { keys: keys.material, are_random: keys.are_random });
     }
     if config.site.is_empty() {
         mistakes.note(&at(["site"]), "there is no site", "at least one [[site]]");

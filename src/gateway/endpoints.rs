@@ -16,7 +16,7 @@ use super::challenge;
 use super::failure::{Failure, Reference};
 use super::pages::{self, Choice};
 use super::preserve::{self, KeptForm};
-use super::refusal::{self, Audience, Refusal};
+use super::refusal::{self, Refusal};
 use super::site::Site;
 use crate::login::return_to::{KEPT_FORM, ReturnTo};
 use crate::member::ProviderName;
@@ -293,15 +293,4 @@ async fn logout(site: &Site, request: Request<Incoming>) -> Result<Response<Body
     let mut response = Own::see_other(return_to.as_str());
     set_cookies(response.headers_mut(), [site.cookies.delete_session()]);
     Ok(response)
-}
-
-impl Refusal {
-    /// The page of a failed login, which offers to start again.
-    fn into_login_page(self, site: &str, reference: &Reference, login_path: &str) -> Response<Body> {
-        let (title, advice) = self.texts();
-        let page = pages::login_failed(site, title, advice, reference, login_path);
-        let mut response = self.logged_as(reference.clone()).into_response(Audience::Person, site);
-        *response.body_mut() = Body::Own(Some(page.into_string().into()));
-        response
-    }
 }

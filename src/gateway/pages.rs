@@ -127,7 +127,7 @@ fn page(site: &str, title: &str, content: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
-                title { (title) " · " (site) }
+                title { (title.trim_end_matches('.')) " · " (site) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -184,7 +184,7 @@ pub(super) fn login_failed(
 pub(super) fn nothing_to_tell(site: &str, login_path: &str) -> Markup {
     page(
         site,
-        "There is nothing to see here.",
+        "There is nothing to tell any more.",
         &html! {
             p { "This page tells why a sign-in did not work. What it had to tell is no longer known." }
             p { a.button href=(login_path) { "Sign in" } }

@@ -165,9 +165,17 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, title, advice).ending_connection()
     }
 
-    /// What happened, and what to do.
-    pub(super) const fn texts(&self) -> (&'static str, &'static str) {
-        (self.title, self.advice)
+    /// The page of a failed login, which offers to start again; it is in the log under its reference already.
+    pub(super) fn into_login_page(
+        self,
+        site: &str,
+        reference: &Reference,
+        login_path: &str,
+    ) -> Response<Body> {
+        let page = pages::login_failed(site, self.title, self.advice, reference, login_path);
+        let mut response = Own::page(self.status, page);
+        response.headers_mut().extend(self.fields);
+        response
     }
 
     /// What the callback answers in its place: the way to the error page, without the code.
@@ -289,7 +297,7 @@ pub(super) fn refuse_login(cause: Cause) -> Refusal {
 }
 
 /// Whose fault a failed login is, which decides what its page says.
-pub(super) const fn cause_of(error: &LoginError) -> Cause {
+pub(super) fn cause_of(error: &LoginError) -> Cause {
     match error {
         LoginError::Malformed => Cause::Malformed,
         LoginError::Denied => Cause::Denied,
@@ -299,6 +307,7 @@ pub(super) const fn cause_of(error: &LoginError) -> Cause {
         | LoginError::Provider(ProviderError::CodeRefused) => Cause::Stale,
         LoginError::Provider(ProviderError::NoIdentity { .. }) => Cause::NoIdentity,
         LoginError::Provider(ProviderError::ClientRefused { .. }) => Cause::VendorRefuses,
+        LoginError::Vendor(Some(code)) if code == "temporarily_unavailable" => Cause::VendorAway,
         LoginError::Provider(ProviderError::Unintelligible { .. }) | LoginError::Vendor(_) => {
             Cause::VendorBroken
         }

@@ -127,6 +127,10 @@ pub(super) fn token_response(
     let error = answer.json.as_ref().and_then(|json| json.get("error")).and_then(Value::as_str);
     match error {
         Some("invalid_grant") => return Err(ProviderError::CodeRefused),
+        // Codes of another endpoint (RFC 6749 §4.1.2.1), which vendors use here too: nothing the operator could mend.
+        Some("server_error" | "temporarily_unavailable") => {
+            return Err(ProviderError::Busy { endpoint, status, retry_after: answer.retry_after });
+        }
         Some(code) => {
             return Err(ProviderError::ClientRefused { endpoint, status, error: error_code(code) });
         }

@@ -18,7 +18,7 @@ fn links(page: &Page) -> Vec<String> {
 }
 
 fn says_nothing(page: &Page) -> bool {
-    page.status == 400 && page.body.contains("There is nothing to see here.")
+    page.status == 400 && page.body.contains("There is nothing to tell any more.")
 }
 
 #[tokio::test]

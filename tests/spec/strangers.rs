@@ -189,7 +189,9 @@ async fn a_preflight_passes_as_anonymous() {
 async fn what_carries_cookies_credentials_or_a_body_is_no_preflight() {
     let gateway = Gateway::with_sandbox();
     let preflight = [("origin", "https://app.test"), ("access-control-request-method", "PUT")];
-    for (more, body) in [(&[("cookie", "app=1")][..], ""), (&[("authorization", "Basic YTpi")], ""), (&[], "a=1")] {
+    for (more, body) in
+        [(&[("cookie", "app=1")][..], ""), (&[("authorization", "Basic YTpi")], ""), (&[], "a=1")]
+    {
         let fields = [&preflight[..], more].concat();
         let page = gateway.browser().request(Method::OPTIONS, "/api/classes", &fields, body).await;
         assert_eq!(page.status, 401, "{more:?} {body}");

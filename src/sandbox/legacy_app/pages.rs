@@ -111,7 +111,7 @@ fn layout(visitor: &Visitor, title: &str, content: &Markup) -> Markup {
                     nav aria-label="Main" {
                         a href="/classes" { "Classes" }
                         a href="/book" { "Book" }
-                        a href="/_gateway/logout" { "Log out" }
+                        a href="/_gateway/logout" { "Sign out" }
                     }
                 }
                 main {
@@ -141,6 +141,11 @@ fn panel(visitor: &Visitor) -> Markup {
                     dt { (name) } dd { (value) }
                 }
                 dt { "Signature" } dd #signature { (visitor.signature) }
+            }
+            p {
+                "The gateway sent these ids in fields of the request: one for you, one for your household. The signature "
+                "shows that they come from the gateway and belong to this very request. Names are sent only where the "
+                "configuration asks for them."
             }
         }
     }
