@@ -169,13 +169,13 @@ impl Pool {
                         return Err(UpstreamError::Ambiguous { address: self.address() });
                     }
                     // A body that is still being written, or was perhaps never read, would be the next request.
-                    let was_sent = !has_body || (progress.complete.get() && !line.is_blocked());
-                    let may_be_reused = was_sent
-                        && !(has_body && has_no_use_for_a_body(&method))
-                        && !binds
-                        && !fields::authenticates_connection(answer.headers())
-                        && !may_be_followed_by_a_body(&method, answer.status(), answer.headers());
-                    let lease = may_be_reused
+                    let may_be_unread =
+                        !progress.complete.get() || line.is_blocked() || has_no_use_for_a_body(&method);
+                    let is_in_doubt = (has_body && may_be_unread)
+                        || binds
+                        || fields::authenticates_connection(answer.headers())
+                        || may_be_followed_by_a_body(&method, answer.status(), answer.headers());
+                    let lease = (!is_in_doubt)
                         .then(|| Lease { connection: Connection { sender, line }, pool: Rc::clone(self) });
                     return Ok(answer.map(|incoming| self.answer_body(incoming, lease, watch)));
                 }

@@ -163,7 +163,7 @@ fn guarding_remote_user() -> Gateway {
 
 /// One request for each half of the look-alikes: together they are more fields than a request may have.
 fn forged() -> Vec<String> {
-    let line = |name: &String| format!("{name}: 999 {name}\r\n");
+    let line = |name: &String| format!("{name}: forged {name}\r\n");
     lookalikes().chunks(30).map(|names| names.iter().map(line).collect()).collect()
 }
 
@@ -174,7 +174,7 @@ fn nothing_that_looks_like_an_identity_field_arrives_from_a_stranger() {
         for forged in forged() {
             let request = arrives(&gateway, line, &format!("{fields}{forged}"));
 
-            assert!(!request.head().contains("999"), "{line}: {}", request.head());
+            assert!(!request.head().contains("forged"), "{line}: {}", request.head());
         }
     }
 }
@@ -187,7 +187,7 @@ async fn nothing_that_looks_like_an_identity_field_arrives_from_a_member() {
         for forged in forged() {
             let request = arrives(&gateway, line, &format!("{cookie}{forged}"));
 
-            assert!(!request.head().contains("999"), "{line}: {}", request.head());
+            assert!(!request.head().contains("forged"), "{line}: {}", request.head());
             let ids = folded_names(&request).iter().filter(|name| *name == "X_MEMBER_ID").count();
             assert_eq!(ids, usize::from(!line.contains("public")), "{line}: {}", request.head());
         }
@@ -199,7 +199,7 @@ async fn an_identity_field_that_is_sent_twice_is_replaced_by_one() {
     let gateway = Gateway::with_sandbox();
     let cookie = gateway.member().await;
 
-    let twice = "X-Member-Id: 999\r\nX-Member-Id: 400007995-00\r\n";
+    let twice = "X-Member-Id: forged\r\nX-Member-Id: 400007995-00\r\n";
     let request = arrives(&gateway, "GET /", &format!("{cookie}{twice}"));
 
     assert_eq!(request.field("x-member-id"), "400007995-00");
@@ -245,14 +245,13 @@ async fn no_trailer_of_a_request_arrives() {
     let cookie = gateway.member().await;
     for (line, cookie) in [("POST /public/a", ""), ("POST /classes", &cookie)] {
         let fields = format!("{cookie}Transfer-Encoding: chunked\r\nTrailer: X-Member-Id\r\n");
-        let body =
-            "4\r\nbody\r\n0\r\nX-Member-Id: 999\r\nX_Member_Unit_Id: 999\r\nSignature: member=:999=:\r\n\r\n";
+        let body = "4\r\nbody\r\n0\r\nX-Member-Id: forged\r\nX_Member_Unit_Id: forged\r\nSignature: member=:forged==:\r\n\r\n";
         let answer = gateway.raw(head(line, &fields) + body);
 
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
     for received in upstream.received() {
-        assert!(received.ends_with("4\r\nbody\r\n0\r\n\r\n") && !received.contains("999"), "{received}");
+        assert!(received.ends_with("4\r\nbody\r\n0\r\n\r\n") && !received.contains("forged"), "{received}");
     }
     assert_eq!(upstream.connections(), 2);
 }

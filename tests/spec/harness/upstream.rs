@@ -19,8 +19,6 @@ pub struct Recorded {
     pub target: String,
     pub fields: HeaderMap,
     pub body: Bytes,
-    /// Which of the upstream's connections it came over.
-    pub connection: usize,
 }
 
 impl Recorded {
@@ -86,13 +84,9 @@ impl Upstream {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 let memory = Arc::clone(&remembered);
-                let connection = {
-                    let mut memory = memory.lock().unwrap();
-                    memory.connections += 1;
-                    memory.connections
-                };
+                memory.lock().unwrap().connections += 1;
                 tokio::spawn(async move {
-                    let service = service_fn(|request| answer(request, Arc::clone(&memory), connection));
+                    let service = service_fn(|request| answer(request, Arc::clone(&memory)));
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
                 });
             }
@@ -133,7 +127,6 @@ impl Upstream {
 async fn answer(
     request: Request<Incoming>,
     memory: Arc<Mutex<Memory>>,
-    connection: usize,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -142,7 +135,6 @@ async fn answer(
         target: head.uri.to_string(),
         fields: head.headers,
         body,
-        connection,
     };
     let answer = {
         let mut memory = memory.lock().unwrap();

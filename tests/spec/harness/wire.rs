@@ -9,12 +9,14 @@ use std::time::Duration;
 /// Longer than anything here takes, shorter than anybody's patience.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+type Bytes = Arc<Mutex<Vec<u8>>>;
+
 /// One end of a connection.
 pub struct Wire {
     socket: TcpStream,
     unread: Vec<u8>,
     /// Where every byte that arrives is kept.
-    received: Arc<Mutex<Vec<u8>>>,
+    received: Bytes,
 }
 
 impl Wire {
@@ -135,7 +137,8 @@ impl Wire {
 /// An upstream whose every connection is served by hand.
 pub struct RawUpstream {
     address: SocketAddr,
-    received: Arc<Mutex<Vec<Arc<Mutex<Vec<u8>>>>>>,
+    /// One for each connection.
+    received: Arc<Mutex<Vec<Bytes>>>,
 }
 
 impl RawUpstream {
