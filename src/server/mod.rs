@@ -22,7 +22,7 @@ use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::deadline::{Ticker, Watch};
 pub use connection::Limits;
@@ -121,7 +121,10 @@ async fn work<R: Respond>(
             }
         });
     }
-    accepting.join_all().await;
+    // One that has panicked must not end the others, which is why this is no `join_all`.
+    while let Some(ended) = accepting.join_next().await {
+        log_panic(ended);
+    }
     ticking.abort();
 }
 
@@ -137,7 +140,10 @@ async fn accept<R: Respond>(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            Some(_) = connections.join_next() => continue,
+            Some(ended) = connections.join_next() => {
+                log_panic(ended);
+                continue;
+            }
             _ = drain.wait_for(|drain| *drain) => break,
         };
         match accepted {
@@ -159,5 +165,14 @@ async fn accept<R: Respond>(
         }
     }
     drop(listener);
-    connections.join_all().await;
+    while let Some(ended) = connections.join_next().await {
+        log_panic(ended);
+    }
+}
+
+/// A panic ends the task it happens in, and is heard of.
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a task has panicked");
+    }
 }
