@@ -2,7 +2,7 @@
 //!
 //! The client is waited for in three ways, each with a limit of its own: idle between requests, slow with a head, slow
 //! with a body. The waits are told apart by [`Framing`], which reads along. While an answer is under way the client owes
-//! nothing.
+//! nothing but the rest of its body; whatever else it has begun or not begun to send, its time runs from the answer's end.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -44,19 +44,99 @@ pub struct Limits {
 
 /// What the socket, the service and the body of an answer know about one connection.
 struct Vitals {
+    limits: Limits,
+    /// When the client has taken too long.
+    due: Due,
+    /// What that deadline is for: a [`Phase`], or [`NOTHING`].
+    awaited: AtomicU8,
+    /// The [`Phase`] that the bytes read so far have come to.
+    phase: AtomicU8,
     /// An answer is under way.
     busy: AtomicBool,
     /// The connection has become a tunnel: no more HTTP.
     tunnel: AtomicBool,
 }
 
+const NOTHING: u8 = u8::MAX;
+
+impl Vitals {
+    fn new(limits: Limits, due: Due) -> Self {
+        Self {
+            limits,
+            due,
+            awaited: AtomicU8::new(NOTHING),
+            phase: AtomicU8::new(Phase::BetweenMessages as u8),
+            busy: AtomicBool::new(false),
+            tunnel: AtomicBool::new(false),
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    fn is_tunnel(&self) -> bool {
+        self.tunnel.load(Ordering::Relaxed)
+    }
+
+    fn phase(&self) -> Phase {
+        [Phase::Head, Phase::Body]
+            .into_iter()
+            .find(|&phase| phase as u8 == self.phase.load(Ordering::Relaxed))
+            .unwrap_or(Phase::BetweenMessages)
+    }
+
+    /// The client is waited for, in this phase. Where it is already, it gets no more time.
+    fn wait_in(&self, phase: Phase) {
+        if self.awaited.swap(phase as u8, Ordering::Relaxed) != phase as u8 {
+            self.due.set(match phase {
+                Phase::BetweenMessages => self.limits.idle,
+                Phase::Head => self.limits.head_timeout,
+                Phase::Body => self.limits.body_idle,
+            });
+        }
+    }
+
+    /// The client owes nothing.
+    fn wait_no_more(&self) {
+        self.awaited.store(NOTHING, Ordering::Relaxed);
+        self.due.clear();
+    }
+
+    /// Nothing comes from the client. hyper reads on during an answer only for the rest of the request's body, or to see
+    /// the client leave.
+    fn is_silent(&self) {
+        match self.phase() {
+            Phase::Body => self.wait_in(Phase::Body),
+            Phase::BetweenMessages | Phase::Head if self.is_busy() => {}
+            phase @ (Phase::BetweenMessages | Phase::Head) => self.wait_in(phase),
+        }
+    }
+
+    /// Bytes have come. A head has to end within its time however often they come; everything else has its time anew.
+    fn is_heard(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+        if phase == Phase::Head && !self.is_busy() {
+            self.wait_in(Phase::Head);
+        } else {
+            self.wait_no_more();
+        }
+    }
+
+    /// An answer is complete, or a late part of it has been written: what the client owes now, it owes from now on. hyper
+    /// may have read its fill already, so nobody else says so.
+    fn is_answered(&self) {
+        if !self.is_busy() && !self.is_tunnel() {
+            self.wait_no_more();
+            self.wait_in(self.phase());
+        }
+    }
+}
+
 /// A socket whose bytes are read along before hyper sees them.
 struct Filtered<S> {
     socket: S,
     framing: Framing,
-    limits: Limits,
-    due: Due,
-    head: Option<u64>,
     vitals: Arc<Vitals>,
     /// What is still to be read of the poison, once a breach was found.
     poison: Option<&'static [u8]>,
@@ -79,61 +159,41 @@ impl<S: AsyncRead + Unpin> AsyncRead for Filtered<S> {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        match Pin::new(&mut this.socket).poll_read(cx, buf) {
+        let read = Pin::new(&mut this.socket).poll_read(cx, buf);
+        if this.vitals.is_tunnel() {
+            return read;
+        }
+        match read {
             Poll::Pending => {
-                this.wait();
+                this.vitals.is_silent();
                 Poll::Pending
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) => {
-                if !this.vitals.tunnel.load(Ordering::Relaxed)
-                    && let Err(breach) = this.framing.follow(&buf.filled()[before..])
-                {
-                    tracing::debug!(%breach, "a request is not well framed");
+            Poll::Ready(Ok(())) if buf.filled().len() > before => {
+                let followed = this.framing.follow(&buf.filled()[before..]);
+                this.vitals.is_heard(this.framing.phase());
+                if let Err(breach) = followed {
+                    let heads = this.framing.heads_seen();
+                    tracing::debug!(%breach, heads, "a request is not well framed");
                     buf.set_filled(before + breach.sound);
                     this.poison = Some(POISON);
                     if breach.sound == 0 {
                         return Pin::new(this).poll_read(cx, buf);
                     }
                 }
-                this.progress();
                 Poll::Ready(Ok(()))
             }
-        }
-    }
-}
-
-impl<S> Filtered<S> {
-    /// The client is waited for: for what, says the framing.
-    fn wait(&mut self) {
-        match self.framing.phase() {
-            Phase::BetweenMessages if self.vitals.busy.load(Ordering::Relaxed) => self.due.clear(),
-            Phase::BetweenMessages => self.due.set_if_clear(self.limits.idle),
-            Phase::Head => self.began_head(),
-            Phase::Body => self.due.set_if_clear(self.limits.body_idle),
-        }
-    }
-
-    /// Bytes have come. A head has to end within its time however often they come; everything else has its time anew.
-    fn progress(&mut self) {
-        match self.framing.phase() {
-            Phase::Head => self.began_head(),
-            Phase::BetweenMessages | Phase::Body => self.due.clear(),
-        }
-    }
-
-    fn began_head(&mut self) {
-        let number = self.framing.heads_seen();
-        if self.head != Some(number) {
-            self.head = Some(number);
-            self.due.set(self.limits.head_timeout);
+            Poll::Ready(ended) => Poll::Ready(ended),
         }
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Filtered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        if written.is_ready() {
+            self.vitals.is_answered();
+        }
+        written
     }
 
     fn poll_write_vectored(
@@ -141,7 +201,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Filtered<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        if written.is_ready() {
+            self.vitals.is_answered();
+        }
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -171,8 +235,7 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.vitals.busy.store(true, Ordering::Relaxed);
-        let busy = Busy(Arc::clone(&self.vitals));
+        let busy = Busy::begin(&self.vitals);
         let answer = Rc::clone(&self.respond).respond(request, self.peer, Rc::clone(&self.watch));
         Box::pin(async move {
             let answer = answer.await;
@@ -187,9 +250,18 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
 /// An answer is under way for as long as this is there.
 struct Busy(Arc<Vitals>);
 
+impl Busy {
+    fn begin(vitals: &Arc<Vitals>) -> Self {
+        vitals.busy.store(true, Ordering::Relaxed);
+        vitals.wait_no_more();
+        Self(Arc::clone(vitals))
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.busy.store(false, Ordering::Relaxed);
+        self.0.is_answered();
     }
 }
 
@@ -233,16 +305,8 @@ pub(super) async fn serve<S, R>(
 {
     let watched = ticker.watch();
     let watch = watched.share();
-    let vitals = Arc::new(Vitals { busy: AtomicBool::new(false), tunnel: AtomicBool::new(false) });
-    let filtered = Filtered {
-        socket,
-        framing: Framing::new(),
-        limits,
-        due: watch.client.clone(),
-        head: None,
-        vitals: Arc::clone(&vitals),
-        poison: None,
-    };
+    let vitals = Arc::new(Vitals::new(limits, watch.client.clone()));
+    let filtered = Filtered { socket, framing: Framing::new(), vitals: Arc::clone(&vitals), poison: None };
     let handler = Handler { respond, peer, watch: Rc::clone(&watch), vitals };
     let connection = http1::Builder::new()
         // Deadlines are ours; hyper's would need a timer for each request.

@@ -48,6 +48,7 @@ pub struct Framing {
 
 /// Where in a message the connection stands: which deadline applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Phase {
     /// No byte of the next request has come, save perhaps the CRLF that may stand before it.
     BetweenMessages,

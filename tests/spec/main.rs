@@ -11,6 +11,7 @@ mod bad_days_at_the_vendor;
 mod cli;
 mod configuration;
 mod daxko;
+mod deadlines;
 mod error_page;
 mod framing;
 mod identity_fields;
