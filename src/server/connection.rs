@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -234,13 +235,21 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
     type Error = std::convert::Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let busy = Busy::begin(&self.vitals);
+        // What comes behind such a request passes the framing unread, so it must not be parsed as another one.
+        let is_last = request.headers().contains_key(UPGRADE);
+        if is_last && !request.body().is_end_stream() {
+            // Nobody has to switch (RFC 9110 §7.8), and in a tunnel nothing of a body must be left.
+            request.headers_mut().remove(UPGRADE);
+        }
         let answer = Rc::clone(&self.respond).respond(request, self.peer, Rc::clone(&self.watch));
         Box::pin(async move {
-            let answer = answer.await;
+            let mut answer = answer.await;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 busy.0.tunnel.store(true, Ordering::Relaxed);
+            } else if is_last {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(answer.map(|body| Answering { body, _busy: busy }))
         })

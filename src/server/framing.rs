@@ -9,6 +9,11 @@
 //! bytes alone, never on how they were cut into reads. Nothing is stored but a few words of state: no line is buffered,
 //! nothing is allocated, and the inside of a body costs the same for a byte and for a megabyte.
 //!
+//! A request with an `Upgrade` field, whatever it names, is the last one that is followed: what comes behind its end may be
+//! the other protocol already, for a client need not wait for the 101, and passes unread. This keeps the promise only if it
+//! is never parsed as a request. So whoever answers has to end the connection with any answer to such a request that is not
+//! 101, and must not switch while a body is still owed, in which a breach may be.
+//!
 //! It leaves to others:
 //! * The size of a head, the number of its fields and the length of its target. Since nothing is stored here, a long head
 //!   costs nothing and framing is never lost in it; hyper keeps those limits and itself answers 431 or 414.
@@ -43,6 +48,8 @@ pub const POISON: &[u8] = b"\0\n\r\n\r\n";
 pub struct Framing {
     state: State,
     heads_seen: u64,
+    /// The message that is read, or was, is the last one.
+    last: bool,
     verdict: Verdict,
 }
 
@@ -152,7 +159,8 @@ pub enum Violation {
 enum Verdict {
     Following,
     Broken(Violation),
-    Stopped,
+    /// The last message is complete.
+    Over,
 }
 
 #[derive(Debug)]
@@ -167,7 +175,7 @@ impl Framing {
     /// Stands before the first byte of a connection.
     #[must_use]
     pub fn new() -> Self {
-        Self { state: State::Head(Head::new()), heads_seen: 0, verdict: Verdict::Following }
+        Self { state: State::Head(Head::new()), heads_seen: 0, last: false, verdict: Verdict::Following }
     }
 
     /// Follows the next bytes of the connection.
@@ -184,15 +192,8 @@ impl Framing {
                 })
             }
             Verdict::Broken(violation) => Err(Breach { sound: 0, violation }),
-            Verdict::Stopped => Ok(()),
+            Verdict::Over => Ok(()),
         }
-    }
-
-    /// Stops following, for the connection no longer speaks HTTP/1.1: an upgrade has been answered with 101, or a CONNECT
-    /// with 2xx. To be called no later than that answer is written; a client that sends the other protocol's bytes before
-    /// it has the answer gets a breach.
-    pub fn stop(&mut self) {
-        self.verdict = Verdict::Stopped;
     }
 
     /// Where in a message the connection stands; after a breach, where the breach is. One inside of [`Phase::Body`] reaches
@@ -217,29 +218,39 @@ impl Framing {
         while !rest.is_empty() {
             match &mut self.state {
                 State::Head(head) => {
-                    if let Some(body) = head.advance(rest)? {
+                    if let Some((body, last)) = head.advance(rest)? {
                         self.heads_seen += 1;
-                        self.state = match body {
-                            Body::Empty => State::Head(Head::new()),
-                            Body::Length(length) => State::Length(length),
-                            Body::Chunked => State::Chunked(Chunked::new()),
-                        };
+                        self.last = last;
+                        match body {
+                            Body::Empty => self.end_message(rest),
+                            Body::Length(length) => self.state = State::Length(length),
+                            Body::Chunked => self.state = State::Chunked(Chunked::new()),
+                        }
                     }
                 }
                 State::Length(left) => {
                     skip(rest, left);
                     if *left == 0 {
-                        self.state = State::Head(Head::new());
+                        self.end_message(rest);
                     }
                 }
                 State::Chunked(chunked) => {
                     if chunked.advance(rest)? {
-                        self.state = State::Head(Head::new());
+                        self.end_message(rest);
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Stands before the next message; if there is none, everything that is left belongs to somebody else.
+    fn end_message(&mut self, rest: &mut &[u8]) {
+        self.state = State::Head(Head::new());
+        if self.last {
+            self.verdict = Verdict::Over;
+            *rest = &[];
+        }
     }
 }
 

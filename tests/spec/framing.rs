@@ -1,9 +1,11 @@
 //! Requests that could be read in two ways, or that take more than their share: refused at the door, and the upstream
 //! hears nothing of them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Gateway, Options};
+use crate::harness::{Gateway, Options, RawUpstream, eventually};
 
 #[path = "../data/corpus.rs"]
 mod corpus;
@@ -219,4 +221,108 @@ fn methods_for_proxies_are_refused() {
         assert!(["400", "405", "501"].contains(&statuses(&answers)[0]), "{line}: {answers}");
     }
     assert_eq!(gateway.upstream().connections(), 0);
+}
+
+/// A WebSocket handshake.
+fn handshake(target: &str) -> String {
+    let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    public(fields).replace("/public/a", target)
+}
+
+const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+fn in_front_of(upstream: &RawUpstream) -> Gateway {
+    Gateway::with(&Options { upstream: Some(upstream.address()), ..Options::default() })
+}
+
+#[test]
+fn what_a_websocket_client_sends_too_early_arrives_in_its_tunnel_byte_for_byte() {
+    // Frames with bytes that are no HTTP, and bytes that are.
+    let early = [&b"\x81\x85\0\n\r\0hello\n\n"[..], public("").as_bytes()].concat();
+    let late = b"\0\n\r\n\r\n\x82".repeat(20_000);
+    let expected = [&early[..], &late].concat();
+    let length = expected.len();
+    let upstream = RawUpstream::serving(move |wire| {
+        wire.head();
+        wire.send(SWITCHING);
+        let frames = wire.exactly(length);
+        wire.send(frames);
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = gateway.connect();
+
+    client.send([handshake("/public/chat").as_bytes(), &early].concat());
+    let answer = client.head();
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    client.send(&late);
+
+    assert!(client.exactly(length) == expected);
+    assert_eq!(client.rest(), "");
+}
+
+#[test]
+fn a_client_that_leaves_its_tunnel_leaves_nothing_behind() {
+    let ended = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&ended);
+    let upstream = RawUpstream::serving(move |wire| {
+        wire.head();
+        wire.send(SWITCHING);
+        wire.rest();
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let gateway = in_front_of(&upstream);
+    for number in 0..20 {
+        let mut client = gateway.connect();
+        client.send(handshake("/public/chat") + "\0\n\n");
+        client.head();
+        if number % 2 == 0 {
+            // The gateway's end of this connection is gone as well.
+            client.finish();
+            assert_eq!(client.rest(), "");
+        }
+    }
+
+    eventually("all tunnels have ended", || ended.load(Ordering::Relaxed) == 20);
+}
+
+#[test]
+fn what_follows_a_refused_handshake_is_no_request() {
+    let gateway = Gateway::with_sandbox();
+
+    let answers = gateway.raw(handshake("/api/chat") + &public(""));
+
+    assert_eq!(statuses(&answers), ["401"], "{answers}");
+    assert!(answers.to_lowercase().contains("\r\nconnection: close\r\n"), "{answers}");
+    assert_eq!(gateway.upstream().connections(), 0);
+}
+
+#[test]
+fn a_request_for_another_upgrade_gets_its_answer_and_is_the_last() {
+    let gateway = Gateway::with_sandbox();
+    let follow_up = public("").replace("/a", "/follow-up");
+    for fields in [
+        "Connection: Upgrade\r\nUpgrade: h2c\r\n",
+        "Upgrade: h2c\r\n",
+        "Upgrade: h2c\r\nContent-Length: 2\r\n",
+    ] {
+        let body = if fields.contains("Length") { "ab" } else { "" };
+        let answers = gateway.raw(public(fields) + body + &follow_up);
+
+        assert_eq!(statuses(&answers), ["200"], "{fields:?}: {answers}");
+        assert!(answers.to_lowercase().contains("\r\nconnection: close\r\n"), "{answers}");
+    }
+    assert!(gateway.upstream().requests().iter().all(|request| request.target == "/public/a"));
+}
+
+#[test]
+fn a_handshake_with_a_body_opens_no_tunnel() {
+    let gateway = Gateway::with_sandbox();
+
+    let request = handshake("/public/chat").replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\nab");
+    let answers = gateway.raw(request + "\0\n");
+
+    assert_eq!(statuses(&answers), ["200"], "{answers}");
+    assert!(!gateway.upstream().last_request().has("upgrade"));
 }

@@ -1,4 +1,5 @@
-//! Field lines: a header section or a trailer section, and the two fields that say how a body is delimited.
+//! Field lines: a header section or a trailer section, and the fields that say how a body is delimited
+//! and what follows the message.
 
 use memchr::memchr3;
 
@@ -25,6 +26,7 @@ pub(super) struct FieldLines {
     lines: usize,
     content_length: Option<u64>,
     chunked: bool,
+    upgrade: bool,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,7 @@ enum At {
 
 impl FieldLines {
     pub(super) fn new(section: Section) -> Self {
-        Self { section, at: At::Line, lines: 0, content_length: None, chunked: false }
+        Self { section, at: At::Line, lines: 0, content_length: None, chunked: false, upgrade: false }
     }
 
     /// What the section, now read, says about the body.
@@ -54,6 +56,11 @@ impl FieldLines {
             None | Some(0) => Body::Empty,
             Some(length) => Body::Length(length),
         }
+    }
+
+    /// Whether the section, now read, has an `Upgrade` field, whatever it names.
+    pub(super) fn asks_for_upgrade(&self) -> bool {
+        self.upgrade
     }
 
     /// Reads on, to the end of the section (then it is true) or of `rest`.
@@ -149,6 +156,10 @@ impl FieldLines {
     fn value_of(&mut self, name: Name) -> Result<At, Violation> {
         match (name.field(), self.section) {
             (None, _) => Ok(At::Value),
+            (Some(Field::Upgrade), section) => {
+                self.upgrade |= section != Section::Trailers;
+                Ok(At::Value)
+            }
             (Some(_), Section::Trailers) => Err(Violation::FramingInTrailers),
             (Some(Field::ContentLength), _) if self.content_length.is_some() => {
                 Err(Violation::RepeatedContentLength)
@@ -172,11 +183,12 @@ impl FieldLines {
     }
 }
 
-/// A field that says how a body is delimited.
+/// A field that says how a body is delimited, or what follows the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     ContentLength,
     TransferEncoding,
+    Upgrade,
 }
 
 impl Field {
@@ -184,11 +196,12 @@ impl Field {
         match self {
             Self::ContentLength => b"content-length",
             Self::TransferEncoding => b"transfer-encoding",
+            Self::Upgrade => b"upgrade",
         }
     }
 }
 
-/// The part of a field name that has come. The first letter tells which of the two it may still be, so that a name cut by
+/// The part of a field name that has come. The first letter tells which of them it may still be, so that a name cut by
 /// a read need not be kept.
 #[derive(Clone, Copy, Debug)]
 enum Name {
@@ -203,6 +216,7 @@ impl Name {
         match byte {
             b'c' | b'C' => Self::Perhaps(Field::ContentLength, 0),
             b't' | b'T' => Self::Perhaps(Field::TransferEncoding, 0),
+            b'u' | b'U' => Self::Perhaps(Field::Upgrade, 0),
             _ => Self::Another,
         }
     }

@@ -55,8 +55,9 @@ impl Head {
         !matches!(self.at, At::Start { .. } | At::EmptyLineLf)
     }
 
-    /// Reads on, to the end of the head or of `rest`.
-    pub(super) fn advance(&mut self, rest: &mut &[u8]) -> Result<Option<Body>, Violation> {
+    /// Reads on, to the end of the head or of `rest`. At the end it tells how the body is delimited, and whether this is
+    /// the last message that is followed.
+    pub(super) fn advance(&mut self, rest: &mut &[u8]) -> Result<Option<(Body, bool)>, Violation> {
         while let Some(&byte) = rest.first() {
             self.at = match &mut self.at {
                 At::Start { empty_line } => match byte {
@@ -119,7 +120,10 @@ impl Head {
                     line_feed(rest)?;
                     At::Fields(FieldLines::new(*section))
                 }
-                At::Fields(fields) => return Ok(fields.advance(rest)?.then(|| fields.body())),
+                At::Fields(fields) => {
+                    let ended = fields.advance(rest)?;
+                    return Ok(ended.then(|| (fields.body(), fields.asks_for_upgrade())));
+                }
             };
         }
         Ok(None)
