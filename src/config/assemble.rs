@@ -13,26 +13,21 @@ use super::diagnostics::{Problem, Problems, Source};
 use super::provider::{self, SandboxedDaxko};
 use super::secret::SecretText;
 use super::structure::{self, Document, Path};
-use super::{
-    Config, ForwardedChoice, PreserveChoice, SessionTable, SiteTable, TimeoutsTable, UpstreamChoice,
-};
-use super::{rules, server, signature, units};
-use crate::gateway::preserve::Preserve;
+use super::{Config, ForwardedChoice, SessionTable, SiteTable, UpstreamChoice};
+use super::{rules, server, signature, site, units};
 use crate::gateway::site::Site;
 use crate::gateway::{Gateway, Pseudonym};
 use crate::identity::Identity;
 use crate::login::Login;
-use crate::provider::Registered;
 use crate::random;
 use crate::route::{Origin, Scheme, Sites};
 use crate::secret::Secret;
 use crate::server::Limits;
 use crate::session;
 use crate::session::cookie::Cookies;
-use crate::session::seal::{KeyRing, Purpose, Seal};
+use crate::session::seal::{KeyRing, Purpose};
 use crate::time::Clock;
 use crate::upstream::fields::ForwardedStyle;
-use crate::upstream::{self, Timeouts};
 
 /// A configuration file that is well formed, with the places of everything in it.
 #[derive(Clone)]
@@ -259,9 +254,9 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             .as_ref()
             .map(|own| signature::keys(own, &path.key("signature"), on_loopback, mistakes));
         let keys = own.unwrap_or_else(|| shared.clone());
-        let upstream = upstream(table, &path, surroundings, on_loopback, mistakes);
+        let upstream = site::upstream(table, &path, surroundings, on_loopback, mistakes);
         let rules = rules::rules(table, &path, config, mistakes);
-        let site_providers = site_providers(table, &path, &providers, config, mistakes);
+        let site_providers = site::providers(table, &path, &providers, config, mistakes);
         let (Some(origin), Some(ring), Some(keys), Some(upstream), Some(names)) =
             (origins[index].clone(), &ring, keys, upstream, &names)
         else {
@@ -277,7 +272,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             cookies: Cookies::new(ring, origin.as_str(), secure, policy),
             login: Login::new(ring, origin.clone(), site_providers),
             failures: ring.bind(Purpose::Failure, origin.as_str()),
-            preserve: preserve(table, &path, ring.bind(Purpose::Form, origin.as_str()), mistakes),
+            preserve: site::preserve(table, &path, ring.bind(Purpose::Form, origin.as_str()), mistakes),
             identity: Arc::new(Identity::new(names.clone(), &strip, signing, keys.ttl)),
             upstream,
             origin,
@@ -402,124 +397,4 @@ fn key_ring(
         }
     }
     KeyRing::new(&secrets).ok()
-}
-
-fn upstream(
-    table: &SiteTable,
-    path: &Path,
-    surroundings: &Surroundings,
-    on_loopback: bool,
-    mistakes: &mut Mistakes<'_>,
-) -> Option<upstream::Settings> {
-    const EXPECTED: &str = "\"http://host:port\" or \"sandbox\"";
-    let timeouts = timeouts(&table.timeouts, &path.key("timeouts"), mistakes);
-    let path = path.key("upstream");
-    let (text, path) = match &table.upstream {
-        UpstreamChoice::One(text) => (text, path),
-        UpstreamChoice::Several(list) => match list.as_slice() {
-            [text] => (text, path.index(0)),
-            [] => {
-                mistakes.note(&path, "there is no upstream", EXPECTED);
-                return None;
-            }
-            [_, _, ..] => {
-                mistakes.note(
-                    &path.index(1),
-                    "this version sends a site's requests to one upstream",
-                    "one address",
-                );
-                return None;
-            }
-        },
-    };
-    if text == "sandbox" {
-        if !on_loopback {
-            let message = "the sample app is for sites on loopback, and not every site is";
-            mistakes.note(&path, message, "\"http://host:port\"");
-        }
-        let host = surroundings.app.ip().to_string();
-        return Some(upstream::Settings { host, port: surroundings.app.port(), timeouts });
-    }
-    for (prefix, what) in [("https://", "https"), ("unix:", "Unix sockets")] {
-        if text.starts_with(prefix) {
-            mistakes.note(&path, format!("this version does not speak {what} to an upstream"), EXPECTED);
-            return None;
-        }
-    }
-    let authority = text.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-    match authority.map(str::as_bytes).and_then(crate::route::host_and_port) {
-        Some((host, port)) => {
-            Some(upstream::Settings { host: host.to_owned(), port: port.unwrap_or(80), timeouts })
-        }
-        None => {
-            let help = "paths are forwarded as they come, so an upstream has none";
-            mistakes.note_with_help(&path, "this is no upstream", EXPECTED, help);
-            None
-        }
-    }
-}
-
-fn preserve(table: &SiteTable, path: &Path, seal: Seal, mistakes: &mut Mistakes<'_>) -> Preserve {
-    let path = path.key("login").key("preserve_limit");
-    let keeps =
-        |choice, default| table.login.preserve.as_ref().map_or(default, |list| list.contains(&choice));
-    Preserve {
-        form: keeps(PreserveChoice::Form, true),
-        fragment: keeps(PreserveChoice::Fragment, false),
-        limit: mistakes.size(table.login.preserve_limit.as_ref(), 256 * 1024, 1, &path),
-        seal,
-    }
-}
-
-fn timeouts(table: &TimeoutsTable, path: &Path, mistakes: &mut Mistakes<'_>) -> Timeouts {
-    Timeouts {
-        connect: mistakes.duration(table.connect.as_ref(), 5, &path.key("connect")),
-        first_byte: mistakes.duration(table.first_byte.as_ref(), 60, &path.key("first_byte")),
-        idle: mistakes.duration(table.idle.as_ref(), 30, &path.key("idle")),
-    }
-}
-
-fn site_providers(
-    table: &SiteTable,
-    path: &Path,
-    providers: &[Option<Registered>],
-    config: &Config,
-    mistakes: &mut Mistakes<'_>,
-) -> Vec<Registered> {
-    let path = path.key("providers");
-    if table.providers.is_empty() {
-        mistakes.note(&path, "nobody could sign in here", "the name of at least one [[provider]]");
-    }
-    let mut found: Vec<Registered> = Vec::new();
-    for (index, name) in table.providers.iter().enumerate() {
-        let known = config.provider.iter().position(|provider| provider::name(provider) == name);
-        let path = path.index(index);
-        match known.map(|known| &providers[known]) {
-            Some(Some(provider)) if found.iter().any(|other| other.name == provider.name) => {
-                mistakes.note(&path, "this provider stands here twice", "each provider once");
-            }
-            Some(Some(provider)) => found.push(provider.clone()),
-            // The provider is there and wrong; that has been said.
-            Some(None) => {}
-            None => unknown_provider(name, config, &path, mistakes),
-        }
-    }
-    found
-}
-
-/// Notes a reference to a provider that is not there, and which one might be meant.
-pub(super) fn unknown_provider(name: &str, config: &Config, path: &Path, mistakes: &mut Mistakes<'_>) {
-    let names: Vec<&str> = config.provider.iter().map(provider::name).collect();
-    let expected = if names.is_empty() { "a [[provider]] first".to_owned() } else { names.join(", ") };
-    let nearest = names.iter().max_by(|a, b| {
-        let likeness = |other: &str| strsim::jaro_winkler(name, other);
-        likeness(a).total_cmp(&likeness(b))
-    });
-    match nearest {
-        Some(nearest) if strsim::jaro_winkler(name, nearest) > 0.7 => {
-            let help = format!("did you mean `{nearest}`?");
-            mistakes.note_with_help(path, "there is no provider of this name", &expected, &help);
-        }
-        Some(_) | None => mistakes.note(path, "there is no provider of this name", &expected),
-    }
 }

@@ -16,6 +16,7 @@ mod schema;
 pub mod secret;
 mod server;
 pub mod signature;
+mod site;
 pub mod structure;
 pub mod units;
 

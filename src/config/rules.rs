@@ -2,7 +2,8 @@
 
 use http::Method;
 
-use super::assemble::{Mistakes, unknown_provider};
+use super::assemble::Mistakes;
+use super::site::unknown_provider;
 use super::structure::Path;
 use super::{AccessChoice, Config, RuleTable, SiteTable, UnauthenticatedChoice, provider};
 use crate::route::Origin;

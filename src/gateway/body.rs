@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::failure::Reference;
 use super::pages;
-use crate::upstream::{AnswerBody, AnswerBroken};
+use crate::upstream::body::{AnswerBody, AnswerBroken};
 
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 

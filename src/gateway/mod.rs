@@ -4,6 +4,7 @@
 //! with upstream connections of its own. The clock is read here, once for each request.
 
 pub mod body;
+mod caching;
 pub mod challenge;
 mod endpoints;
 pub mod failure;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, EXPIRES, HOST, HeaderMap, HeaderName, HeaderValue,
-    ORIGIN, REFERER, SET_COOKIE, TRAILER, TRANSFER_ENCODING, VIA,
+    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER,
+    SET_COOKIE, TRAILER, TRANSFER_ENCODING, VIA,
 };
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Limited};
@@ -37,8 +38,9 @@ use crate::server::peer::{self, Client, TrustedProxies};
 use crate::session::Session;
 use crate::session::cookie::{self, Presented};
 use crate::time::{Clock, UnixTime};
+use crate::upstream::body::RequestBody;
 use crate::upstream::fields::{self, ForwardedStyle};
-use crate::upstream::{Pool, RequestBody, upgrade};
+use crate::upstream::{Pool, UpstreamError, upgrade};
 use body::{Body, set_cookies};
 use challenge::Challenge;
 use failure::Reference;
@@ -239,16 +241,7 @@ impl Worker {
         }
 
         let outgoing = Request::from_parts(head, body);
-        let mut answer = pool.forward(outgoing, watch).await.map_err(|error| {
-            let reference = Reference::new();
-            tracing::warn!(
-                site = site.origin.as_str(),
-                %reference,
-                error = &error as &(dyn std::error::Error + 'static),
-                "an upstream failed"
-            );
-            Refusal::from(error).logged_as(reference)
-        })?;
+        let mut answer = pool.forward(outgoing, watch).await.map_err(|error| refuse(site, error))?;
 
         let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched {
@@ -442,8 +435,8 @@ impl Visitor {
         let cookie = match self {
             Self::Member { session } => {
                 // An answer for one person is for no cache that serves others, unless the upstream says that it is.
-                if !is_meant_for_caches(headers, now) {
-                    make_private(headers);
+                if !caching::is_meant_for_caches(headers, now) {
+                    caching::make_private(headers);
                 }
                 session
                     .wants_renewal_at(now, site.cookies.policy())
@@ -451,51 +444,24 @@ impl Visitor {
             }
             Self::Anonymous { unreadable } => unreadable.then(|| site.cookies.delete_session()),
         };
-        if let Some(cookie) = cookie.filter(|_| !may_be_cached(headers)) {
+        if let Some(cookie) = cookie.filter(|_| !caching::may_be_cached(headers)) {
             headers.append(SET_COOKIE, cookie);
         }
     }
 }
 
-/// The directives of `Cache-Control`: names in lower case, and their values.
-fn cache_directives(headers: &HeaderMap) -> impl Iterator<Item = (String, Option<u64>)> {
-    let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(|directive| {
-        let (name, value) =
-            directive.split_once('=').map_or((directive, None), |(name, value)| (name, Some(value)));
-        (
-            name.trim().to_ascii_lowercase(),
-            value.and_then(|value| value.trim().trim_matches('"').parse().ok()),
-        )
-    })
-}
-
-/// Whether an upstream says that an answer may be kept for a while, by whomever (RFC 9111 §5.2.2 and §5.3).
-fn is_meant_for_caches(headers: &HeaderMap, now: UnixTime) -> bool {
-    let says_so = cache_directives(headers).any(|(name, value)| match name.as_str() {
-        "public" | "immutable" => true,
-        "max-age" | "s-maxage" => value.is_some_and(|seconds| seconds > 0),
-        _ => false,
-    });
-    let lasts = |expires: &HeaderValue| {
-        let at = expires.to_str().ok().and_then(|text| httpdate::parse_http_date(text).ok());
-        at.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
-            .is_some_and(|since| since.as_secs() > now.0)
-    };
-    let limits_age = || cache_directives(headers).any(|(name, _)| name == "max-age");
-    says_so || (!limits_age() && headers.get(EXPIRES).is_some_and(lasts))
-}
-
-/// Whether a shared cache might keep an answer (RFC 9111 §3): then it must not carry anybody's cookie.
-fn may_be_cached(headers: &HeaderMap) -> bool {
-    !cache_directives(headers).any(|(name, _)| matches!(name.as_str(), "private" | "no-store"))
-}
-
-/// Adds `private`, where neither that nor anything stricter stands already.
-fn make_private(headers: &mut HeaderMap) {
-    if may_be_cached(headers) {
-        headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
+/// Logs why there is no answer, under the reference that the page shows.
+fn refuse(site: &Site, error: UpstreamError) -> Refusal {
+    let reference = Reference::new();
+    let site = site.origin.as_str();
+    if matches!(error, UpstreamError::RequestBody(_)) {
+        // The client's doing, and nothing an operator could mend.
+        tracing::debug!(site, %reference, "a client broke off its request");
+    } else {
+        let error = &error as &(dyn std::error::Error + 'static);
+        tracing::warn!(site, %reference, error, "an upstream failed");
     }
+    Refusal::from(error).logged_as(reference)
 }
 
 /// The target in origin form (RFC 9112 §3.2.1), which is what an upstream is asked with; path and query as they came.

@@ -5,29 +5,28 @@
 //! next begins; otherwise it is dropped, and with it whatever might still be in it. The connection itself is driven by a
 //! task of its own, so that an upstream's close is seen while it idles.
 
+pub mod body;
 pub mod fields;
 mod socket;
 pub mod upgrade;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body::Body as _;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::deadline::{Due, Ticker, Watch};
+use crate::deadline::{Ticker, Watch};
+use body::{AnswerBody, Progress, RequestBody};
 use socket::{Line, Overheard};
 
 /// A connection is not used again when it has idled for so long; most upstreams close theirs later than this.
@@ -177,7 +176,15 @@ impl Pool {
                         || may_be_followed_by_a_body(&method, answer.status(), answer.headers());
                     let lease = (!is_in_doubt)
                         .then(|| Lease { connection: Connection { sender, line }, pool: Rc::clone(self) });
-                    return Ok(answer.map(|incoming| self.answer_body(incoming, lease, watch)));
+                    return Ok(answer.map(|incoming| {
+                        AnswerBody::new(
+                            incoming,
+                            lease,
+                            watch.upstream.clone(),
+                            self.settings.timeouts.idle,
+                            Rc::clone(&self.trailers),
+                        )
+                    }));
                 }
                 Some(Err(mut error)) => {
                     let unsent = error.take_message().or(again.filter(|_| !line.has_heard()));
@@ -253,25 +260,6 @@ impl Pool {
         })
         .await
     }
-
-    fn answer_body(
-        self: &Rc<Self>,
-        incoming: Incoming,
-        lease: Option<Lease>,
-        watch: &Rc<Watch>,
-    ) -> AnswerBody {
-        let mut body = AnswerBody {
-            incoming,
-            lease,
-            due: watch.upstream.clone(),
-            idle: self.settings.timeouts.idle,
-            trailers: Rc::clone(&self.trailers),
-        };
-        if body.incoming.is_end_stream() {
-            body.finish();
-        }
-        body
-    }
 }
 
 impl std::fmt::Debug for Pool {
@@ -310,137 +298,6 @@ fn repeated(request: &Request<RequestBody>) -> Request<RequestBody> {
     again
 }
 
-/// How far the sending of a request has come.
-#[derive(Default)]
-struct Progress {
-    complete: Cell<bool>,
-    /// The head of the answer is there, or nobody waits for it any more.
-    answered: Cell<bool>,
-    /// It broke off, and must never look complete from then on.
-    failed: Cell<bool>,
-    /// Why.
-    broken: Cell<Option<hyper::Error>>,
-}
-
-/// The body of a request on its way to the upstream. Trailers do not pass: over HTTP/1.1 no client was asked for any.
-pub struct RequestBody {
-    /// What goes first: all of a body that was made here, or what has been looked at already.
-    first: Option<Bytes>,
-    incoming: Option<Incoming>,
-    progress: Rc<Progress>,
-    due: Option<(Due, Duration)>,
-}
-
-impl RequestBody {
-    /// The body of a client's request.
-    #[must_use]
-    pub fn new(incoming: Incoming) -> Self {
-        let progress = Rc::<Progress>::default();
-        progress.complete.set(incoming.is_end_stream());
-        Self { first: None, incoming: Some(incoming), progress, due: None }
-    }
-
-    /// A body that was made here.
-    #[must_use]
-    pub fn full(bytes: Bytes) -> Self {
-        let progress = Progress { complete: Cell::new(bytes.is_empty()), ..Progress::default() };
-        let first = (!bytes.is_empty()).then_some(bytes);
-        Self { first, incoming: None, progress: Rc::new(progress), due: None }
-    }
-
-    /// Whether the body begins with `text`, as far as its first piece tells; the piece stays part of the body.
-    pub async fn starts_with(&mut self, text: &[u8]) -> bool {
-        if self.first.is_none() && !self.is_end_stream() {
-            let piece = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await;
-            self.first = piece.and_then(Result::ok).and_then(|frame| frame.into_data().ok());
-            self.progress.complete.set(false);
-        }
-        self.first.as_ref().is_some_and(|piece| piece.starts_with(text))
-    }
-
-    /// No body.
-    #[must_use]
-    pub fn empty() -> Self {
-        let progress = Progress { complete: Cell::new(true), ..Progress::default() };
-        Self { first: None, incoming: None, progress: Rc::new(progress), due: None }
-    }
-
-    fn progress(&self) -> Rc<Progress> {
-        Rc::clone(&self.progress)
-    }
-
-    /// When the body has been sent, the upstream has so long to answer.
-    fn due_at_end(&mut self, due: Due, wait: Duration) {
-        self.due = Some((due, wait));
-    }
-
-    fn finish(&self) {
-        self.progress.complete.set(true);
-        if let Some((due, wait)) = self.due.as_ref().filter(|_| !self.progress.answered.get()) {
-            due.set_if_clear(*wait);
-        }
-    }
-}
-
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = BrokenOff;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Some(first) = self.first.take() {
-            if self.is_end_stream() {
-                self.finish();
-            }
-            return Poll::Ready(Some(Ok(Frame::data(first))));
-        }
-        if self.progress.failed.get() {
-            return Poll::Ready(Some(Err(BrokenOff)));
-        }
-        let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
-        match ready!(Pin::new(incoming).poll_frame(cx)) {
-            Some(Ok(frame)) if frame.is_data() => {
-                if self.is_end_stream() {
-                    self.finish();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => {
-                self.progress.failed.set(true);
-                self.progress.broken.set(Some(error));
-                Poll::Ready(Some(Err(BrokenOff)))
-            }
-            Some(Ok(_)) | None => {
-                self.finish();
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        let rest_is_over = self.incoming.as_ref().is_none_or(Incoming::is_end_stream);
-        self.first.is_none() && rest_is_over && !self.progress.failed.get()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let rest = self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint);
-        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
-        let mut whole = SizeHint::new();
-        whole.set_lower(rest.lower() + first);
-        if let Some(upper) = rest.upper() {
-            whole.set_upper(upper + first);
-        }
-        whole
-    }
-}
-
-/// The client's body broke off; the upstream connection is aborted, never finished as if all had come.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the body of the request broke off")]
-pub struct BrokenOff;
-
 /// A connection that is serving an answer, to be returned to its pool.
 struct Lease {
     connection: Connection,
@@ -453,99 +310,5 @@ impl Lease {
         if idle.len() < MOST_IDLE && !self.connection.sender.is_closed() {
             idle.push(Idle { connection: self.connection, since: self.pool.ticker.elapsed() });
         }
-    }
-}
-
-/// The body of an answer on its way to the client.
-pub struct AnswerBody {
-    incoming: Incoming,
-    lease: Option<Lease>,
-    due: Due,
-    idle: Duration,
-    trailers: TrailerFilter,
-}
-
-impl AnswerBody {
-    fn finish(&mut self) {
-        self.due.clear();
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
-        }
-    }
-}
-
-impl std::fmt::Debug for AnswerBody {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("AnswerBody").field(&self.incoming).finish()
-    }
-}
-
-impl Drop for AnswerBody {
-    fn drop(&mut self) {
-        self.due.clear();
-    }
-}
-
-/// Why the body of an answer broke off.
-#[derive(Debug, thiserror::Error)]
-pub enum AnswerBroken {
-    /// The upstream sent nothing for too long.
-    #[error("the upstream stopped in the middle of its answer")]
-    Stalled,
-    /// The connection broke, or what came was not well formed.
-    #[error("the answer of the upstream broke off")]
-    Broken(#[from] hyper::Error),
-}
-
-impl Body for AnswerBody {
-    type Data = Bytes;
-    type Error = AnswerBroken;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let this = &mut *self;
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
-            Poll::Pending if this.due.is_past() => {
-                this.lease = None;
-                this.due.clear();
-                Poll::Ready(Some(Err(AnswerBroken::Stalled)))
-            }
-            Poll::Pending => {
-                this.due.set_if_clear(this.idle);
-                Poll::Pending
-            }
-            Poll::Ready(Some(Ok(mut frame))) => {
-                this.due.clear();
-                if let Some(trailers) = frame.trailers_mut() {
-                    let names: Vec<HeaderName> =
-                        trailers.keys().filter(|name| !(this.trailers)(name)).cloned().collect();
-                    for name in names {
-                        trailers.remove(name);
-                    }
-                }
-                if this.incoming.is_end_stream() {
-                    this.finish();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(error))) => {
-                this.lease = None;
-                Poll::Ready(Some(Err(error.into())))
-            }
-            Poll::Ready(None) => {
-                this.finish();
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
     }
 }
