@@ -9,6 +9,11 @@ use super::assemble::{Mistakes, at};
 use crate::server::Limits;
 use crate::server::peer::TrustedProxies;
 
+/// The most fields that may be allowed; the map that holds them ends in a panic at 32768.
+const MOST_FIELDS: u16 = 1000;
+/// The largest head that may be allowed: each connection may hold as much in memory.
+const MOST_HEAD_BYTES: usize = 1024 * 1024;
+
 pub(super) fn listen(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<SocketAddr> {
     let default = vec!["127.0.0.1:8080".to_owned()];
     let texts = config.server.listen.as_ref().unwrap_or(&default);
@@ -41,9 +46,21 @@ pub(super) fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
     if fields < 8 {
         mistakes.note(&path.key("fields"), "no browser sends so few fields", "at least 8");
     }
+    if fields > MOST_FIELDS {
+        let expected = format!("at most {MOST_FIELDS}");
+        mistakes.note(&path.key("fields"), "no request needs so many fields", &expected);
+    }
+    let head_bytes = path.key("head_bytes");
+    let head_bytes = match mistakes.size(table.head_bytes.as_ref(), 64 * 1024, 8 * 1024, &head_bytes) {
+        size if size > MOST_HEAD_BYTES => {
+            mistakes.note(&head_bytes, "no request needs so large a head", "at most 1MiB");
+            MOST_HEAD_BYTES
+        }
+        size => size,
+    };
     Limits {
         head_timeout: mistakes.duration(table.head_timeout.as_ref(), 10, &path.key("head_timeout")),
-        head_bytes: mistakes.size(table.head_bytes.as_ref(), 64 * 1024, 8 * 1024, &path.key("head_bytes")),
+        head_bytes,
         fields: usize::from(fields),
         body_idle: mistakes.duration(table.body_idle.as_ref(), 30, &path.key("body_idle")),
         idle: mistakes.duration(table.idle.as_ref(), 75, &path.key("idle")),
