@@ -16,13 +16,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::Respond;
 use super::framing::{Framing, POISON, Phase};
@@ -56,6 +57,8 @@ struct Vitals {
     busy: AtomicBool,
     /// The connection has become a tunnel: no more HTTP.
     tunnel: AtomicBool,
+    /// An answer that only the end of the connection ends has broken off.
+    broken: AtomicBool,
 }
 
 const NOTHING: u8 = u8::MAX;
@@ -69,6 +72,7 @@ impl Vitals {
             phase: AtomicU8::new(Phase::BetweenMessages as u8),
             busy: AtomicBool::new(false),
             tunnel: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -135,15 +139,24 @@ impl Vitals {
 }
 
 /// A socket whose bytes are read along before hyper sees them.
-struct Filtered<S> {
-    socket: S,
+struct Filtered {
+    socket: TcpStream,
     framing: Framing,
     vitals: Arc<Vitals>,
     /// What is still to be read of the poison, once a breach was found.
     poison: Option<&'static [u8]>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Filtered<S> {
+/// An orderly end would say that the answer is complete.
+impl Drop for Filtered {
+    fn drop(&mut self) {
+        if self.vitals.broken.load(Ordering::Relaxed) {
+            let _ = self.socket.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Filtered {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -188,7 +201,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Filtered<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Filtered<S> {
+impl AsyncWrite for Filtered {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         if written.is_ready() {
@@ -243,6 +256,7 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
             // Nobody has to switch (RFC 9110 §7.8), and in a tunnel nothing of a body must be left.
             request.headers_mut().remove(UPGRADE);
         }
+        let knows_chunks = request.version() != Version::HTTP_10;
         let answer = Rc::clone(&self.respond).respond(request, self.peer, Rc::clone(&self.watch));
         Box::pin(async move {
             let mut answer = answer.await;
@@ -251,7 +265,7 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
             } else if is_last {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(answer.map(|body| Answering { body, _busy: busy }))
+            Ok(answer.map(|body| Answering { body, knows_chunks, busy }))
         })
     }
 }
@@ -277,7 +291,9 @@ impl Drop for Busy {
 /// The body of an answer. hyper drops it when it has been sent, or when nobody is there any more to send it to.
 struct Answering<B> {
     body: B,
-    _busy: Busy,
+    /// The client sees whether an answer is complete that does not tell its length.
+    knows_chunks: bool,
+    busy: Busy,
 }
 
 impl<B: Body + Unpin> Body for Answering<B> {
@@ -288,7 +304,11 @@ impl<B: Body + Unpin> Body for Answering<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if !self.knows_chunks && matches!(frame, Poll::Ready(Some(Err(_)))) {
+            self.busy.0.broken.store(true, Ordering::Relaxed);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -301,17 +321,14 @@ impl<B: Body + Unpin> Body for Answering<B> {
 }
 
 /// Serves one connection to its end. `drain` says when no further request is to be taken.
-pub(super) async fn serve<S, R>(
-    socket: S,
+pub(super) async fn serve<R: Respond>(
+    socket: TcpStream,
     peer: IpAddr,
     respond: Rc<R>,
     limits: Limits,
     ticker: &Ticker,
     drain: impl Future<Output = ()>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    R: Respond,
-{
+) {
     let watched = ticker.watch();
     let watch = watched.share();
     let vitals = Arc::new(Vitals::new(limits, watch.client.clone()));

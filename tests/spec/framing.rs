@@ -1,11 +1,13 @@
 //! Requests that could be read in two ways, or that take more than their share: refused at the door, and the upstream
 //! hears nothing of them.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Gateway, Options, RawUpstream, eventually};
+use crate::harness::{Folder, Gateway, Options, RawUpstream, eventually, member_gateway};
 
 #[path = "../data/corpus.rs"]
 mod corpus;
@@ -170,6 +172,48 @@ fn a_head_over_the_limit_is_431_and_so_are_too_many_fields() {
 }
 
 #[test]
+fn the_limits_of_a_head_have_limits() {
+    let usual = Gateway::with_sandbox().configuration;
+    for (limits, mistake) in [
+        ("fields = 8", None),
+        ("fields = 1000", None),
+        ("fields = 7", Some("at least 8")),
+        ("fields = 1001", Some("at most 1000")),
+        ("fields = 65535", Some("at most 1000")),
+        ("head_bytes = \"1MiB\"", None),
+        ("head_bytes = \"1025KiB\"", Some("at most 1MiB")),
+        ("head_bytes = \"4096MiB\"", Some("at most 1MiB")),
+    ] {
+        let text = usual.replace("[server]", &format!("[server]\nlimits = {{ {limits} }}"));
+        let ended = member_gateway(&Folder::with(&text), &["check"], "");
+
+        match mistake {
+            None => assert_eq!((ended.status, &*ended.errors), (0, ""), "{limits}"),
+            Some(expected) => {
+                assert_eq!(ended.status, 2, "{limits}");
+                assert!(ended.errors.contains(expected), "{limits}: {}", ended.errors);
+            }
+        }
+    }
+}
+
+#[test]
+fn as_many_fields_as_can_be_allowed_do_no_harm() {
+    let upstream = RawUpstream::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let gateway = Gateway::with(&Options {
+        server: "limits = { head_bytes = \"1MiB\", fields = 1000 }",
+        upstream: Some(upstream.address()),
+        ..Options::default()
+    });
+    for (count, status) in [(998, "200"), (999, "431"), (60_000, "431")] {
+        let fields: String = (0..count).map(|number| format!("X-{number}: 1\r\n")).collect();
+        let answers = gateway.raw(public(&(fields + "Connection: close\r\n")));
+
+        assert_eq!(statuses(&answers), [status], "{count}");
+    }
+}
+
+#[test]
 fn a_head_that_comes_too_slowly_is_cut_off_while_others_are_served() {
     let gateway =
         Gateway::with(&Options { server: "limits = { head_timeout = \"1s\" }", ..Options::default() });
@@ -325,4 +369,29 @@ fn a_handshake_with_a_body_opens_no_tunnel() {
 
     assert_eq!(statuses(&answers), ["200"], "{answers}");
     assert!(!gateway.upstream().last_request().has("upgrade"));
+}
+
+#[test]
+fn a_broken_answer_of_unknown_length_does_not_look_whole_to_a_client_of_http_1_0() {
+    let upstream = RawUpstream::serving(|wire| {
+        let whole = wire.head().contains("/whole");
+        wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+        if whole {
+            wire.send("0\r\n\r\n");
+        }
+        // What was sent has arrived before the connection ends.
+        wire.hears_within(Duration::from_millis(500));
+    });
+    let gateway = in_front_of(&upstream);
+    for (target, ends_well) in [("/public/whole", true), ("/public/broken", false)] {
+        let mut socket = TcpStream::connect(gateway.address()).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        write!(socket, "GET {target} HTTP/1.0\r\nHost: members.localhost\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        let end = socket.read_to_end(&mut answer).map_err(|error| error.kind());
+
+        assert!(answer.ends_with(b"half"), "{target}: {}", String::from_utf8_lossy(&answer));
+        let expected = if ends_well { Ok(answer.len()) } else { Err(ErrorKind::ConnectionReset) };
+        assert_eq!(end, expected, "{target}");
+    }
 }
