@@ -12,6 +12,7 @@ mod cli;
 mod configuration;
 mod daxko;
 mod deadlines;
+mod doubt;
 mod error_page;
 mod framing;
 mod identity_fields;
