@@ -87,11 +87,11 @@ pub enum ForwardedChoice {
 pub struct LimitsTable {
     /// For the head of a request, from its first byte to its last. Default: `"10s"`.
     pub head_timeout: Option<String>,
-    /// Size of the head of a request; a longer one gets 431. Default: `"64KiB"`.
+    /// Size of the head of a request, from 8 KiB to 1 MiB; a longer one gets 431. Default: `"64KiB"`.
     pub head_bytes: Option<String>,
     /// Size of the target of a request; a longer one gets 414. Default: `"16KiB"`.
     pub target_bytes: Option<String>,
-    /// Number of fields of a request; more get 431. Default: 100.
+    /// Number of fields of a request, from 8 to 1000; more get 431. Default: 100.
     pub fields: Option<u16>,
     /// Between two reads of the body of a request. Default: `"30s"`.
     pub body_idle: Option<String>,
