@@ -15,7 +15,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN}
 use http::{Method, Uri};
 use url::form_urlencoded;
 
-use super::challenge;
 use crate::random;
 use crate::session::seal::Seal;
 use crate::time::UnixTime;
@@ -109,11 +108,16 @@ fn is_form(fields: &HeaderMap) -> bool {
 }
 
 /// Whether a page of this very site posted it. An address that somebody typed is nobody's form.
+///
+/// Under `Referrer-Policy: no-referrer` browsers write `Origin: null` into forms of the page's own (Fetch §3.2), so null
+/// says nothing where Fetch Metadata says more.
 fn is_from(fields: &HeaderMap, origin: &str) -> bool {
-    let says_so = fields.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
-    says_so
-        && challenge::is_same_origin(fields, origin)
-        && fields.get(ORIGIN).is_none_or(|from| from == origin)
+    let from = fields.get(ORIGIN);
+    let is_own = |from: &HeaderValue| from.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
+    match fields.get("sec-fetch-site") {
+        Some(site) => site == "same-origin" && from.is_none_or(|from| is_own(from) || from == "null"),
+        None => from.is_some_and(is_own),
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +184,7 @@ mod tests {
             ("content-length", "1000")
         ]));
         assert!(keeps(&[("content-type", "Multipart/Form-Data; boundary=x"), ("origin", "https://a")]));
+        assert!(keeps(&[form, ("sec-fetch-site", "same-origin"), ("origin", "null")]));
         for fields in [
             &[form][..],
             &[form, ("sec-fetch-site", "cross-site")],

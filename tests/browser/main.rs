@@ -11,5 +11,6 @@ mod site;
 
 mod cookies;
 mod pages;
+mod preserve;
 mod sign_in;
 mod sign_out;
