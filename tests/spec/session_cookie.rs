@@ -436,3 +436,62 @@ async fn an_upstream_cannot_set_cookies_under_the_gateways_names() {
         assert_eq!(page.set_cookies(), ["theme=dark; Path=/", "basket=member-session"]);
     }
 }
+
+#[tokio::test]
+async fn an_answer_is_made_private_and_renews_the_session_unless_it_is_meant_for_caches() {
+    const PAST: (&str, &str) = ("expires", "Sat, 01 Jan 2000 00:00:00 GMT");
+    const FUTURE: (&str, &str) = ("expires", "Fri, 01 Jan 2100 00:00:00 GMT");
+    let gateway = Gateway::with_sandbox();
+    let browser = gateway.signed_in().await;
+    gateway.later(1800);
+
+    for (fields, cache_control, renewed) in [
+        (&[][..], "private", true),
+        (&[("cache-control", "no-cache")], "no-cache, private", true),
+        (&[("cache-control", "max-age=0")], "max-age=0, private", true),
+        (&[("cache-control", "max-age=0"), FUTURE], "max-age=0, private", true),
+        (&[PAST], "private", true),
+        (&[("expires", "0")], "private", true),
+        (&[("cache-control", "no-store")], "no-store", true),
+        (&[("cache-control", "No-Store, max-age=0")], "No-Store, max-age=0", true),
+        (&[("cache-control", "private, max-age=60")], "private, max-age=60", true),
+        (&[("cache-control", "max-age=60")], "max-age=60", false),
+        (&[("cache-control", "max-age=60"), PAST], "max-age=60", false),
+        (&[("cache-control", "s-maxage=60")], "s-maxage=60", false),
+        (&[("cache-control", "public")], "public", false),
+        (&[("cache-control", "public, max-age=0")], "public, max-age=0", false),
+        (&[FUTURE], "", false),
+    ] {
+        gateway.upstream().answers(move |_| {
+            let response = fields
+                .iter()
+                .fold(Response::builder(), |response, (name, value)| response.header(*name, *value));
+            response.body(Full::from("hello")).unwrap()
+        });
+
+        let page = browser.clone().go("/").await;
+
+        let lines: Vec<&str> =
+            page.fields.get_all("cache-control").iter().map(|line| line.to_str().unwrap()).collect();
+        assert_eq!(lines.join(", "), cache_control, "{fields:?}");
+        assert_eq!(!page.set_cookies().is_empty(), renewed, "{fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_prefix_of_a_cookie_s_name_lets_an_upstream_set_the_gateway_s() {
+    let gateway = Gateway::with_sandbox();
+    let prefixes = ["__Host-Http-", "__host-http-", "__Http-", "__Secure-"];
+    gateway.upstream().answers(move |_| {
+        let response = prefixes.iter().fold(Response::builder(), |response, prefix| {
+            response
+                .header("set-cookie", format!("{prefix}member-session=forged; Secure; HttpOnly; Path=/"))
+                .header("set-cookie", format!("{prefix}member-login-AAAAAAAAAAAA=forged; Secure; Path=/"))
+        });
+        response.header("set-cookie", "__Host-Http-app=1").body(Full::from("hello")).unwrap()
+    });
+
+    let page = gateway.browser().go("/public/x").await;
+
+    assert_eq!(page.set_cookies(), ["__Host-Http-app=1"]);
+}
