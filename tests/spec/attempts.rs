@@ -1,6 +1,6 @@
 //! Attempts: each login of each tab, from its start to its one answer.
 
-use crate::harness::{Browser, Gateway, Options, Page, parameter, with_parameter};
+use crate::harness::{Browser, Gateway, NAVIGATION, Options, Page, parameter, with_parameter};
 use member_gateway::sandbox::daxko::{Endpoint, Fault};
 
 const TWO_PROVIDERS: Options = Options {
@@ -315,4 +315,37 @@ async fn an_error_under_a_foreign_state_says_nothing_about_this_browser() {
     let forged = "/_gateway/callback/ymca?error=access_denied&state=x";
     assert_eq!(refused(&mut browser, forged).await.status, 400);
     assert_eq!(browser.go(&callback).await.location(), "/classes", "nobody else can end an attempt");
+}
+
+#[tokio::test]
+async fn a_browser_with_hundreds_of_attempts_does_not_get_hundreds_of_deletions() {
+    let gateway = Gateway::with_sandbox();
+    let cookies: Vec<String> =
+        (0..300).map(|number| format!("__Host-member-login-{number:012}=rubbish")).collect();
+    let cookies = cookies.join("; ");
+    let fields = [&NAVIGATION[..], &[("cookie", &*cookies)]].concat();
+
+    let page = gateway.browser().request(http::Method::GET, "/classes", &fields, "").await;
+
+    let set = page.set_cookies();
+    assert_eq!(page.status, 302);
+    assert!((2..=17).contains(&set.len()), "{} of {set:?}", set.len());
+    assert_eq!(set.iter().filter(|line| line.contains("Max-Age=1800")).count(), 1, "{set:?}");
+}
+
+#[test]
+fn a_callback_with_a_target_that_is_refused_shows_no_page_at_its_address() {
+    let gateway = Gateway::with_sandbox();
+    let long = format!("s3cret&state={}", "a".repeat(20_000));
+
+    for query in ["s3cret&state=ä", &long] {
+        let answer = gateway.raw(format!(
+            "GET /_gateway/callback/ymca?code={query} HTTP/1.1\r\nHost: members.localhost\r\nConnection: close\r\n\r\n"
+        ));
+
+        assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+        assert!(answer.contains("\r\nlocation: /_gateway/error\r\n"), "{answer}");
+        assert!(!answer.contains("s3cret") && !answer.contains("set-cookie"), "{answer}");
+    }
+    assert_eq!(gateway.exchanges(), 0);
 }
