@@ -554,3 +554,111 @@ fn trailers_of_an_answer_pass_except_framing_cookies_and_identity_names() {
     assert!(head.to_lowercase().contains("trailer: x-checksum\r\n"), "{head}");
     assert_eq!(body.to_lowercase(), "4\r\nbody\r\n0\r\nx-checksum: 4711\r\n\r\n");
 }
+
+#[test]
+fn nothing_that_looks_like_one_of_http_s_own_fields_arrives() {
+    let gateway = Gateway::with_sandbox();
+    for disguise in [
+        "Content_Length: 5",
+        "content.length: 5",
+        "Content~Length: 5",
+        "CONTENT_LENGTH: 5",
+        "Transfer_Encoding: chunked",
+        "transfer.encoding: chunked",
+        "X_Request_Id: forged",
+        "x_request-id: forged",
+        "X-Request.Id: forged",
+    ] {
+        let request = arrives(&gateway, "GET /public/a", &format!("{disguise}\r\n"));
+
+        let mut names = folded_names(&request);
+        names.retain(|name| ["CONTENT_LENGTH", "TRANSFER_ENCODING", "X_REQUEST_ID"].contains(&&**name));
+        assert_eq!(names, ["X_REQUEST_ID"], "{disguise}");
+        assert_ne!(request.field("x-request-id"), "forged", "{disguise}");
+    }
+}
+
+#[test]
+fn nobody_announces_trailers_to_the_upstream_as_none_arrives() {
+    let gateway = Gateway::with_sandbox();
+    let head =
+        head("POST /public/a", "TE: trailers\r\nTrailer: X-Checksum\r\nTransfer-Encoding: chunked\r\n");
+
+    let answer = gateway.raw(head + "5\r\nhello\r\n0\r\nX-Checksum: 1\r\n\r\n");
+
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let request = gateway.upstream().last_request();
+    assert_eq!(&request.body[..], b"hello");
+    assert!(!request.has("trailer") && !request.has("x-checksum"), "{:?}", request.fields);
+}
+
+fn via(request: &Recorded) -> Vec<String> {
+    let lines = request.fields.get_all("via").iter();
+    lines.flat_map(|line| line.to_str().unwrap().split(", ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_gateway_adds_itself_to_via_behind_those_who_were_there_before() {
+    let gateway = Gateway::with_sandbox();
+
+    for (fields, before) in [
+        ("", &[][..]),
+        ("Via: 1.0 fred, 1.1 p.example.net\r\n", &["1.0 fred", "1.1 p.example.net"]),
+        ("Via: 1.0 fred\r\nVia: 1.1 member-gateway-0\r\n", &["1.0 fred", "1.1 member-gateway-0"]),
+    ] {
+        let via = via(&arrives(&gateway, "GET /public/a", fields));
+
+        let (own, others) = via.split_last().unwrap();
+        assert_eq!(others, before, "{fields:?}");
+        assert!(own.starts_with("1.1 member-gateway-"), "{via:?}");
+    }
+}
+
+#[test]
+fn a_request_that_has_been_here_before_goes_in_circles_and_is_508() {
+    let (gateway, another) = (Gateway::with_sandbox(), Gateway::with_sandbox());
+    let own = via(&arrives(&gateway, "GET /public/a", "")).remove(0);
+    gateway.upstream().forget();
+
+    for fields in [
+        format!("Via: {own}\r\n"),
+        format!("Via: 1.0 fred, {own}, 1.1 p.example.net\r\n"),
+        format!("Via: 1.0 fred\r\nVia: {own}\r\n"),
+    ] {
+        let answer = gateway.raw(head("GET /public/a", &fields));
+        assert!(answer.starts_with("HTTP/1.1 508 "), "{fields}: {answer}");
+        arrives(&another, "GET /public/a", &fields);
+    }
+    assert!(gateway.upstream().requests().is_empty());
+}
+
+#[test]
+fn a_host_that_a_trusted_peer_names_and_nobody_can_read_is_400() {
+    let gateway =
+        Gateway::with(&Options { server: "trusted_proxies = [\"127.0.0.1\"]", ..Options::default() });
+
+    for named in [&b"m\xe9mbers.localhost"[..], b"members.localhost, \xe9", b"members.localhost/x"] {
+        let fields = b"Host: members.localhost\r\nConnection: close\r\nX-Forwarded-Host: ";
+        let answer = gateway.raw([b"GET /public/a HTTP/1.1\r\n", &fields[..], named, b"\r\n\r\n"].concat());
+
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{:?}: {answer}", String::from_utf8_lossy(named));
+    }
+    assert_eq!(gateway.upstream().connections(), 0);
+}
+
+#[test]
+fn forwarded_selects_no_site_not_even_from_a_trusted_peer() {
+    let gateway =
+        Gateway::with(&Options { server: "trusted_proxies = [\"127.0.0.1\"]", ..Options::default() });
+    let ask = |host: &str, forwarded: &str| {
+        format!(
+            "GET /public/a HTTP/1.1\r\nHost: {host}\r\nForwarded: for=192.0.2.1;host={forwarded}\r\n\
+             Connection: close\r\n\r\n"
+        )
+    };
+
+    let by_forwarded = gateway.raw(ask("gateway.internal", "members.localhost"));
+    assert!(by_forwarded.starts_with("HTTP/1.1 421 "), "{by_forwarded}");
+    let by_host = gateway.raw(ask("members.localhost", "evil.test"));
+    assert!(by_host.starts_with("HTTP/1.1 200 "), "{by_host}");
+}
