@@ -201,3 +201,30 @@ async fn case_is_ignored_where_the_site_says_so() {
     assert_eq!(browser.fetch(Method::GET, "/Denied/x", &[]).await.status, 403);
     assert_eq!(browser.fetch(Method::GET, "/_GATEWAY/session", &[]).await.status, 404);
 }
+
+#[test]
+fn a_method_that_is_not_in_capitals_is_none_for_which_a_rule_was_written() {
+    let gateway = Gateway::with_sandbox();
+
+    for method in ["get", "Get", "gET", "delete", "Post", "pOST", "M-search"] {
+        let answer = gateway.raw(format!(
+            "{method} /public/x HTTP/1.1\r\nHost: members.localhost\r\nConnection: close\r\n\r\n"
+        ));
+        assert!(answer.starts_with("HTTP/1.1 501 "), "{method}: {answer}");
+    }
+    assert_eq!(gateway.upstream().connections(), 0);
+}
+
+#[test]
+fn a_path_made_to_be_read_in_many_ways_is_refused_whatever_the_rules_say() {
+    let gateway = Gateway::with_sandbox();
+
+    for (times, status) in [(8, 200), (40, 400), (2000, 400)] {
+        let escaped = "25".repeat(times);
+        let answer = gateway.raw(format!(
+            "GET /public/%{escaped}2e HTTP/1.1\r\nHost: members.localhost\r\nConnection: close\r\n\r\n"
+        ));
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{times}: {answer}");
+    }
+    assert_eq!(gateway.upstream().requests().len(), 1);
+}

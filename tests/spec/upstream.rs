@@ -648,3 +648,16 @@ fn a_target_is_forwarded_byte_for_byte() {
     let lines: Vec<_> = received.lines().filter(|line| line.ends_with(" HTTP/1.1")).collect();
     assert_eq!(lines, targets.map(|target| format!("GET {target} HTTP/1.1")));
 }
+
+#[test]
+fn a_target_of_another_scheme_is_refused() {
+    let gateway = Gateway::with_sandbox();
+    for (scheme, status) in [("http", 200), ("https", 200), ("ftp", 400), ("ws", 400), ("file", 400)] {
+        let line = format!("GET {scheme}://members.localhost/public/a");
+
+        let answer = gateway.raw(head(&line, "Connection: close\r\n"));
+
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{scheme}: {answer}");
+    }
+    assert_eq!(gateway.upstream().requests().len(), 2);
+}
