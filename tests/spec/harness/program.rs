@@ -4,8 +4,9 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc;
 
-use super::wire::eventually;
+use super::wire::{PATIENCE, eventually};
 
 /// A folder of an operator.
 pub struct Folder(tempfile::TempDir);
@@ -53,12 +54,25 @@ pub fn member_gateway(folder: &Folder, arguments: &[&str], input: &str) -> Ended
     let mut running = command.spawn().unwrap();
     // It need not read what it is given.
     let _ = running.stdin.take().unwrap().write_all(input.as_bytes());
+    let (over, waiting) = mpsc::channel::<()>();
+    let process = running.id();
+    std::thread::spawn(move || {
+        if waiting.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            send_signal("KILL", process);
+        }
+    });
     let ended = running.wait_with_output().unwrap();
+    drop(over);
     Ended {
-        status: ended.status.code().expect("no signal ended it"),
+        status: ended.status.code().expect("it ends by itself"),
         output: String::from_utf8(ended.stdout).unwrap(),
         errors: String::from_utf8(ended.stderr).unwrap(),
     }
+}
+
+fn send_signal(name: &str, process: u32) {
+    let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
+    assert!(sent.success());
 }
 
 /// A program that serves, and is ended with its test.
@@ -88,8 +102,7 @@ impl Running {
 
     /// Sends it a signal: `TERM`, `INT` or `HUP`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.0.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        send_signal(name, self.0.id());
     }
 
     /// Waits for its end; its exit status, unless a signal has ended it.
