@@ -14,7 +14,7 @@ use super::provider::{self, SandboxedDaxko};
 use super::secret::SecretText;
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, SessionTable, SiteTable, UpstreamChoice};
-use super::{rules, server, signature, site, units};
+use super::{pruning, rules, server, signature, site, units};
 use crate::gateway::site::Site;
 use crate::gateway::{Gateway, Pseudonym};
 use crate::identity::Identity;
@@ -35,6 +35,8 @@ pub struct Loaded {
     /// What is written.
     pub config: Config,
     document: Document,
+    /// What is wrong with the lines that are left out of all this.
+    misshapen: Option<Problems>,
 }
 
 /// What a configuration needs to know beyond the file.
@@ -74,18 +76,33 @@ pub struct SiteKeys {
     pub are_random: bool,
 }
 
-/// Reads a configuration file.
+/// Reads a configuration file. Where lines of it are no part of any configuration, the rest is read on, so that
+/// [`Loaded::assemble`] can report all mistakes together.
 ///
 /// # Errors
-/// [`Problems`] lists everything that is not as it should be.
+/// [`Problems`] lists what is wrong with the shape of the file, where nothing can be read past that.
 pub fn load(source: &Source) -> Result<Loaded, Problems> {
-    let document = structure::check(source, &super::json_schema())?;
-    match toml::from_str(&source.text) {
-        Ok(config) => Ok(Loaded { config, document }),
-        // Whatever the schema lets pass and serde does not; the message may quote the file, so it is not shown.
-        Err(error) => {
-            let span = error.span().unwrap_or_default();
-            Err(document.problems(vec![Problem::new(span, "this value is not understood")]))
+    let schema = super::json_schema();
+    match structure::check(source, &schema) {
+        Ok(document) => match toml::from_str(&source.text) {
+            Ok(config) => Ok(Loaded { config, document, misshapen: None }),
+            // Whatever the schema lets pass and serde does not; the message may quote the file, so it is not shown.
+            Err(error) => {
+                let span = error.span().unwrap_or_default();
+                Err(document.problems(vec![Problem::new(span, "this value is not understood")]))
+            }
+        },
+        Err(problems) => {
+            let rest = pruning::without(&source.text, problems.as_slice());
+            let rest = rest.map(|text| Source::new(source.name.as_str(), text));
+            let read_on = rest.and_then(|rest| {
+                let document = structure::check(&rest, &schema).ok()?;
+                Some((toml::from_str(&rest.text).ok()?, document))
+            });
+            match read_on {
+                Some((config, document)) => Ok(Loaded { config, document, misshapen: Some(problems) }),
+                None => Err(problems),
+            }
         }
     }
 }
@@ -106,6 +123,9 @@ impl Loaded {
         let mut mistakes =
             Mistakes { document: &self.document, folder: &surroundings.folder, found: Vec::new() };
         let assembled = assemble(&self.config, surroundings, &mut mistakes);
+        if let Some(misshapen) = &self.misshapen {
+            return Err(misshapen.clone().with(mistakes.found));
+        }
         match assembled {
             Some(assembled) if mistakes.found.is_empty() => Ok(assembled),
             Some(_) | None => Err(self.document.problems(mistakes.found)),

@@ -10,6 +10,7 @@ pub mod diagnostics;
 mod masking;
 mod places;
 pub mod provider;
+mod pruning;
 pub mod reference;
 mod rules;
 mod schema;

@@ -9,8 +9,9 @@ const INTRODUCTION: &str = "# Configuration reference
 Written from the doc comments of `src/config/mod.rs` by `member-gateway schema --reference`; do not edit it by hand.
 
 The gateway reads one file, `gateway.toml` in the working directory or the one named by `--config`. Unknown keys are
-errors. Mistakes are reported together, each with its line and what was expected: first those of spelling and form, then
-those of meaning. `member-gateway check` does just that, and prints what would be served.
+errors. Mistakes are reported together, each with its line and what was expected; where a whole table is none of the
+configuration or a key is missing, the others may have to wait until that is mended. `member-gateway check` does just
+that, and prints what would be served.
 
 * A **duration** is a whole number and a unit: `\"30s\"`, `\"15m\"`, `\"12h\"`, `\"7d\"`. A **size** likewise: `\"512B\"`,
   `\"64KiB\"`, `\"1MiB\"`.

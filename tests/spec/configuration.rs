@@ -63,6 +63,29 @@ fn tells(ended: &Ended, words: &[&str]) {
 }
 
 #[test]
+fn mistakes_of_spelling_and_of_meaning_are_told_together() {
+    let configuration = production()
+        .replace("[session]\n", "[session]\nidle_timeot = \"1h\"\nmax_age = \"12 hours\"\n")
+        .replace("https://members.example.org", "http://members.example.org")
+        .replace("providers = [\"ymca\"]", "providers = [\"ymac\"]\nignore_case = \"no\"");
+
+    tells(
+        &check(&configuration),
+        &[
+            "idle_timeot",
+            "did you mean `idle_timeout`?",
+            "this is no duration",
+            "a public site needs https",
+            "there is no provider of this name",
+            "did you mean `ymca`?",
+            "ignore_case",
+            "expected a boolean",
+            "5 problems",
+        ],
+    );
+}
+
+#[test]
 fn five_misspellings_are_told_at_once_each_with_its_line_a_caret_what_was_expected_and_the_nearest_key() {
     let configuration = production()
         .replace("[session]\n", "[session]\nidle_timeot = \"1h\"\n")
