@@ -115,58 +115,6 @@ fn a_connection_is_not_used_again_after_an_answer_that_came_before_the_body() {
 }
 
 #[test]
-fn a_connection_is_not_used_again_while_a_body_is_still_on_its_way() {
-    let (address, answer) = upstream_that_reads_nothing();
-    let gateway = in_front_of(address);
-    // What the sockets on the way take by themselves, and then a piece that has to wait in the gateway, all of it.
-    let by_itself = Wire::to(address).send_while_taken(64 * 1024 * 1024);
-    let length = by_itself + 300 * 1024;
-    let mut client = gateway.connect();
-
-    client.send(head("POST /public/large", &format!("Content-Length: {length}\r\n")));
-    client.send(vec![0; length]);
-    std::thread::sleep(Duration::from_millis(500));
-    answer.send(()).unwrap();
-    assert_eq!(client.answer().1, "ok");
-
-    client.send(head("GET /public/ok", ""));
-    assert_eq!(client.answer().1, "ok");
-}
-
-/// Takes only a little into its sockets, answers the first word of the test whatever it was asked, and everything else
-/// at once as long as its head comes first.
-fn upstream_that_reads_nothing() -> (SocketAddr, mpsc::Sender<()>) {
-    use std::io::{Read as _, Write as _};
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    // Connections inherit it, and nobody guesses a better size.
-    socket.set_recv_buffer_size(4096).unwrap();
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    socket.listen(16).unwrap();
-    let listener = std::net::TcpListener::from(socket);
-    let address = listener.local_addr().unwrap();
-    let (tell, told) = mpsc::channel();
-    let told = Arc::new(Mutex::new(told));
-    std::thread::spawn(move || {
-        for mut socket in listener.incoming().map_while(Result::ok) {
-            let told = Arc::clone(&told);
-            std::thread::spawn(move || {
-                let mut start = [0; 16];
-                if socket.read_exact(&mut start).is_err() || start.starts_with(&[0]) {
-                    // The one that only fills the sockets; it stays until the test has ended.
-                    return std::thread::sleep(PATIENCE);
-                }
-                if start.starts_with(b"POST ") {
-                    told.lock().unwrap().recv().unwrap();
-                }
-                socket.write_all(OK.as_bytes()).unwrap();
-                std::thread::sleep(PATIENCE);
-            });
-        }
-    });
-    (address, tell)
-}
-
-#[test]
 fn a_connection_is_not_used_again_after_an_answer_that_has_no_body_although_it_announces_one() {
     let upstream = reading_bodies(|head| {
         let status = head.split("/public/").nth(1).unwrap().split(' ').next().unwrap();
