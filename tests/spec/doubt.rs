@@ -2,7 +2,7 @@
 //! behind must never become another member's answer.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use crate::harness::{Gateway, Options, RawUpstream, Wire};
