@@ -40,8 +40,9 @@ pub fn command(config: &Path, output: &mut impl Write) -> Result<(), CommandErro
         writeln!(output, "  signed by key {} ({})", key.id(), key.algorithm().as_str())?;
         writeln!(output, "  rules, the first match counts")?;
         for rule in &table.rule {
-            let methods = rule.methods.as_ref().map(|methods| methods.join(" ")).unwrap_or_default();
-            writeln!(output, "    {:<9} {} {methods}", access(rule.access), rule.path)?;
+            let methods =
+                rule.methods.as_ref().map(|methods| format!(" {}", methods.join(" "))).unwrap_or_default();
+            writeln!(output, "    {:<9} {}{methods}", access(rule.access), rule.path)?;
         }
         writeln!(output, "    member    everything else")?;
     }

@@ -30,6 +30,8 @@ pub struct Started {
     pub running: Running,
     /// The built-in sandbox, where the configuration uses it.
     pub sandbox: Option<Sandbox>,
+    /// Whether a site has the sample app of the sandbox for an upstream.
+    pub uses_sample_app: bool,
     /// The public addresses of the sites.
     pub sites: Vec<String>,
 }
@@ -120,7 +122,7 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
     let gateway = Arc::new(gateway);
     let running = server::serve(listeners, limits, move |ticker| Worker::new(Arc::clone(&gateway), ticker))
         .map_err(|error| CommandError::Failed(format!("the workers cannot start: {error}")))?;
-    Ok(Started { running, sandbox, sites })
+    Ok(Started { running, sandbox, uses_sample_app: loaded.uses_sample_app(), sites })
 }
 
 /// What the configuration has to know of a simulation of Daxko at `address`.
@@ -200,7 +202,7 @@ fn greet(started: &Started, config: &Path) {
     }
     eprintln!(
         "
-  This is the SANDBOX: a simulated Daxko at {daxko} and a sample app at {app}.
+  This is the SANDBOX: Daxko is simulated at {daxko}{app}.
 
   Open {sites}
 
@@ -211,7 +213,11 @@ fn greet(started: &Started, config: &Path) {
   your public_url and your app as upstream, and run `member-gateway check`. See docs/configuration.md.
 ",
         daxko = sandbox.daxko.base_url(),
-        app = sandbox.app.base_url(),
+        app = if started.uses_sample_app {
+            format!(", the app is a sample at {}", sandbox.app.base_url())
+        } else {
+            String::new()
+        },
         sites = started.sites.join(" or "),
         config = config.display(),
     );

@@ -8,7 +8,7 @@ use http::header::{HOST, HeaderName, HeaderValue};
 
 use super::CommandError;
 use crate::cli::check;
-use crate::identity::signature::{self, Message};
+use crate::identity::signature::{self, Invalid, Message};
 use crate::time::{Clock, UnixTime};
 
 /// More than any head that came through the gateway.
@@ -65,7 +65,37 @@ pub fn command(
             }
             Ok(())
         }
-        Err(error) => Err(CommandError::Failed(format!("The member signature does not hold: {error}."))),
+        Err(error) => {
+            let advice = advice(&error);
+            Err(CommandError::Failed(format!("The member signature does not hold: {error}.{advice}")))
+        }
+    }
+}
+
+/// What to do about it, where that is not plain from the error itself.
+fn advice(error: &Invalid) -> String {
+    match error {
+        Invalid::Expired { expires, .. } => {
+            format!(
+                "\n\nTo judge a request that was captured earlier, add: --at {}",
+                expires.saturating_sub(1)
+            )
+        }
+        Invalid::Mismatch => {
+            "\n\nIt was made with another key, or the method, the target, Host or an identity field was \
+                              changed on the way."
+                .to_owned()
+        }
+        Invalid::UnknownKey => "\n\nCompare its `keyid` with the ids in identity.signature.keys.".to_owned(),
+        Invalid::Missing
+        | Invalid::Malformed
+        | Invalid::Coverage { .. }
+        | Invalid::FieldMissing
+        | Invalid::FieldRepeated(_)
+        | Invalid::Algorithm
+        | Invalid::Tag
+        | Invalid::Parameter(_)
+        | Invalid::NotYetValid { .. } => String::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::diagnostics::{Problem, Problems, Source};
 use super::provider::{self, SandboxedDaxko};
-use super::secret::SecretText;
+use super::secret::{NoSecret, SecretText};
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, SessionTable, SiteTable, UpstreamChoice};
 use super::{pruning, rules, server, signature, site, units};
@@ -111,8 +111,17 @@ impl Loaded {
     /// Whether anything of the built-in sandbox is used.
     #[must_use]
     pub fn uses_sandbox(&self) -> bool {
-        let app = |site: &SiteTable| matches!(&site.upstream, UpstreamChoice::One(name) if name == "sandbox");
-        self.config.provider.iter().any(provider::is_sandbox) || self.config.site.iter().any(app)
+        self.config.provider.iter().any(provider::is_sandbox) || self.uses_sample_app()
+    }
+
+    /// Whether a site has the sample app for an upstream.
+    #[must_use]
+    pub fn uses_sample_app(&self) -> bool {
+        let is_sample = |site: &SiteTable| match &site.upstream {
+            UpstreamChoice::One(name) => name == "sandbox",
+            UpstreamChoice::Several(names) => names.iter().any(|name| name == "sandbox"),
+        };
+        self.config.site.iter().any(is_sample)
     }
 
     /// Builds the rooms.
@@ -178,7 +187,15 @@ impl Mistakes<'_> {
         match text.read(self.folder) {
             Ok(secret) => Some(secret),
             Err(error) => {
-                self.note(path, format!("there is no secret for {}: {error}", self.name(path)), "");
+                let help = match error {
+                    NoSecret::Env(_) => "set it where the gateway runs, and in this shell for `check`",
+                    NoSecret::File { .. } => {
+                        "the path starts at the folder of this file; the gateway has to be able to read it"
+                    }
+                    NoSecret::TooLarge(_) | NoSecret::Empty => "the secret itself, and nothing else",
+                };
+                let message = format!("there is no secret for {}: {error}", self.name(path));
+                self.note_with_help(path, message, "", help);
                 None
             }
         }

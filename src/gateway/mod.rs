@@ -151,7 +151,7 @@ impl Worker {
         if let Some(health) = endpoints::health(request.method(), request.uri().path()) {
             return Ok(health);
         }
-        let index = gateway.site_of(&request, &client).map_err(|error| nowhere(error.into()))?;
+        let index = gateway.site_of(&request, &client).map_err(|error| nowhere(no_site(&request, error)))?;
         if let Err(refusal) = check_head(&request, gateway.target_bytes) {
             // Not even a refusal may be shown at an address that holds a code.
             let is_callback = endpoints::is_callback(request.uri().path());
@@ -448,6 +448,15 @@ impl Visitor {
             headers.append(SET_COOKIE, cookie);
         }
     }
+}
+
+/// Logs which host was asked for: nearly always a proxy in front does not pass it on.
+fn no_site(request: &Request<Incoming>, error: NoSite) -> Refusal {
+    let host = request.headers().get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    let host = host.get(..host.len().min(100)).unwrap_or_default().escape_ascii().to_string();
+    let reference = Reference::new();
+    tracing::info!(%reference, host, "{error}");
+    Refusal::from(error).logged_as(reference)
 }
 
 /// Logs why there is no answer, under the reference that the page shows.

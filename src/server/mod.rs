@@ -60,9 +60,14 @@ impl Running {
         &self.addresses
     }
 
+    /// Takes no more connections and closes idle ones; what is under way may finish. Does not wait for it.
+    pub fn stop(&self) {
+        self.drain.send_replace(true);
+    }
+
     /// Takes no more connections, lets what is under way finish within `grace`, and returns when all workers are gone.
     pub fn drain(self, grace: Duration) {
-        self.drain.send_replace(true);
+        self.stop();
         let deadline = std::time::Instant::now() + grace;
         for worker in self.workers {
             while !worker.is_finished() && std::time::Instant::now() < deadline {

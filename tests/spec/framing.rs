@@ -173,7 +173,7 @@ fn a_head_over_the_limit_is_431_and_so_are_too_many_fields() {
 
 #[test]
 fn the_limits_of_a_head_have_limits() {
-    let usual = Gateway::with_sandbox().configuration;
+    let usual = Gateway::with_sandbox().configuration.clone();
     for (limits, mistake) in [
         ("fields = 8", None),
         ("fields = 1000", None),

@@ -77,6 +77,13 @@ impl Options {
     };
 }
 
+/// Hundreds of tests in one process would otherwise run out of file descriptors.
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.started.running.stop();
+    }
+}
+
 impl Gateway {
     /// The usual one.
     pub fn with_sandbox() -> Self {
