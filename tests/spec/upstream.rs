@@ -579,6 +579,24 @@ async fn a_websocket_goes_through_in_both_directions_and_ends_at_each_in_its_tim
 }
 
 #[tokio::test]
+async fn an_open_stream_does_not_extend_the_session() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send(SWITCHING);
+        wire.hears_within(Duration::from_secs(20));
+    });
+    let gateway = in_front_of(&upstream);
+    let cookie = gateway.member().await;
+    gateway.later(1800);
+    let mut client = gateway.connect();
+
+    client.send(handshake(&cookie));
+    let answer = client.head().to_lowercase();
+
+    assert!(answer.starts_with("http/1.1 101 ") && !answer.contains("set-cookie"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_websocket_that_is_refused_is_the_last_of_its_connection() {
     let upstream = RawUpstream::serving(|wire| {
         wire.head();
