@@ -12,6 +12,7 @@ mod pages;
 pub mod preserve;
 pub mod refusal;
 pub mod site;
+pub mod via;
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -20,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER,
-    SET_COOKIE, TRAILER, TRANSFER_ENCODING, VIA,
+    SET_COOKIE, TRAILER, TRANSFER_ENCODING,
 };
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Limited};
@@ -47,6 +48,7 @@ use failure::Reference;
 use preserve::KeptForm;
 use refusal::Refusal;
 use site::Site;
+use via::Pseudonym;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -67,30 +69,6 @@ pub struct Gateway {
     pub clock: Clock,
     /// What it calls itself in `Via`.
     pub pseudonym: Pseudonym,
-}
-
-/// What this gateway calls itself in `Via` (RFC 9110 §7.6.3): new at every start, so that it knows its own and no other.
-#[derive(Clone, Debug)]
-pub struct Pseudonym(String);
-
-impl Default for Pseudonym {
-    fn default() -> Self {
-        Self(format!("member-gateway-{:08x}", u32::from_be_bytes(random::bytes())))
-    }
-}
-
-impl Pseudonym {
-    /// Adds itself to `Via`; refuses a request on which it stands already.
-    fn sign(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
-        let has_been_here =
-            |line: &HeaderValue| memchr::memmem::find(line.as_bytes(), self.0.as_bytes()).is_some();
-        if headers.get_all(VIA).iter().any(has_been_here) {
-            return Err(Refusal::going_in_circles());
-        }
-        let via = HeaderValue::try_from(format!("1.1 {}", self.0)).expect("letters, digits and hyphens");
-        headers.append(VIA, via);
-        Ok(())
-    }
 }
 
 /// The hall of one worker.
