@@ -28,6 +28,14 @@ pub enum Cause {
     Denied,
     /// Signed in, and no ids.
     NoIdentity,
+    /// Signed in, and unknown to the operator's directory.
+    NotInDirectory,
+    /// Signed in, and known to the operator's directory as several.
+    AmbiguousInDirectory,
+    /// Signed in, and the membership is not active.
+    Lapsed,
+    /// Signed in again and again within a minute, without ever being known afterwards.
+    Loop,
     /// The vendor does not take the gateway's credentials.
     VendorRefuses,
     /// The vendor's answer makes no sense.
@@ -36,11 +44,15 @@ pub enum Cause {
     VendorAway,
 }
 
-const CAUSES: [Cause; 7] = [
+const CAUSES: [Cause; 11] = [
     Cause::Stale,
     Cause::Malformed,
     Cause::Denied,
     Cause::NoIdentity,
+    Cause::NotInDirectory,
+    Cause::AmbiguousInDirectory,
+    Cause::Lapsed,
+    Cause::Loop,
     Cause::VendorRefuses,
     Cause::VendorBroken,
     Cause::VendorAway,

@@ -277,6 +277,26 @@ pub(super) fn refuse_login(cause: Cause) -> Refusal {
             "Your membership could not be read.",
             "You have signed in, but your membership number did not come with it. Please tell the people who run this site.",
         ),
+        Cause::NotInDirectory => Refusal::new(
+            StatusCode::FORBIDDEN,
+            "You are not known here as a member.",
+            "You have signed in, but the address you signed in with is not in the list of members. Please ask the people who run this site to add it.",
+        ),
+        Cause::AmbiguousInDirectory => Refusal::new(
+            StatusCode::FORBIDDEN,
+            "It is not clear which member you are.",
+            "You have signed in, but the address you signed in with belongs to several members. Please ask the people who run this site to give each of them an address of their own.",
+        ),
+        Cause::Lapsed => Refusal::new(
+            StatusCode::FORBIDDEN,
+            "Your membership is not active.",
+            "You have signed in, but your membership has ended or is on hold. The people who run this site can tell you how to renew it.",
+        ),
+        Cause::Loop => Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "Signing in goes round in circles.",
+            "You were sent to sign in five times within a minute. Usually the browser does not keep the cookies of this site: please allow them, check the clock of your device, and then try again.",
+        ),
         Cause::VendorRefuses => Refusal::new(
             StatusCode::BAD_GATEWAY,
             "Sign-in is not set up correctly.",
@@ -306,6 +326,9 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
         | LoginError::ExpiredAttempt
         | LoginError::Provider(ProviderError::CodeRefused) => Cause::Stale,
         LoginError::Provider(ProviderError::NoIdentity { .. }) => Cause::NoIdentity,
+        LoginError::Provider(ProviderError::NotInDirectory) => Cause::NotInDirectory,
+        LoginError::Provider(ProviderError::AmbiguousInDirectory) => Cause::AmbiguousInDirectory,
+        LoginError::Provider(ProviderError::Lapsed) => Cause::Lapsed,
         LoginError::Provider(ProviderError::ClientRefused { .. }) => Cause::VendorRefuses,
         LoginError::Vendor(Some(code)) if code == "temporarily_unavailable" => Cause::VendorAway,
         LoginError::Provider(ProviderError::Unintelligible { .. }) | LoginError::Vendor(_) => {

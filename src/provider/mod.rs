@@ -110,6 +110,15 @@ pub enum ProviderError {
         /// What is there instead.
         why: claims::NoId,
     },
+    /// The operator's directory does not know whoever signed in.
+    #[error("the directory has no row for the address of whoever signed in")]
+    NotInDirectory,
+    /// The operator's directory knows them twice, and not as the same.
+    #[error("the directory has several rows for the address of whoever signed in")]
+    AmbiguousInDirectory,
+    /// The vendor knows the member, and the membership is not active.
+    #[error("the membership is not active")]
+    Lapsed,
 }
 
 fn described(error: &Option<String>) -> String {
