@@ -60,7 +60,7 @@ fn identity(algorithm: Algorithm) -> Identity {
 
 /// The fields of a browser, with four cookies, one of them ours.
 fn request() -> HeaderMap {
-    let session = Session::begin(SessionId([7; 16]), member(), NOW);
+    let session = Session::begin(SessionId([7; 16]), member(), NOW, NOW);
     let ours = cookies().set_session(&session);
     let ours = ours.to_str().expect("ASCII").split(';').next().expect("a cookie").to_owned();
     let cookie =
@@ -89,7 +89,7 @@ fn request() -> HeaderMap {
 
 #[divan::bench]
 fn seal_a_session(bencher: Bencher<'_, '_>) {
-    let (cookies, session) = (cookies(), Session::begin(SessionId([7; 16]), member(), NOW));
+    let (cookies, session) = (cookies(), Session::begin(SessionId([7; 16]), member(), NOW, NOW));
     bencher.bench_local(|| cookies.set_session(black_box(&session)));
 }
 

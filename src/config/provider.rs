@@ -137,7 +137,12 @@ fn daxko(
     };
     let title = table.title.clone().unwrap_or_else(|| table.name.clone());
     match Daxko::new(settings) {
-        Ok(daxko) => Some(Registered { name: name?, title, provider: Arc::new(daxko) as Arc<dyn Provider> }),
+        Ok(daxko) => Some(Registered {
+            name: name?,
+            title,
+            provider: Arc::new(daxko) as Arc<dyn Provider>,
+            memberships: None,
+        }),
         Err(error) => {
             let help = "on Debian the package `ca-certificates` has the root certificates";
             mistakes.note_with_help(path, format!("this machine cannot speak TLS: {error}"), "", help);

@@ -175,7 +175,7 @@ async fn callback(
     match site.login.finish(provider, query, &site.cookies, fields, now).await {
         Ok(finished) => {
             let member = site.identity_keeps(finished.member);
-            let session = Session::begin(SessionId(random::bytes()), member, now);
+            let session = Session::begin(SessionId(random::bytes()), member, finished.vouched, now);
             tracing::info!(site = site.origin.as_str(), provider = %provider.name, session = %session.id, "signed in");
             let mut response = Own::see_other(finished.return_to.as_str());
             set_cookies(response.headers_mut(), [finished.cookie, site.cookies.set_session(&session)]);
@@ -218,7 +218,7 @@ fn error_page(site: &Site, request: &Request<Incoming>, now: UnixTime) -> Respon
 
 fn session(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
     match site.cookies.session(fields, now) {
-        Presented::Session(session) if site.knows_provider_of(&session) => {
+        Presented::Session(session) if site.honours(&session, now) => {
             let member = &session.member;
             Own::json(
                 StatusCode::OK,

@@ -3,6 +3,7 @@
 //! [`Gateway`] owns what all workers share; nothing in it changes while it serves. A [`Worker`] is the hall of one core,
 //! with upstream connections of its own. The clock is read here, once for each request.
 
+mod admission;
 pub mod body;
 mod caching;
 pub mod challenge;
@@ -12,6 +13,7 @@ mod pages;
 pub mod preserve;
 pub mod refusal;
 pub mod site;
+mod standing;
 pub mod via;
 
 use std::net::IpAddr;
@@ -20,8 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER,
-    SET_COOKIE, TRAILER, TRANSFER_ENCODING,
+    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, REFERER, TRAILER,
+    TRANSFER_ENCODING,
 };
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Limited};
@@ -32,16 +34,16 @@ use crate::identity::RequestLine;
 use crate::login::return_to::ReturnTo;
 use crate::random;
 use crate::route::path::Readings;
-use crate::route::rule::{Access, Rule};
+use crate::route::rule::Rule;
 use crate::route::{self, NoSite, Sites};
 use crate::server::Respond;
 use crate::server::peer::{self, Client, TrustedProxies};
-use crate::session::Session;
-use crate::session::cookie::{self, Presented};
+use crate::session::cookie;
 use crate::time::{Clock, UnixTime};
 use crate::upstream::body::RequestBody;
 use crate::upstream::fields::{self, ForwardedStyle};
 use crate::upstream::{Pool, UpstreamError, upgrade};
+use admission::{Admission, Visitor, admit};
 use body::{Body, set_cookies};
 use challenge::Challenge;
 use failure::Reference;
@@ -158,7 +160,10 @@ impl Worker {
         }
         let rule = site.rules.find(request.method(), &readings).map_err(|_| Refusal::ambiguous_path())?;
         match admit(site, rule, &request, now)? {
-            Admission::Pass(visitor) => self.forward(site, pool, request, client, visitor, now, watch).await,
+            Admission::Pass(visitor) => {
+                let visitor = visitor.confirmed(site, rule, now).await?;
+                self.forward(site, pool, request, client, visitor, now, watch).await
+            }
             Admission::TurnAway { unreadable } => {
                 let mut response = turn_away(site, rule, request, now).await;
                 if unreadable {
@@ -282,58 +287,6 @@ fn check_head(request: &Request<Incoming>, target_bytes: usize) -> Result<(), Re
     Ok(())
 }
 
-/// Somebody whose request goes on to the upstream.
-enum Visitor {
-    /// Nobody who is known; perhaps with a cookie that is worth nothing.
-    Anonymous {
-        /// The cookie is to be taken from the browser.
-        unreadable: bool,
-    },
-    /// A member.
-    Member {
-        /// Whose session it is.
-        session: Session,
-    },
-}
-
-/// What the rule and the session come to.
-enum Admission {
-    /// On to the upstream.
-    Pass(Visitor),
-    /// Not without a session.
-    TurnAway {
-        /// There is a cookie that is worth nothing, to be taken from the browser.
-        unreadable: bool,
-    },
-}
-
-fn admit(site: &Site, rule: &Rule, request: &Request<Incoming>, now: UnixTime) -> Result<Admission, Refusal> {
-    let (method, headers) = (request.method(), request.headers());
-    if rule.access == Access::Deny {
-        return Err(Refusal::denied());
-    }
-    if upgrade::is_websocket(method, request.version(), headers) && !origin_is_welcome(site, rule, headers) {
-        return Err(Refusal::foreign_origin());
-    }
-    if rule.access == Access::Public || challenge::is_preflight(method, headers) {
-        return Ok(Admission::Pass(Visitor::Anonymous { unreadable: false }));
-    }
-    let unreadable = match site.cookies.session(headers, now) {
-        Presented::Session(session) if site.knows_provider_of(&session) => {
-            if !rule.allow.admits(&session.member) {
-                return Err(Refusal::not_admitted());
-            }
-            return Ok(Admission::Pass(Visitor::Member { session }));
-        }
-        Presented::Session(_) | Presented::Unreadable => true,
-        Presented::Nothing => false,
-    };
-    if rule.access == Access::Optional {
-        return Ok(Admission::Pass(Visitor::Anonymous { unreadable }));
-    }
-    Ok(Admission::TurnAway { unreadable })
-}
-
 /// What a stranger gets instead of the upstream's answer.
 async fn turn_away(site: &Site, rule: &Rule, request: Request<Incoming>, now: UnixTime) -> Response<Body> {
     let headers = request.headers();
@@ -396,36 +349,6 @@ async fn restore_form(
     head.headers.insert(CONTENT_TYPE, form.content_type);
     head.headers.insert(CONTENT_LENGTH, form.body.len().into());
     Ok(RequestBody::full(form.body))
-}
-
-/// A handshake without Origin comes from a program; one with an Origin from a page, which has to be one of ours.
-fn origin_is_welcome(site: &Site, rule: &Rule, headers: &HeaderMap) -> bool {
-    let is_ours = |origin: &HeaderValue| {
-        let welcome = |known: &str| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes());
-        welcome(site.origin.as_str()) || rule.origins.iter().any(|known| welcome(known))
-    };
-    headers.get_all(ORIGIN).iter().all(is_ours)
-}
-
-impl Visitor {
-    /// What the gateway adds to the answer of an upstream.
-    fn sees(&self, site: &Site, headers: &mut HeaderMap, now: UnixTime) {
-        let cookie = match self {
-            Self::Member { session } => {
-                // An answer for one person is for no cache that serves others, unless the upstream says that it is.
-                if !caching::is_meant_for_caches(headers, now) {
-                    caching::make_private(headers);
-                }
-                session
-                    .wants_renewal_at(now, site.cookies.policy())
-                    .then(|| site.cookies.set_session(&session.clone().renewed_at(now)))
-            }
-            Self::Anonymous { unreadable } => unreadable.then(|| site.cookies.delete_session()),
-        };
-        if let Some(cookie) = cookie.filter(|_| !caching::may_be_cached(headers)) {
-            headers.append(SET_COOKIE, cookie);
-        }
-    }
 }
 
 /// Logs which host was asked for: nearly always a proxy in front does not pass it on.

@@ -3,7 +3,7 @@
 //! A refusal has two texts: a plain sentence and a next step for the person who reads it, and the error with its sources
 //! for the log. The reference number stands in both.
 
-use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use http::{Response, StatusCode};
 
 use super::body::{Body, Own};
@@ -127,6 +127,22 @@ impl Refusal {
         let advice = "You are signed in, but this page is for other members. If you think that you should see it, \
                       please ask the people who run this site.";
         Self::new(StatusCode::FORBIDDEN, "This page is not open to your membership.", advice)
+    }
+
+    /// A member whose membership has ended while the session lasted; the session ends with this.
+    #[must_use]
+    pub fn lapsed(delete_session: HeaderValue) -> Self {
+        refuse_login(Cause::Lapsed).with(SET_COOKIE, delete_session)
+    }
+
+    /// Whether the membership is active could not be asked for longer than the operator allows.
+    #[must_use]
+    pub fn membership_unknown() -> Self {
+        let title = "Your membership cannot be checked at the moment.";
+        let advice =
+            "The service that knows it is not answering. Nothing is lost: please try again in a few minutes.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, title, advice)
+            .with(RETRY_AFTER, HeaderValue::from_static("60"))
     }
 
     /// A WebSocket handshake that a page of another site began (RFC 6455 §10.2).

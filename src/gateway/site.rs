@@ -8,6 +8,7 @@ use super::preserve::Preserve;
 use crate::identity::{Attribute, Identity};
 use crate::login::Login;
 use crate::member::{Member, Profile};
+use crate::provider::membership::Memberships;
 use crate::route::Origin;
 use crate::route::rule::Rules;
 use crate::session::Session;
@@ -45,7 +46,7 @@ impl Site {
     #[must_use]
     pub fn session(&self, fields: &HeaderMap, now: UnixTime) -> Option<Session> {
         match self.cookies.session(fields, now) {
-            Presented::Session(session) if self.knows_provider_of(&session) => Some(session),
+            Presented::Session(session) if self.honours(&session, now) => Some(session),
             Presented::Session(_) | Presented::Unreadable | Presented::Nothing => None,
         }
     }
@@ -54,6 +55,19 @@ impl Site {
     #[must_use]
     pub fn knows_provider_of(&self, session: &Session) -> bool {
         self.login.provider(session.member.provider.as_str()).is_some()
+    }
+
+    /// Whether a session counts on one of the gateway's own paths: without asking anybody.
+    #[must_use]
+    pub(super) fn honours(&self, session: &Session, now: UnixTime) -> bool {
+        let has_lapsed =
+            |memberships: &Arc<Memberships>| memberships.knows_lapsed(&session.member, session.vouched, now);
+        self.knows_provider_of(session) && !self.memberships_of(&session.member).is_some_and(has_lapsed)
+    }
+
+    /// The memberships of the provider that vouched for a member, where the operator wants to know of them.
+    pub(super) fn memberships_of(&self, member: &Member) -> Option<&Arc<Memberships>> {
+        self.login.provider(member.provider.as_str())?.memberships.as_ref()
     }
 
     /// The member as far as the upstream is told: what nobody asked for is not kept.

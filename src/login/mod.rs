@@ -49,6 +49,8 @@ pub struct Started {
 pub struct Finished {
     /// Who it is.
     pub member: Member,
+    /// When the vendor last said that the membership is active.
+    pub vouched: UnixTime,
     /// Where the member was going.
     pub return_to: ReturnTo,
     /// The attempt's cookie, marked used.
@@ -227,13 +229,19 @@ impl Login {
         attempt.used = true;
         let sealed = self.seal.seal(&attempt.to_bytes(), random::bytes());
         let cookie = cookies.set_attempt(&attempt::tag(state), &sealed, attempt.seconds_left_at(now));
-        match self.redeem(provider, answer).await {
-            Ok(member) => Ok(Finished { member, return_to, cookie }),
+        match self.redeem(provider, answer, now).await {
+            Ok((member, vouched)) => Ok(Finished { member, vouched, return_to, cookie }),
             Err(error) => Err(Failed { error, return_to, cookie: Some(cookie) }),
         }
     }
 
-    async fn redeem(&self, provider: &Registered, answer: Answer) -> Result<Member, LoginError> {
+    /// Who it is, and since when the membership is known to be active.
+    async fn redeem(
+        &self,
+        provider: &Registered,
+        answer: Answer,
+        now: UnixTime,
+    ) -> Result<(Member, UnixTime), LoginError> {
         let code = match (answer.code, answer.error.as_deref()) {
             (None, Some("access_denied")) => return Err(LoginError::Denied),
             (None, Some(code)) => return Err(LoginError::Vendor(token_endpoint::error_code(code))),
@@ -241,7 +249,12 @@ impl Login {
             (Some(_), None | Some(_)) | (None, None) => return Err(LoginError::Malformed),
         };
         let redirect_uri = self.redirect_uri(&provider.name);
-        Ok(provider.provider.redeem(&code, &redirect_uri).await?)
+        let member = provider.provider.redeem(&code, &redirect_uri).await?;
+        let vouched = match &provider.memberships {
+            Some(memberships) => memberships.at_login(&member, now).await?,
+            None => now,
+        };
+        Ok((member, vouched))
     }
 
     /// The attempt of this browser that has this state.

@@ -5,12 +5,14 @@
 
 pub mod claims;
 pub mod daxko;
+pub mod membership;
 pub mod token_endpoint;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use self::membership::Memberships;
 use crate::member::{Member, ProviderName};
 use crate::secret::Secret;
 
@@ -40,6 +42,8 @@ pub struct Registered {
     pub title: String,
     /// The vendor behind it.
     pub provider: Arc<dyn Provider>,
+    /// Whether memberships are active, where the operator wants to know.
+    pub memberships: Option<Arc<Memberships>>,
 }
 
 impl std::fmt::Debug for Registered {

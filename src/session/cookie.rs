@@ -220,7 +220,7 @@ mod tests {
             unit_id: MemberUnitId::new("300418822").unwrap(),
             profile: Profile::default(),
         };
-        Session::begin(SessionId([id; 16]), member, UnixTime(active))
+        Session::begin(SessionId([id; 16]), member, UnixTime(active), UnixTime(active))
     }
 
     fn request(lines: &[&str]) -> HeaderMap {

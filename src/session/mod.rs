@@ -5,7 +5,7 @@
 //! session comes about (`login`), and ending one early.
 //!
 //! ```text
-//! id 16 | created 8 | active 8 | then, each as length 1 + text: provider, member id, unit id, first name, last name, e-mail
+//! id 16 | created 8 | active 8 | vouched 8 | then, each as length 1 + text: provider, member id, unit id, first name, last name, e-mail
 //! ```
 
 pub mod cookie;
@@ -60,13 +60,15 @@ pub struct Session {
     pub created: UnixTime,
     /// When the session was last sealed.
     pub active: UnixTime,
+    /// When the vendor last said that the membership is active; the login, where nobody asks.
+    pub vouched: UnixTime,
 }
 
 impl Session {
     /// The session of a member who has just signed in.
     #[must_use]
-    pub const fn begin(id: SessionId, member: Member, now: UnixTime) -> Self {
-        Self { id, member, created: now, active: now }
+    pub const fn begin(id: SessionId, member: Member, vouched: UnixTime, now: UnixTime) -> Self {
+        Self { id, member, created: now, active: now, vouched }
     }
 
     /// The earlier of its two ends.
@@ -102,6 +104,7 @@ impl Session {
         bytes.extend(self.id.0);
         bytes.extend(self.created.0.to_be_bytes());
         bytes.extend(self.active.0.to_be_bytes());
+        bytes.extend(self.vouched.0.to_be_bytes());
         for text in [provider.as_str(), id.as_str(), unit_id.as_str()] {
             put_text(&mut bytes, text);
         }
@@ -118,6 +121,7 @@ impl Session {
         bytes.try_copy_to_slice(&mut id).ok()?;
         let created = UnixTime(bytes.try_get_u64().ok()?);
         let active = UnixTime(bytes.try_get_u64().ok()?);
+        let vouched = UnixTime(bytes.try_get_u64().ok()?);
         let provider = ProviderName::new(take_text(&mut bytes)?).ok()?;
         let member_id = MemberId::new(take_text(&mut bytes)?).ok()?;
         let unit_id = MemberUnitId::new(take_text(&mut bytes)?).ok()?;
@@ -128,7 +132,7 @@ impl Session {
         };
         let profile = Profile { first_name: optional()?, last_name: optional()?, email: optional()? };
         let member = Member { provider, id: member_id, unit_id, profile };
-        bytes.is_empty().then_some(Self { id: SessionId(id), member, created, active })
+        bytes.is_empty().then_some(Self { id: SessionId(id), member, created, active, vouched })
     }
 }
 
@@ -159,7 +163,7 @@ mod tests {
             unit_id: MemberUnitId::new("300418822").unwrap(),
             profile: Profile { first_name: Some("Noor".into()), ..Profile::default() },
         };
-        Session::begin(SessionId([9; 16]), member, LOGIN)
+        Session::begin(SessionId([9; 16]), member, LOGIN, LOGIN)
     }
 
     fn after(seconds: u64) -> UnixTime {
