@@ -281,7 +281,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
                 .to_owned(),
         );
     }
-    let providers = provider::assemble(config, &surroundings.daxko, on_loopback, mistakes);
+    let providers = provider::assemble(config, surroundings, on_loopback, mistakes);
 
     let mut sites = Vec::new();
     let mut signing_keys = Vec::new();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::assemble::{Mistakes, at};
+use super::assemble::{Mistakes, Surroundings, at};
 use super::secret::SecretText;
 use super::structure::Path;
 use super::{Config, DaxkoEnvironment, EncodingChoice, ProviderTable};
@@ -49,7 +49,7 @@ pub(super) fn is_sandbox(table: &ProviderTable) -> bool {
 /// The providers in their order; nothing in the place of one that is wrong.
 pub(super) fn assemble(
     config: &Config,
-    sandbox: &SandboxedDaxko,
+    surroundings: &Surroundings,
     on_loopback: bool,
     mistakes: &mut Mistakes<'_>,
 ) -> Vec<Option<Registered>> {
@@ -69,7 +69,7 @@ pub(super) fn assemble(
             );
         }
         let provider = match table {
-            ProviderTable::Daxko(table) => daxko::provider(table, &path, sandbox, mistakes),
+            ProviderTable::Daxko(table) => daxko::provider(table, &path, surroundings, mistakes),
         };
         providers.push(provider);
     }

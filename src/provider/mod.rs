@@ -65,7 +65,7 @@ pub struct State(pub String);
 pub struct AuthorizationCode(pub Secret);
 
 /// Why a code did not become a member.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ProviderError {
     /// The code is used up, too old or not ours. Signing in again helps.
     #[error("the vendor does not take the authorization code (invalid_grant)")]
@@ -96,7 +96,7 @@ pub enum ProviderError {
         /// Where.
         endpoint: &'static str,
         /// What went wrong; without the address, which may hold a secret.
-        source: reqwest::Error,
+        source: Arc<reqwest::Error>,
     },
     /// An answer that is not what the vendor documents.
     #[error("the answer of the {endpoint} makes no sense: {what}")]

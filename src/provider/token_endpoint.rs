@@ -2,6 +2,7 @@
 //!
 //! The body encoding is a setting, for vendors differ: RFC 6749 wants a form, Daxko documents multipart, others JSON.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, RETRY_AFTER};
@@ -72,19 +73,34 @@ impl Http {
     }
 }
 
+/// A credential as it is sent: without the blanks it was pasted with.
+pub(super) fn text(secret: &Secret) -> String {
+    secret.expose_str().unwrap_or_default().trim().to_owned()
+}
+
 /// An answer, read to its end.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
+pub struct Answer {
+    /// Neither 429, nor a redirect, nor a 5xx: those are errors.
+    pub status: StatusCode,
     retry_after: Option<u64>,
     /// Nothing where the body is no JSON.
-    pub(super) json: Option<Value>,
+    pub json: Option<Value>,
+}
+
+/// What a vendor answers may hold a token, or a person.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Answer({})", self.status)
+    }
 }
 
 /// Sends a request and reads the answer, at most [`MOST`] bytes of it.
 pub(super) async fn ask(request: RequestBuilder, endpoint: &'static str) -> Result<Answer, ProviderError> {
     // The address may hold an id or a secret, so it does not travel with the error.
-    let unreachable =
-        |error: reqwest::Error| ProviderError::Unreachable { endpoint, source: error.without_url() };
+    let unreachable = |error: reqwest::Error| ProviderError::Unreachable {
+        endpoint,
+        source: Arc::new(error.without_url()),
+    };
     let mut response = request.header(ACCEPT, "application/json").send().await.map_err(unreachable)?;
     let status = response.status();
     let retry_after =

@@ -9,6 +9,7 @@ mod access_rules;
 mod attempts;
 mod bad_days_at_the_vendor;
 mod cli;
+mod client_token;
 mod configuration;
 mod daxko;
 mod deadlines;

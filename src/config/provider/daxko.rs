@@ -5,7 +5,7 @@ use url::Url;
 use super::{
     SandboxedDaxko, Shared, authorize_params, credential, encoding, is_pointer, required, vendor_url,
 };
-use crate::config::assemble::Mistakes;
+use crate::config::assemble::{Mistakes, Surroundings};
 use crate::config::structure::Path;
 use crate::config::{DaxkoApi, DaxkoEnvironment, DaxkoTable, PointersTable};
 use crate::provider::Registered;
@@ -19,9 +19,10 @@ const PRODUCTION_API: &str = "https://api.daxko.com";
 pub(super) fn provider(
     table: &DaxkoTable,
     path: &Path,
-    sandbox: &SandboxedDaxko,
+    surroundings: &Surroundings,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<Registered> {
+    let sandbox = &surroundings.daxko;
     let DaxkoApi::V3 = table.api;
     let shared = Shared::read(&table.name, table.title.as_ref(), path, mistakes);
     let simulated = (table.environment == DaxkoEnvironment::Sandbox).then_some(sandbox);
@@ -63,7 +64,7 @@ pub(super) fn provider(
         pointers: pointers?,
         timeout,
     };
-    shared.register(Daxko::new(settings), path, mistakes)
+    shared.register(Daxko::new(settings, surroundings.clock.clone()), path, mistakes)
 }
 
 /// Where members sign in, and where the API is: both of the same environment.
