@@ -9,8 +9,6 @@ mod authorize;
 mod bearer;
 mod faults;
 mod form;
-mod issued;
-mod journal;
 mod members;
 mod parameters;
 mod refusal;
@@ -28,16 +26,17 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 pub use self::account::Account;
-pub use self::faults::{Endpoint, Fault, Faults};
-pub use self::journal::RecordedRequest;
+pub use self::faults::{Endpoint, Faults};
 pub use self::members::SampleMember;
+pub use crate::sandbox::faults::Fault;
+pub use crate::sandbox::journal::RecordedRequest;
 
 use self::authorize::Code;
 use self::bearer::ClientToken;
-use self::issued::Issued;
-use self::journal::Journal;
 use self::refusal::{Answer, Refusal};
 use self::settings::Document;
+use crate::sandbox::issued::{self, Issued};
+use crate::sandbox::journal::{self, Journal};
 use crate::sandbox::server::{self, Body, Reply, Server, Site};
 use crate::time::Clock;
 
@@ -198,7 +197,7 @@ impl Vendor {
             accounts,
             clock,
             faults: Faults::default(),
-            journal: Journal::default(),
+            journal: Journal::of("Daxko"),
             memory: Mutex::new(memory),
         }
     }
@@ -267,7 +266,11 @@ impl Site for Vendor {
     async fn reply(&self, request: Request<Bytes>) -> Reply {
         match request.uri().path() {
             "/sandbox/style.css" => {
-                return Reply::Answer(server::answer(StatusCode::OK, "text/css; charset=utf-8", form::STYLE));
+                return Reply::Answer(server::answer(
+                    StatusCode::OK,
+                    "text/css; charset=utf-8",
+                    server::STYLE,
+                ));
             }
             "/sandbox/faults" => return Reply::Answer(self.control(&request)),
             _ => {}

@@ -8,5 +8,9 @@
 //! ✗ It never hears of the gateway's providers, sessions or signatures.
 
 pub mod daxko;
+mod faults;
+mod issued;
+mod journal;
 pub mod legacy_app;
+mod parameters;
 mod server;

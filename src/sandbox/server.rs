@@ -33,6 +33,9 @@ const MAX_CONNECTIONS: usize = 1024;
 /// How long a head or a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What `GET /sandbox/style.css` says at the vendors' log-in forms.
+pub(super) const STYLE: &str = include_str!("style.css");
+
 /// What a simulation answers with.
 pub(super) type Body = BoxBody<Bytes, Infallible>;
 

@@ -12,9 +12,6 @@ use super::parameters::Parameters;
 use super::settings::Links;
 use crate::sandbox::server::{self, Body};
 
-/// What `GET /sandbox/style.css` says.
-pub(super) const STYLE: &str = include_str!("form.css");
-
 /// What the form shows.
 pub(super) struct Form<'a> {
     /// What it carries along.

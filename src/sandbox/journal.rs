@@ -1,4 +1,4 @@
-//! What was asked of the simulation and what became of it: for the log and for tests.
+//! What was asked of a simulation and what became of it: for the log and for tests.
 //!
 //! A parameter is written down as it came only where its name is on a list of harmless ones; passwords, secrets, codes,
 //! states and tokens are masked before they are remembered.
@@ -10,7 +10,7 @@ use http::{Method, Request, StatusCode, header};
 
 /// The most requests that are remembered; the oldest goes first.
 const MAX_REMEMBERED: usize = 1000;
-/// Parameters whose value may be seen.
+/// Parameters whose value may be seen. They are OAuth's (RFC 6749), and so every vendor's.
 const HARMLESS: [&str; 5] = ["response_type", "client_id", "redirect_uri", "scope", "grant_type"];
 
 /// One request and what became of it.
@@ -60,21 +60,29 @@ pub(super) fn media_type<T>(request: &Request<T>) -> String {
 }
 
 /// The requests of one running simulation.
-#[derive(Debug, Default)]
-pub(super) struct Journal(Mutex<VecDeque<RecordedRequest>>);
+#[derive(Debug)]
+pub(super) struct Journal {
+    vendor: &'static str,
+    entries: Mutex<VecDeque<RecordedRequest>>,
+}
 
 impl Journal {
+    /// Nothing was asked of this vendor yet.
+    pub(super) fn of(vendor: &'static str) -> Self {
+        Self { vendor, entries: Mutex::default() }
+    }
+
     /// Logs and remembers a request whose outcome is known.
     pub(super) fn enter(&self, entry: RecordedRequest) {
         let status = entry.status.map_or(0, |status| status.as_u16());
-        let (method, path) = (&entry.method, &entry.path);
+        let (vendor, method, path) = (self.vendor, &entry.method, &entry.path);
         match entry.refused_by {
-            None => tracing::info!(target: "sandbox", %method, path, status, "Daxko's sandbox answered"),
+            None => tracing::info!(target: "sandbox", %method, path, status, "{vendor}'s sandbox answered"),
             Some(rule) => {
-                tracing::warn!(target: "sandbox", %method, path, status, rule, "Daxko's sandbox refused");
+                tracing::warn!(target: "sandbox", %method, path, status, rule, "{vendor}'s sandbox refused");
             }
         }
-        let mut entries = self.0.lock().expect("nothing panics while it holds this lock");
+        let mut entries = self.entries.lock().expect("nothing panics while it holds this lock");
         if entries.len() >= MAX_REMEMBERED {
             entries.pop_front();
         }
@@ -83,6 +91,6 @@ impl Journal {
 
     /// What is remembered, the oldest first.
     pub(super) fn entries(&self) -> Vec<RecordedRequest> {
-        self.0.lock().expect("nothing panics while it holds this lock").iter().cloned().collect()
+        self.entries.lock().expect("nothing panics while it holds this lock").iter().cloned().collect()
     }
 }
