@@ -218,6 +218,15 @@ pub struct DaxkoTable {
     /// Further parameters of the authorization request.
     #[serde(default)]
     pub authorize_params: BTreeMap<String, String>,
+    /// A login proves a password, not a membership: Daxko lets people log in whose membership has ended. `"member"`:
+    /// the person has to be active; `"unit"`: the person's unit has to be. Either costs a call to Daxko at each login.
+    /// Default: `"no"`.
+    #[serde(default)]
+    pub require_active: RequireActive,
+    /// How often that is asked again while a session lasts, in the background. Default: `"1h"`.
+    pub recheck: Option<String>,
+    /// How much longer the last good answer counts while Daxko cannot be asked. Default: `"24h"`.
+    pub recheck_grace: Option<String>,
     /// How long each answer of Daxko may take. Default: `"10s"`.
     pub timeout: Option<String>,
     /// Where the ids stand in Daxko's answer.
@@ -240,6 +249,19 @@ pub enum DaxkoEnvironment {
     DataValidation,
     /// The built-in simulation.
     Sandbox,
+}
+
+/// Whose membership has to be active.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RequireActive {
+    /// Nobody's.
+    #[default]
+    No,
+    /// The person's.
+    Member,
+    /// The unit's.
+    Unit,
 }
 
 /// Generations of Daxko's API.

@@ -98,17 +98,14 @@ impl Shared {
     /// The vendor under this name; or a note, where the machine has no TLS set-up.
     fn register<P: Provider + 'static>(
         self,
-        provider: Result<P, reqwest::Error>,
+        provider: Result<Arc<P>, reqwest::Error>,
         path: &Path,
         mistakes: &mut Mistakes<'_>,
     ) -> Option<Registered> {
         match provider {
-            Ok(provider) => Some(Registered {
-                name: self.name,
-                title: self.title,
-                provider: Arc::new(provider),
-                memberships: None,
-            }),
+            Ok(provider) => {
+                Some(Registered { name: self.name, title: self.title, provider, memberships: None })
+            }
             Err(error) => {
                 let help = "on Debian the package `ca-certificates` has the root certificates";
                 mistakes.note_with_help(path, format!("this machine cannot speak TLS: {error}"), "", help);

@@ -6,6 +6,7 @@
 //! or `prompt` is documented, so none is sent.
 
 mod client_token;
+mod standing;
 
 use std::time::Duration;
 

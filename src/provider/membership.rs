@@ -51,7 +51,6 @@ pub trait Membership: Send + Sync {
         &'a self,
         subject: Subject,
         member: &'a Member,
-        now: UnixTime,
     ) -> BoxFuture<'a, Result<Standing, ProviderError>>;
 }
 
@@ -166,7 +165,7 @@ impl Memberships {
     /// # Errors
     /// Where there is no answer. The vendor is then left alone for a while by all who need not wait for it.
     pub async fn ask(&self, member: &Member, now: UnixTime) -> Result<Standing, ProviderError> {
-        let answer = self.vendor.standing(self.policy.subject, member, now).await;
+        let answer = self.vendor.standing(self.policy.subject, member).await;
         let mut memory = self.memory();
         match &answer {
             Ok(standing) => {
@@ -266,7 +265,6 @@ mod tests {
             &'a self,
             _: Subject,
             _: &'a Member,
-            _: UnixTime,
         ) -> BoxFuture<'a, Result<Standing, ProviderError>> {
             let answer = self.0.lock().unwrap().pop_front().expect("asked once too often");
             Box::pin(async { answer })

@@ -1,5 +1,8 @@
 //! `[[provider]]` with `kind = "daxko"`: environments, credentials and pointers, checked and turned into Daxko's settings.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use url::Url;
 
 use super::{
@@ -7,12 +10,15 @@ use super::{
 };
 use crate::config::assemble::{Mistakes, Surroundings};
 use crate::config::structure::Path;
-use crate::config::{DaxkoApi, DaxkoEnvironment, DaxkoTable, PointersTable};
+use crate::config::{DaxkoApi, DaxkoEnvironment, DaxkoTable, PointersTable, RequireActive};
 use crate::provider::Registered;
 use crate::provider::claims::Pointers;
 use crate::provider::daxko::{self, Daxko};
+use crate::provider::membership::{Membership, Memberships, Policy, Subject};
 use crate::provider::token_endpoint::Encoding;
 
+/// More often, and the checks would be the most of what Daxko has to answer.
+const LEAST_RECHECK: Duration = Duration::from_secs(60);
 const PRODUCTION_API: &str = "https://api.daxko.com";
 
 /// Daxko, as a provider.
@@ -50,6 +56,7 @@ pub(super) fn provider(
     let pointers = pointers(&table.identity, &path.key("identity"), mistakes);
     let timeout = mistakes.duration(table.timeout.as_ref(), 10, &path.key("timeout"));
     let authorize_params = authorize_params(&table.authorize_params, path, mistakes);
+    let policy = membership(table, path, mistakes);
     let shared = shared?;
     let settings = daxko::Settings {
         name: shared.name.clone(),
@@ -64,7 +71,37 @@ pub(super) fn provider(
         pointers: pointers?,
         timeout,
     };
-    shared.register(Daxko::new(settings, surroundings.clock.clone()), path, mistakes)
+    let daxko = Daxko::new(settings, surroundings.clock.clone()).map(Arc::new);
+    let memberships = daxko.as_ref().ok().zip(policy).map(|(daxko, policy)| {
+        let vendor: Arc<dyn Membership> = Arc::<Daxko>::clone(daxko);
+        Arc::new(Memberships::new(vendor, policy))
+    });
+    shared.register(daxko, path, mistakes).map(|registered| Registered { memberships, ..registered })
+}
+
+/// Whose membership has to be active, and how often that is asked; nothing where nobody wants to know.
+fn membership(table: &DaxkoTable, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Policy> {
+    let (recheck_path, grace_path) = (path.key("recheck"), path.key("recheck_grace"));
+    let recheck = mistakes.duration(table.recheck.as_ref(), 60 * 60, &recheck_path);
+    let grace = mistakes.duration(table.recheck_grace.as_ref(), 24 * 60 * 60, &grace_path);
+    let subject = match table.require_active {
+        RequireActive::No => {
+            for (written, path) in [(&table.recheck, &recheck_path), (&table.recheck_grace, &grace_path)] {
+                if written.is_some() {
+                    let message = "memberships are not checked, so there is nothing to check again";
+                    mistakes.note(path, message, "require_active = \"member\" or \"unit\" beside it");
+                }
+            }
+            return None;
+        }
+        RequireActive::Member => Subject::Member,
+        RequireActive::Unit => Subject::Unit,
+    };
+    if recheck < LEAST_RECHECK {
+        let help = "each member costs a request to Daxko so often, and Daxko counts them";
+        mistakes.note_with_help(&recheck_path, "this is too often", "\"1m\" or more", help);
+    }
+    Some(Policy { subject, recheck, grace })
 }
 
 /// Where members sign in, and where the API is: both of the same environment.
