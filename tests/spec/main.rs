@@ -6,6 +6,7 @@
 mod harness;
 
 mod access_rules;
+mod active_membership;
 mod attempts;
 mod bad_days_at_the_vendor;
 mod cli;
