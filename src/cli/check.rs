@@ -1,22 +1,38 @@
-//! `check`: whether the configuration is valid, and what would be served.
+//! `check`: whether the configuration is valid, and what would be served; with `--online` also what the vendors say.
 
 use std::io::Write;
 use std::path::Path;
 
+use super::online::{Online, Simulation};
 use super::{CommandError, source};
-use crate::config::assemble::{self, Assembled, Surroundings};
+use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
 use crate::config::{AccessChoice, SiteTable, UpstreamChoice};
+use crate::provider::inspection::{Finding, Verdict};
 use crate::sandbox;
 use crate::time::Clock;
 
-/// Prints what would be served.
+/// Prints what would be served, and what the vendors say to it.
 ///
 /// # Errors
-/// Where the configuration cannot be read or is not as it should be.
-pub fn command(config: &Path, output: &mut impl Write) -> Result<(), CommandError> {
+/// Where the configuration cannot be read or is not as it should be, or where a vendor says that something is wrong.
+pub fn command(config: &Path, online: bool, output: &mut impl Write) -> Result<(), CommandError> {
+    if online {
+        let online = Online::start(config, Simulation::SetUp)?;
+        print(config, &online.loaded, &online.assembled, output)?;
+        return ask_the_vendors(&online, output);
+    }
     let (source, folder) = source(config)?;
     let loaded = assemble::load(&source)?;
     let assembled = loaded.assemble(&surroundings(folder))?;
+    print(config, &loaded, &assembled, output)
+}
+
+fn print(
+    config: &Path,
+    loaded: &Loaded,
+    assembled: &Assembled,
+    output: &mut impl Write,
+) -> Result<(), CommandError> {
     writeln!(output, "{} is valid.", config.display())?;
     let addresses: Vec<String> = assembled.listen.iter().map(ToString::to_string).collect();
     writeln!(output, "\nlisten on {}", addresses.join(", "))?;
@@ -50,6 +66,36 @@ pub fn command(config: &Path, output: &mut impl Write) -> Result<(), CommandErro
         writeln!(output, "\nwarning: {warning}")?;
     }
     Ok(())
+}
+
+/// Prints every finding about every provider.
+fn ask_the_vendors(online: &Online, output: &mut impl Write) -> Result<(), CommandError> {
+    let mut wrong = 0;
+    for provider in &online.assembled.providers {
+        let registration = online.registration(provider);
+        let findings = online.wait(provider.provider.inspect(&registration));
+        writeln!(output, "\nprovider {}, asked", provider.name)?;
+        for Finding { verdict, what, next } in findings {
+            let verdict = match verdict {
+                Verdict::Good => "good",
+                Verdict::Wrong => {
+                    wrong += 1;
+                    "WRONG"
+                }
+                Verdict::Noted => "note",
+                Verdict::Unknown => "unknown",
+            };
+            writeln!(output, "  {verdict:<8} {what}")?;
+            if let Some(next) = next {
+                writeln!(output, "           {next}")?;
+            }
+        }
+    }
+    match wrong {
+        0 => Ok(()),
+        1 => Err(CommandError::Failed("1 finding is wrong; what to do stands below it.".to_owned())),
+        _ => Err(CommandError::Failed(format!("{wrong} findings are wrong; what to do stands below each."))),
+    }
 }
 
 /// The rooms of a configuration that is not going to be served.

@@ -4,7 +4,9 @@
 //! standard output carries what was asked for and nothing else.
 
 pub mod check;
+pub mod daxko;
 pub mod keygen;
+mod online;
 pub mod run;
 pub mod schema;
 pub mod verify;
@@ -33,7 +35,16 @@ enum Command {
     /// Serve; this is what happens without a command.
     Run,
     /// Validate the configuration and print what would be served.
-    Check,
+    Check {
+        /// Ask the vendors, too: whether they take the credentials, which redirect URIs they know, what time it is.
+        #[arg(long)]
+        online: bool,
+    },
+    /// Set a provider up at Daxko, or fetch a token for its API.
+    Daxko {
+        #[command(subcommand)]
+        command: daxko::Command,
+    },
     /// Print a fresh key in the form that the configuration takes.
     Keygen {
         /// What the key is for.
@@ -106,7 +117,8 @@ pub fn main() -> ExitCode {
     let output = &mut io::stdout().lock();
     let outcome = match command.unwrap_or(Command::Run) {
         Command::Run => run::command(&config),
-        Command::Check => check::command(&config, output),
+        Command::Check { online } => check::command(&config, online, output),
+        Command::Daxko { command } => daxko::command(&config, &command, output),
         Command::Keygen { kind } => keygen::command(kind, output),
         Command::Verify { at } => verify::command(&config, at, &mut io::stdin().lock(), output),
         Command::Schema { reference } => schema::command(reference, output),

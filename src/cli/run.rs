@@ -138,7 +138,7 @@ pub(super) fn sandboxed(settings: &daxko::Settings, address: SocketAddr) -> Sand
 
 impl Loaded {
     /// The redirect URIs of all sites through all their providers.
-    fn redirect_uris(&self) -> Vec<String> {
+    pub(super) fn redirect_uris(&self) -> Vec<String> {
         let of_site = |site: &crate::config::SiteTable| {
             let origin = crate::route::Origin::parse(&site.public_url).ok()?;
             let uri = |name: &String| format!("{}/_gateway/callback/{name}", origin.as_str());

@@ -13,13 +13,15 @@ use super::diagnostics::{Problem, Problems, Source};
 use super::provider::{self, SandboxedDaxko};
 use super::secret::{NoSecret, SecretText};
 use super::structure::{self, Document, Path};
-use super::{Config, ForwardedChoice, SessionTable, SiteTable, UpstreamChoice};
+use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, UpstreamChoice};
 use super::{pruning, rules, server, signature, site, units};
 use crate::gateway::Gateway;
 use crate::gateway::site::Site;
 use crate::gateway::via::Pseudonym;
 use crate::identity::Identity;
 use crate::login::Login;
+use crate::member::ProviderName;
+use crate::provider::Registered;
 use crate::random;
 use crate::route::{Origin, Scheme, Sites};
 use crate::secret::Secret;
@@ -62,6 +64,8 @@ pub struct Assembled {
     pub listen: Vec<SocketAddr>,
     /// What clients may take.
     pub limits: Limits,
+    /// All providers, in the order of the config, used by a site or not.
+    pub providers: Vec<Registered>,
     /// What an operator should know although it is no mistake.
     pub warnings: Vec<String>,
     /// The keys with which each site signs, for those who verify; in the order of the sites.
@@ -113,6 +117,13 @@ impl Loaded {
     #[must_use]
     pub fn uses_sandbox(&self) -> bool {
         self.config.provider.iter().any(provider::is_sandbox) || self.uses_sample_app()
+    }
+
+    /// Whether a provider is simulated.
+    #[must_use]
+    pub fn simulates(&self, provider: &ProviderName) -> bool {
+        let is_it = |table: &&ProviderTable| provider::name(table) == provider.as_str();
+        self.config.provider.iter().find(is_it).is_some_and(provider::is_sandbox)
     }
 
     /// Whether a site has the sample app for an upstream.
@@ -338,6 +349,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         },
         listen,
         limits,
+        providers: providers.into_iter().flatten().collect(),
         warnings,
         signing_keys,
     })

@@ -196,25 +196,41 @@ pub struct DaxkoTable {
     /// loopback only. Default: `"production"`.
     #[serde(default)]
     pub environment: DaxkoEnvironment,
-    /// Generation of the API. Default: `"v3"`, the Operations API.
+    /// Generation of the API: `"v3"`, the Operations API, or `"partners-v1"`, its successor. Default: `"v3"`.
     #[serde(default)]
     pub api: DaxkoApi,
-    /// Number of the Daxko Operations client (the association). Not needed in the sandbox.
-    pub client: Option<u64>,
+    /// Number of the Daxko client (the association), such as `4711`. With `partners-v1` it stands for `"OPS_4711"`, a
+    /// client of Daxko Operations; for another product write its prefix too, such as `"CA_123"`. Not needed in the
+    /// sandbox.
+    pub client: Option<ClientChoice>,
     /// API username. Not needed in the sandbox.
     pub client_id: Option<String>,
     /// API password. Not needed in the sandbox.
     pub client_secret: Option<SecretText>,
-    /// The partner's refresh token. Not needed in the sandbox.
+    /// The partner's refresh token. Needed for `v3`, and for `token_bearer = "refresh_token"`; not in the sandbox.
     pub refresh_token: Option<SecretText>,
-    /// Base of the API, with or without `/v3`. Needed for `train`, `demo` and `data-validation`, whose addresses Daxko
-    /// gives out on request.
+    /// What the log-in form should link to; `member-gateway daxko settings` writes it there.
+    #[serde(default)]
+    pub links: LinksTable,
+    /// Base of the API, with or without its version. Needed for `train`, `demo` and `data-validation`, whose addresses
+    /// Daxko gives out on request. Default: `"https://api.daxko.com"`, with `partners-v1`
+    /// `"https://api.partners.daxko.com/api"`.
     pub api_base_url: Option<String>,
-    /// Where members sign in. Default: that of the environment.
+    /// Where members sign in. Needed with `partners-v1` for `train`, `demo` and `data-validation`. Default: that of the
+    /// environment.
     pub authorize_url: Option<String>,
+    /// Where codes are exchanged. Default: that of the API; with `partners-v1` `token` beside `authorize_url`.
+    pub token_url: Option<String>,
+    /// Where client-scoped tokens come from. Default: that of the API; with `partners-v1` `/auth/token` on its host.
+    pub partner_token_url: Option<String>,
+    /// Where a member's token says whose it is. Default: `members/me` of the API.
+    pub userinfo_url: Option<String>,
     /// How the code exchange is written: `"multipart"`, `"form"` or `"json"`. Default: `"multipart"`, as Daxko documents
-    /// it.
+    /// it; with `partners-v1` `"form"`.
     pub token_encoding: Option<EncodingChoice>,
+    /// What authorises the code exchange: `"refresh_token"`, `"access_token"` (the client-scoped one) or `"none"`.
+    /// Default: `"refresh_token"`, as Daxko documents it; with `partners-v1` `"none"`.
+    pub token_bearer: Option<BearerChoice>,
     /// Further parameters of the authorization request.
     #[serde(default)]
     pub authorize_params: BTreeMap<String, String>,
@@ -232,6 +248,26 @@ pub struct DaxkoTable {
     /// Where the ids stand in Daxko's answer.
     #[serde(default)]
     pub identity: PointersTable,
+}
+
+/// A client of Daxko's.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ClientChoice {
+    /// Its number.
+    Number(u64),
+    /// The prefix of its product and its number or name.
+    Integration(String),
+}
+
+/// `links` of a provider. A link that is not set is left as it is at Daxko; a blank one is removed.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinksTable {
+    /// Page for those who have no account yet. It leads away from the login for good, so it cannot be a callback.
+    pub sign_up: Option<String>,
+    /// Page for those who do not know their password. With `partners-v1` a blank one means Daxko's own page.
+    pub forgot_password: Option<String>,
 }
 
 /// The environments that Daxko documents, and ours.
@@ -265,12 +301,26 @@ pub enum RequireActive {
 }
 
 /// Generations of Daxko's API.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum DaxkoApi {
     /// The Operations API v3.
     #[default]
     V3,
+    /// The Partners API v1.
+    PartnersV1,
+}
+
+/// What authorises a code exchange.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BearerChoice {
+    /// The partner's refresh token.
+    RefreshToken,
+    /// The client-scoped access token.
+    AccessToken,
+    /// Nothing.
+    None,
 }
 
 /// How a token request is written.

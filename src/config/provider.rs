@@ -69,7 +69,7 @@ pub(super) fn assemble(
             );
         }
         let provider = match table {
-            ProviderTable::Daxko(table) => daxko::provider(table, &path, surroundings, mistakes),
+            ProviderTable::Daxko(table) => daxko::provider(table, &path, config, surroundings, mistakes),
         };
         providers.push(provider);
     }

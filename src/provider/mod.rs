@@ -5,6 +5,7 @@
 
 pub mod claims;
 pub mod daxko;
+pub mod inspection;
 pub mod membership;
 pub mod token_endpoint;
 
@@ -12,6 +13,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use self::daxko::Daxko;
+use self::inspection::{Finding, Registration};
 use self::membership::Memberships;
 use crate::member::{Member, ProviderName};
 use crate::secret::Secret;
@@ -31,6 +34,17 @@ pub trait Provider: Send + Sync {
         code: &'a AuthorizationCode,
         redirect_uri: &'a RedirectUri,
     ) -> BoxFuture<'a, Result<Member, ProviderError>>;
+
+    /// What the vendor can tell about the way this gateway is set up with it, for `check --online`.
+    fn inspect<'a>(&'a self, _registration: &'a Registration) -> BoxFuture<'a, Vec<Finding>> {
+        let what = "credentials: this vendor cannot be asked without a member";
+        Box::pin(async move { vec![Finding::unknown(what, "sign in once")] })
+    }
+
+    /// Daxko, where it is that: there are commands for its API alone.
+    fn as_daxko(&self) -> Option<&Daxko> {
+        None
+    }
 }
 
 /// A provider under the name and the title its operator gave it.

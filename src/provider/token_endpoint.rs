@@ -3,14 +3,15 @@
 //! The body encoding is a setting, for vendors differ: RFC 6749 wants a form, Daxko documents multipart, others JSON.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use reqwest::header::{ACCEPT, RETRY_AFTER};
+use reqwest::header::{ACCEPT, DATE, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode, Url, redirect};
 use serde_json::Value;
 
 use super::{ProviderError, claims};
 use crate::secret::Secret;
+use crate::time::UnixTime;
 
 /// More than any token or member needs.
 const MOST: usize = 64 * 1024;
@@ -67,6 +68,11 @@ impl Http {
         }
     }
 
+    /// Prepares a PUT of JSON.
+    pub(super) fn put(&self, url: &Url, body: &Value) -> RequestBuilder {
+        self.0.put(url.clone()).json(body)
+    }
+
     /// Prepares a GET.
     pub(super) fn get(&self, url: &Url) -> RequestBuilder {
         self.0.get(url.clone())
@@ -85,6 +91,10 @@ pub struct Answer {
     retry_after: Option<u64>,
     /// Nothing where the body is no JSON.
     pub json: Option<Value>,
+    /// Whether there is no body at all, or a blank one.
+    pub is_empty: bool,
+    /// What time it is at the vendor (RFC 9110 §6.6.1).
+    pub date: Option<UnixTime>,
 }
 
 /// What a vendor answers may hold a token, or a person.
@@ -105,6 +115,7 @@ pub(super) async fn ask(request: RequestBuilder, endpoint: &'static str) -> Resu
     let status = response.status();
     let retry_after =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let date = response.headers().get(DATE).and_then(|value| value.to_str().ok()).and_then(time_of);
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len() + chunk.len() > MOST {
@@ -112,7 +123,8 @@ pub(super) async fn ask(request: RequestBuilder, endpoint: &'static str) -> Resu
         }
         body.extend_from_slice(&chunk);
     }
-    let answer = Answer { status, retry_after, json: claims::parse(&body) };
+    let is_empty = body.trim_ascii().is_empty();
+    let answer = Answer { status, retry_after, json: claims::parse(&body), is_empty, date };
     if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
         return Err(ProviderError::Busy {
             endpoint,
@@ -127,6 +139,11 @@ pub(super) async fn ask(request: RequestBuilder, endpoint: &'static str) -> Resu
         });
     }
     Ok(answer)
+}
+
+fn time_of(date: &str) -> Option<UnixTime> {
+    let since = httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(UnixTime(since.as_secs()))
 }
 
 /// What a successful token response is good for here (RFC 6749 §5.1).

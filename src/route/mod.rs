@@ -114,6 +114,12 @@ impl Origin {
         &self.text[self.authority_at..]
     }
 
+    /// The host alone, in lower case.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Whether the host is this machine itself: 127.0.0.0/8, ::1, localhost or a name below it.
     #[must_use]
     pub fn is_loopback(&self) -> bool {

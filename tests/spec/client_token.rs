@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use member_gateway::member::ProviderName;
 use member_gateway::provider::ProviderError;
-use member_gateway::provider::daxko::{self as vendor, Daxko};
+use member_gateway::provider::daxko::member_settings::Links;
+use member_gateway::provider::daxko::{self as vendor, Bearer, Daxko, Generation};
 use member_gateway::provider::token_endpoint::{Answer, Encoding};
 use member_gateway::sandbox::daxko::{self, Endpoint, Fault};
 use member_gateway::secret::Secret;
@@ -29,17 +30,23 @@ impl Asking {
         let clock = ManualClock::starting_at(NOW);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let account = daxko::Settings::default();
+        let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let settings = vendor::Settings {
             name: ProviderName::new("ymca").unwrap(),
-            client: account.clients[0],
+            generation: Generation::V3 { refresh_token: Secret::new(account.refresh_token.as_str()) },
+            client: "4711".into(),
             client_id: account.username.clone(),
             client_secret: Secret::new(account.password.as_str()),
-            refresh_token: Secret::new(account.refresh_token.as_str()),
-            authorize_url: Url::parse("http://127.0.0.1:9/").unwrap(),
-            api_base_url: Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap(),
+            authorize_url: base.clone(),
+            token_url: base.clone(),
+            client_token_url: base.join("/v3/partners/oauth2/token").unwrap(),
+            userinfo_url: base.clone(),
+            api_base_url: base,
             token_encoding: Encoding::Multipart,
+            token_bearer: Bearer::Nothing,
             authorize_params: Vec::new(),
             pointers: vendor::pointers(),
+            links: Links::default(),
             timeout: Duration::from_secs(10),
         };
         let time = Clock::Manual(clock.clone());
@@ -48,7 +55,7 @@ impl Asking {
     }
 
     async fn ask(&self) -> Result<Answer, ProviderError> {
-        self.daxko.get("member resource", &["members", "300418822-01"]).await
+        self.daxko.get("member resource", &["members", "400007995-00"]).await
     }
 
     /// Asks and gets an answer.
@@ -263,7 +270,7 @@ async fn twenty_whose_token_is_not_taken_cause_one_renewal() {
 #[tokio::test]
 async fn what_the_token_endpoint_refuses_is_the_operators_matter_and_holds_no_secret() {
     for (fault, words) in [
-        (Fault::Status(400), "refuses this gateway at the client token endpoint: status 400"),
+        (Fault::Status(404), "cannot serve the client token endpoint now: status 404"),
         (
             Fault::WithField { name: "error".into(), value: json!("invalid_grant") },
             "at the client token endpoint: status 200, error invalid_grant",
@@ -286,7 +293,7 @@ async fn what_the_token_endpoint_refuses_is_the_operators_matter_and_holds_no_se
 async fn an_id_is_one_segment_of_the_path_whatever_it_holds() {
     let asking = Asking::new();
 
-    for id in ["a/b", "a?b#c", "%2e%2e", "..%2f", "300418822-01/"] {
+    for id in ["a/b", "a?b#c", "%2e%2e", "..%2f", "400007995-00/"] {
         let answer = asking.daxko.get("member resource", &["members", id]).await.unwrap();
         assert_eq!(answer.status, 404, "{id}");
         let path = asking.sandbox.requests().pop().unwrap().path;

@@ -1,0 +1,126 @@
+//! Commands that talk to the vendors: the rooms of a configuration that is not going to be served, and whom to ask.
+//!
+//! A provider of the sandbox has its simulation in the process of the command, for as long as the command runs.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+
+use super::{CommandError, source};
+use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
+use crate::member::ProviderName;
+use crate::provider::daxko::Daxko;
+use crate::provider::inspection::{Registration, advice, described};
+use crate::provider::{ProviderError, Registered};
+use crate::sandbox::daxko as sandbox;
+use crate::time::Clock;
+
+/// What a simulated vendor knows when the command begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Simulation {
+    /// Everything that a gateway needs to have registered.
+    SetUp,
+    /// Nothing yet.
+    Fresh,
+}
+
+/// A configuration, and vendors who can be asked.
+pub(super) struct Online {
+    pub(super) loaded: Loaded,
+    pub(super) assembled: Assembled,
+    runtime: tokio::runtime::Runtime,
+    /// It ends with the command.
+    _sandbox: Option<sandbox::Daxko>,
+}
+
+impl Online {
+    /// Reads the configuration, and starts the simulations that it names.
+    pub(super) fn start(config: &Path, simulation: Simulation) -> Result<Self, CommandError> {
+        let (source, folder) = source(config)?;
+        let loaded = assemble::load(&source)?;
+        let failed =
+            |error: std::io::Error| CommandError::Failed(format!("the command cannot start: {error}"));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+        let uris = loaded.redirect_uris();
+        let settings = sandbox::Settings {
+            valid_redirect_uris: (simulation == Simulation::SetUp).then_some(uris),
+            ..sandbox::Settings::default()
+        };
+        let surroundings = Surroundings {
+            folder,
+            clock: Clock::System,
+            daxko: super::run::sandboxed(&settings, listener.local_addr().map_err(failed)?),
+            app: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
+        };
+        let assembled = loaded.assemble(&surroundings)?;
+        let is_simulated = |provider: &Registered| loaded.simulates(&provider.name);
+        let sandbox = if assembled.providers.iter().any(is_simulated) {
+            Some(sandbox::Daxko::serve(listener, settings, Clock::System).map_err(failed)?)
+        } else {
+            None
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        Ok(Self { loaded, assembled, runtime, _sandbox: sandbox })
+    }
+
+    /// The Daxko of this name. Says so on standard error where it is simulated.
+    #[expect(clippy::print_stderr, reason = "this is where whoever typed the command looks")]
+    pub(super) fn daxko(&self, name: &str) -> Result<(&Registered, &Daxko), CommandError> {
+        let found = self.assembled.providers.iter().find(|provider| provider.name.as_str() == name);
+        let Some(provider) = found else {
+            let names: Vec<&str> = self.daxkos().map(ProviderName::as_str).collect();
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(CommandError::Usage(format!(
+                "no provider of the configuration is called {name:?}\n\nProviders with kind = \"daxko\": {names}."
+            )));
+        };
+        let Some(daxko) = provider.provider.as_daxko() else {
+            return Err(CommandError::Usage(format!(
+                "the provider {name:?} is not of kind = \"daxko\"\n\nOther vendors have no settings to be written."
+            )));
+        };
+        if self.loaded.simulates(&provider.name) {
+            eprintln!(
+                "This is the SANDBOX: Daxko is simulated for this command alone, and forgets everything afterwards."
+            );
+        }
+        Ok((provider, daxko))
+    }
+
+    fn daxkos(&self) -> impl Iterator<Item = &ProviderName> {
+        let providers = self.assembled.providers.iter();
+        providers.filter(|provider| provider.provider.as_daxko().is_some()).map(|provider| &provider.name)
+    }
+
+    /// What the configuration would have a vendor know.
+    pub(super) fn registration(&self, provider: &Registered) -> Registration {
+        let sites = &self.assembled.gateway.sites;
+        let uris_of = |name: &ProviderName| {
+            let sites = sites.iter().filter(|site| site.login.provider(name.as_str()).is_some());
+            sites.map(|site| site.login.redirect_uri(name)).collect::<Vec<_>>()
+        };
+        let account = provider.provider.as_daxko().map(Daxko::account);
+        let shares = |other: &&Registered| {
+            let theirs = other.provider.as_daxko().map(Daxko::account);
+            other.name != provider.name && account.is_some() && account == theirs
+        };
+        let others = self.assembled.providers.iter().filter(shares);
+        Registration {
+            redirect_uris: uris_of(&provider.name),
+            shared: others.flat_map(|other| uris_of(&other.name)).collect(),
+            hosts: sites.iter().map(|site| site.origin.host().to_owned()).collect(),
+        }
+    }
+
+    /// Waits for an answer; an interrupt ends the process, as it does elsewhere.
+    pub(super) fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.runtime.block_on(answer)
+    }
+}
+
+impl From<ProviderError> for CommandError {
+    fn from(error: ProviderError) -> Self {
+        let next = advice(&error);
+        Self::Failed(format!("{}\n\nWhat to do: {next}.", described(&error)))
+    }
+}
