@@ -1,6 +1,7 @@
-//! Daxko Operations, API v3, as its member authentication tutorial and its API definition describe it.
+//! Daxko Operations: API v3 as its member authentication tutorial and its API definition describe it, and the newer
+//! Partners API v1 beside it, below `/partners`.
 //!
-//! The log-in form, both token endpoints, the settings and the reads of members and units. It is strict where Daxko
+//! The log-in form, the token endpoints, the settings and the reads of members and units, of each [`Generation`]. It is strict where Daxko
 //! documents a rule and says which rule refused a request. Where Daxko is silent the choice is our own and stands at
 //! the code that makes it. [`Faults`] are no vendor behaviour. Nothing is kept when the last handle is dropped.
 
@@ -9,8 +10,11 @@ mod authorize;
 mod bearer;
 mod faults;
 mod form;
+mod generation;
 mod members;
 mod parameters;
+mod partners_token;
+mod place;
 mod refusal;
 mod resources;
 mod settings;
@@ -27,12 +31,16 @@ use serde_json::json;
 
 pub use self::account::Account;
 pub use self::faults::{Endpoint, Faults};
+pub use self::generation::Generation;
 pub use self::members::SampleMember;
 pub use crate::sandbox::faults::Fault;
 pub use crate::sandbox::journal::RecordedRequest;
 
 use self::authorize::Code;
 use self::bearer::ClientToken;
+use self::generation::Handed;
+use self::partners_token::RefreshToken;
+use self::place::Place;
 use self::refusal::{Answer, Refusal};
 use self::settings::Document;
 use crate::sandbox::issued::{self, Issued};
@@ -45,19 +53,25 @@ use crate::time::Clock;
 pub struct Lifetimes {
     /// An authorization code.
     pub code: Duration,
-    /// The token that reads `GET /v3/members/me`.
+    /// The token that reads `members/me`.
     pub member_token: Duration,
-    /// The token that reads everything else.
+    /// The token of v3 that reads everything else.
     pub client_token: Duration,
+    /// The token of partners-v1 that reads everything else.
+    pub partner_token: Duration,
+    /// The refresh token of partners-v1.
+    pub partner_refresh_token: Duration,
 }
 
-/// What Daxko documents.
+/// What Daxko documents; for a code and a member token of partners-v1 nothing is published, so they live as in v3.
 impl Default for Lifetimes {
     fn default() -> Self {
         Self {
             code: Duration::from_secs(600),
             member_token: Duration::from_secs(600),
             client_token: Duration::from_secs(86400),
+            partner_token: Duration::from_secs(3600),
+            partner_refresh_token: Duration::from_secs(14 * 86400),
         }
     }
 }
@@ -70,11 +84,12 @@ pub struct Settings {
     pub username: String,
     /// Its password, sent as `client_secret`.
     pub password: String,
-    /// Its refresh token, the bearer of both token endpoints.
+    /// Its refresh token, the bearer of both token endpoints of v3.
     pub refresh_token: String,
-    /// The numbers of the clients (associations) granted to the username.
+    /// The numbers of the clients (associations) granted to the username; 4711 is `OPS_4711` in partners-v1.
     pub clients: Vec<u64>,
-    /// The redirect URIs that were saved for the username; none at all where its settings were never saved.
+    /// The redirect URIs that were saved for the username, in each generation's settings; none at all where they were
+    /// never saved.
     pub valid_redirect_uris: Option<Vec<String>>,
     /// The link of the log-in form for those who have no account yet; blank for none.
     pub sign_up_url: String,
@@ -165,13 +180,20 @@ struct Vendor {
     memory: Mutex<Memory>,
 }
 
-/// What changes. Accounts are named by their place in [`Vendor::accounts`].
+/// What changes.
 struct Memory {
-    /// What each account saved, if it did.
-    saved: Vec<Option<Document>>,
-    codes: Issued<Code>,
-    member_tokens: Issued<&'static SampleMember>,
-    client_tokens: Issued<ClientToken>,
+    v3: Handed,
+    partners_v1: Handed,
+    partner_refresh_tokens: Issued<RefreshToken>,
+}
+
+impl Memory {
+    const fn of(&mut self, generation: Generation) -> &mut Handed {
+        match generation {
+            Generation::V3 => &mut self.v3,
+            Generation::PartnersV1 => &mut self.partners_v1,
+        }
+    }
 }
 
 impl Vendor {
@@ -187,11 +209,16 @@ impl Vendor {
             forgot_password_url: settings.forgot_password_url,
         };
         let accounts: Vec<_> = std::iter::once(own).chain(settings.neighbours).collect();
-        let memory = Memory {
+        let nothing_yet = |client_token| Handed {
             saved: accounts.iter().map(Document::saved_by).collect(),
             codes: Issued::living_for(lifetimes.code),
             member_tokens: Issued::living_for(lifetimes.member_token),
-            client_tokens: Issued::living_for(lifetimes.client_token),
+            client_tokens: Issued::living_for(client_token),
+        };
+        let memory = Memory {
+            v3: nothing_yet(lifetimes.client_token),
+            partners_v1: nothing_yet(lifetimes.partner_token),
+            partner_refresh_tokens: Issued::living_for(lifetimes.partner_refresh_token),
         };
         Self {
             accounts,
@@ -212,7 +239,7 @@ impl Vendor {
         request: &Request<Bytes>,
         entry: &mut RecordedRequest,
     ) -> (Reply, Option<&'static str>) {
-        let place = match Place::of(request) {
+        let (generation, place) = match Place::of(request) {
             Ok(place) => place,
             Err(refusal) => return split(Err(refusal)),
         };
@@ -220,16 +247,18 @@ impl Vendor {
         if let Some(reply) = fault.as_ref().and_then(Fault::stand_in) {
             return (reply, None);
         }
-        let answer = match place {
-            Place::Authorize => self.authorize(request, fault.as_ref(), entry),
-            Place::LogIn => self.log_in(request, fault.as_ref(), entry),
-            Place::ClientToken => self.client_token(request, entry).await,
-            Place::MemberToken => self.member_token(request, entry).await,
-            Place::ReadSettings => self.read_settings(request),
-            Place::WriteSettings => self.write_settings(request),
-            Place::MembersMe => self.members_me(request),
-            Place::Member(id) => self.member(request, &id),
-            Place::Unit(id) => self.unit(request, &id),
+        let answer = match (place, generation) {
+            (Place::Authorize, _) => self.authorize(generation, request, fault.as_ref(), entry),
+            (Place::LogIn, _) => self.log_in(generation, request, fault.as_ref(), entry),
+            (Place::ClientToken, Generation::V3) => self.client_token(request, entry).await,
+            (Place::ClientToken, Generation::PartnersV1) => self.partner_token(request, entry).await,
+            (Place::MemberToken, Generation::V3) => self.member_token(request, entry).await,
+            (Place::MemberToken, Generation::PartnersV1) => self.partners_member_token(request, entry).await,
+            (Place::ReadSettings, _) => self.read_settings(generation, request),
+            (Place::WriteSettings, _) => self.write_settings(generation, request),
+            (Place::MembersMe, _) => self.members_me(generation, request),
+            (Place::Member(id), _) => self.member(generation, request, &id),
+            (Place::Unit(id), _) => self.unit(generation, request, &id),
         };
         let (reply, refused_by) = split(answer);
         match (reply, fault) {
@@ -272,6 +301,7 @@ impl Site for Vendor {
                     server::STYLE,
                 ));
             }
+            form::FORGOT_PASSWORD => return Reply::Answer(form::forgot_password()),
             "/sandbox/faults" => return Reply::Answer(self.control(&request)),
             _ => {}
         }
@@ -289,61 +319,4 @@ impl Site for Vendor {
 fn split(answer: Result<Answer, Refusal>) -> (Reply, Option<&'static str>) {
     let answer = answer.unwrap_or_else(Answer::from);
     (Reply::Answer(answer.response), answer.refused_by)
-}
-
-/// What a method and a path mean.
-enum Place {
-    Authorize,
-    LogIn,
-    ClientToken,
-    MemberToken,
-    ReadSettings,
-    WriteSettings,
-    MembersMe,
-    Member(String),
-    Unit(String),
-}
-
-impl Place {
-    fn of<T>(request: &Request<T>) -> Result<Self, Refusal> {
-        let is = |method: &Method| request.method() == method;
-        let path = request.uri().path();
-        let (allowed, place) = match path {
-            "/online/auth" if is(&Method::POST) => ("", Self::LogIn),
-            "/online/auth" => ("GET, POST", Self::Authorize),
-            "/v3/partners/oauth2/token" => ("POST", Self::ClientToken),
-            "/v3/partners/oauth2/members/token" => ("POST", Self::MemberToken),
-            "/v3/partners/oauth2/members/settings" if is(&Method::PUT) => ("", Self::WriteSettings),
-            "/v3/partners/oauth2/members/settings" => ("GET, PUT", Self::ReadSettings),
-            "/v3/members/me" => ("GET", Self::MembersMe),
-            _ => {
-                let member = path.strip_prefix("/v3/members/").and_then(parameters::segment);
-                let unit = path.strip_prefix("/v3/units/").and_then(parameters::segment);
-                match (member, unit) {
-                    (Some(id), _) => ("GET", Self::Member(id)),
-                    (None, Some(id)) => ("GET", Self::Unit(id)),
-                    (None, None) => return Err(Refusal::not_found("there is nothing at this path")),
-                }
-            }
-        };
-        let wanted = if allowed.starts_with("POST") { Method::POST } else { Method::GET };
-        if allowed.is_empty() || *request.method() == wanted {
-            Ok(place)
-        } else {
-            Err(Refusal::method_not_allowed(allowed))
-        }
-    }
-
-    const fn endpoint(&self) -> Endpoint {
-        match self {
-            Self::Authorize => Endpoint::Authorize,
-            Self::LogIn => Endpoint::LogIn,
-            Self::ClientToken => Endpoint::ClientToken,
-            Self::MemberToken => Endpoint::MemberToken,
-            Self::ReadSettings | Self::WriteSettings => Endpoint::Settings,
-            Self::MembersMe => Endpoint::MembersMe,
-            Self::Member(_) => Endpoint::Member,
-            Self::Unit(_) => Endpoint::Unit,
-        }
-    }
 }

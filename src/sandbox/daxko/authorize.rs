@@ -8,9 +8,10 @@ use http::{HeaderValue, Request, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::form::{self, Form};
+use super::generation::Generation;
 use super::journal::RecordedRequest;
 use super::members::{self, SampleMember};
-use super::parameters::{Parameters, client_of_scope};
+use super::parameters::Parameters;
 use super::refusal::{Answer, Refusal};
 use super::settings::Links;
 use super::{Fault, Vendor};
@@ -38,16 +39,17 @@ struct Trusted {
 }
 
 impl Vendor {
-    /// `GET /online/auth`.
+    /// `GET`.
     pub(super) fn authorize(
         &self,
+        generation: Generation,
         request: &Request<Bytes>,
         fault: Option<&Fault>,
         entry: &mut RecordedRequest,
     ) -> Result<Answer, Refusal> {
         let parameters = Parameters::urlencoded(request.uri().query().unwrap_or("").as_bytes());
         entry.note(parameters.iter());
-        let trusted = self.trust(&parameters)?;
+        let trusted = self.trust(generation, &parameters)?;
         if let Some(Fault::ErrorRedirect(error)) = fault {
             return redirect(&trusted.redirect_uri, "error", error, &parameters);
         }
@@ -57,6 +59,7 @@ impl Vendor {
             picked.and_then(|id| members::of_client(trusted.client).find(|other| other.member_id == id));
         let member = member.or_else(|| members.next());
         Ok(form::log_in(&Form {
+            generation,
             parameters: &parameters,
             client: trusted.client,
             links: &trusted.links,
@@ -67,16 +70,17 @@ impl Vendor {
         .into())
     }
 
-    /// `POST /online/auth`.
+    /// `POST`.
     pub(super) fn log_in(
         &self,
+        generation: Generation,
         request: &Request<Bytes>,
         fault: Option<&Fault>,
         entry: &mut RecordedRequest,
     ) -> Result<Answer, Refusal> {
         let parameters = Parameters::urlencoded(request.body());
         entry.note(parameters.iter());
-        let trusted = self.trust(&parameters)?;
+        let trusted = self.trust(generation, &parameters)?;
         if let Some(Fault::ErrorRedirect(error)) = fault {
             return redirect(&trusted.redirect_uri, "error", error, &parameters);
         }
@@ -86,6 +90,7 @@ impl Vendor {
             .find(|member| member.username.eq_ignore_ascii_case(username) && member.password == password);
         let Some(member) = member else {
             let again = Form {
+                generation,
                 parameters: &parameters,
                 client: trusted.client,
                 links: &trusted.links,
@@ -102,12 +107,12 @@ impl Vendor {
             member,
             spent: false,
         };
-        let code = self.memory().codes.issue("", code, self.clock.now());
+        let code = self.memory().of(generation).codes.issue("", code, self.clock.now());
         redirect(&trusted.redirect_uri, "code", &code, &parameters)
     }
 
     /// Checks everything that has to hold before a browser is sent anywhere.
-    fn trust(&self, parameters: &Parameters) -> Result<Trusted, Refusal> {
+    fn trust(&self, generation: Generation, parameters: &Parameters) -> Result<Trusted, Refusal> {
         let refused = |rule, advice: &str| Err(Refusal::page(rule, advice.to_owned()));
         if parameters.repeat_a_name() {
             return refused(
@@ -120,19 +125,19 @@ impl Vendor {
             let advice = "Send the API username as client_id, not the client number.";
             return refused("The client_id is no API username of Daxko's.", advice);
         };
-        let Some(saved) = self.memory().saved[account].clone() else {
-            let advice =
-                "PUT /v3/partners/oauth2/members/settings once, with the redirect URIs of all your sites.";
-            return refused("The settings of this client_id were never saved.", advice);
+        let Some(saved) = self.memory().of(generation).saved[account].clone() else {
+            let save = generation.settings_request();
+            let advice = format!("{save} once, with the redirect URIs of all your sites.");
+            return refused("The settings of this client_id were never saved.", &advice);
         };
         let redirect_uri = parameters.get("redirect_uri").unwrap_or("").to_owned();
         if !saved.valid_redirect_uris.contains(&redirect_uri) {
             return Err(Refusal::page(
                 "The redirect_uri is not one of the saved valid_redirect_uris, character for character.",
                 format!(
-                    "Sent: “{redirect_uri}”. Saved: {}. Save it with PUT /v3/partners/oauth2/members/settings, \
-                     together with those you want to keep.",
-                    quoted(&saved.valid_redirect_uris)
+                    "Sent: “{redirect_uri}”. Saved: {}. Save it with {}, together with those you want to keep.",
+                    quoted(&saved.valid_redirect_uris),
+                    generation.settings_request()
                 ),
             ));
         }
@@ -140,15 +145,11 @@ impl Vendor {
             return refused("The response_type is not “code”.", "Send response_type=code.");
         }
         let scope = parameters.get("scope").unwrap_or("");
-        let Some(client) = client_of_scope(scope) else {
-            let advice =
-                "Send scope=client:NUMBER+member:basic_info; a space is written + or %20, never %2B.";
-            return refused("The scope names no client.", advice);
+        let Some(client) = generation.client_of_authorization(scope) else {
+            return refused("The scope names no client.", generation.scope_advice());
         };
-        if !scope.split(' ').any(|pair| pair == "member:basic_info") {
-            let advice =
-                "Send scope=client:NUMBER+member:basic_info; a space is written + or %20, never %2B.";
-            return refused("The scope lacks member:basic_info.", advice);
+        if !generation.asks_for_basic_info(scope) {
+            return refused("The scope lacks member:basic_info.", generation.scope_advice());
         }
         if !self.accounts[account].clients.contains(&client) {
             let advice = "Use the client number that Daxko granted to this API username.";

@@ -7,7 +7,7 @@ use crate::sandbox::faults;
 /// The faults of one running simulation.
 pub type Faults = faults::Faults<Endpoint>;
 
-/// Where a fault can be set.
+/// Where a fault can be set: at an endpoint of v3, and at what does the same in partners-v1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Endpoint {

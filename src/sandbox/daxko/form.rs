@@ -7,13 +7,18 @@ use maud::{DOCTYPE, Markup, html};
 use url::form_urlencoded;
 
 use super::authorize::PICK;
+use super::generation::Generation;
 use super::members;
 use super::parameters::Parameters;
 use super::settings::Links;
 use crate::sandbox::server::{self, Body};
 
+/// The vendor's own way to a new password, which the form of partners-v1 shows in place of a link that is not saved.
+pub(super) const FORGOT_PASSWORD: &str = "/partners/forgot_password";
+
 /// What the form shows.
 pub(super) struct Form<'a> {
+    pub(super) generation: Generation,
     /// What it carries along.
     pub(super) parameters: &'a Parameters,
     pub(super) client: u64,
@@ -26,13 +31,18 @@ pub(super) struct Form<'a> {
 
 /// The log-in form. After a failure it has status 200 as well: the browser stays where it is.
 pub(super) fn log_in(form: &Form<'_>) -> Response<Body> {
+    let sign_up = form.links.sign_up.destination();
+    let forgot_password = form.links.forgot_password.destination().or(match form.generation {
+        Generation::V3 => None,
+        Generation::PartnersV1 => Some(FORGOT_PASSWORD),
+    });
     let content = html! {
         h1 { "Log in" }
         p { "A club that does not exist (client " (form.client) ")" }
         @if form.refused {
             p.problem role="alert" { "User name and password do not match. Please try again." }
         }
-        form method="post" action="/online/auth" {
+        form method="post" action=(form.generation.form_path()) {
             @for (name, value) in carried(form.parameters) {
                 input type="hidden" name=(name) value=(value);
             }
@@ -44,14 +54,10 @@ pub(super) fn log_in(form: &Form<'_>) -> Response<Body> {
                 autocomplete="current-password" required;
             button type="submit" { "Log in" }
         }
-        @if !(form.links.sign_up.url.trim().is_empty() && form.links.forgot_password.url.trim().is_empty()) {
+        @if sign_up.is_some() || forgot_password.is_some() {
             p.links {
-                @if !form.links.sign_up.url.trim().is_empty() {
-                    a href=(form.links.sign_up.url) { "Create an account" }
-                }
-                @if !form.links.forgot_password.url.trim().is_empty() {
-                    a href=(form.links.forgot_password.url) { "Forgot your password?" }
-                }
+                @if let Some(url) = sign_up { a href=(url) { "Create an account" } }
+                @if let Some(url) = forgot_password { a href=(url) { "Forgot your password?" } }
             }
         }
         section aria-labelledby="others" {
@@ -60,7 +66,7 @@ pub(super) fn log_in(form: &Form<'_>) -> Response<Body> {
             ul {
                 @for member in members::of_client(form.client) {
                     li {
-                        a href=(picking(form.parameters, member.member_id))
+                        a href=(picking(form, member.member_id))
                             aria-current=[(member.username == form.username).then_some("true")] {
                             span { (member.first_name) @if let Some(name) = member.last_name { " " (name) } }
                             small { (member.member_id) @if !member.active { ", membership lapsed" } }
@@ -83,16 +89,26 @@ pub(super) fn refusal(rule: &str, advice: &str) -> Response<Body> {
     server::page(StatusCode::BAD_REQUEST, layout("This log-in cannot start", &content))
 }
 
+/// What [`FORGOT_PASSWORD`] says.
+pub(super) fn forgot_password() -> Response<Body> {
+    let content = html! {
+        h1 { "Forgot your password?" }
+        p { "This is where the vendor’s own pages help a member to a new password. The log-in ends here: nobody comes \
+             back to the site with a code." }
+    };
+    server::page(StatusCode::OK, layout("Forgot your password?", &content))
+}
+
 /// What the authorization request brought, without what the form asks for itself.
 fn carried(parameters: &Parameters) -> impl Iterator<Item = (&str, &str)> {
     parameters.iter().filter(|(name, _)| !["username", "password", PICK].contains(name))
 }
 
 /// The same request, with another member in the form.
-fn picking(parameters: &Parameters, member_id: &str) -> String {
+fn picking(form: &Form<'_>, member_id: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(carried(parameters)).append_pair(PICK, member_id);
-    format!("/online/auth?{}", query.finish())
+    query.extend_pairs(carried(form.parameters)).append_pair(PICK, member_id);
+    format!("{}?{}", form.generation.form_path(), query.finish())
 }
 
 fn layout(title: &str, content: &Markup) -> Markup {

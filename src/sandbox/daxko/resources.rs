@@ -1,33 +1,49 @@
 //! What the tokens read: who logged in, a member, a unit.
 //!
-//! A client-scoped token sees its own client and no other; whatever belongs elsewhere is not found.
+//! A client-scoped token sees its own client and no other; whatever belongs elsewhere is not found. Both
+//! generations say the same; for partners-v1 that is our assumption, since its resources are not published.
 
 use bytes::Bytes;
 use http::Request;
 use serde_json::{Value, json};
 
 use super::Vendor;
+use super::generation::Generation;
 use super::members::{self, SampleMember};
 use super::parameters::Parameters;
 use super::refusal::{Answer, Refusal};
 
 impl Vendor {
-    /// `GET /v3/members/me`.
-    pub(super) fn members_me(&self, request: &Request<Bytes>) -> Result<Answer, Refusal> {
-        Ok(Answer::json(&self.member_bearer(request)?.identity()))
+    /// `GET …/members/me`.
+    pub(super) fn members_me(
+        &self,
+        generation: Generation,
+        request: &Request<Bytes>,
+    ) -> Result<Answer, Refusal> {
+        Ok(Answer::json(&self.member_bearer(generation, request)?.identity()))
     }
 
-    /// `GET /v3/members/{member_id}`.
-    pub(super) fn member(&self, request: &Request<Bytes>, id: &str) -> Result<Answer, Refusal> {
-        let token = self.client_bearer(request)?;
+    /// `GET …/members/{member_id}`.
+    pub(super) fn member(
+        &self,
+        generation: Generation,
+        request: &Request<Bytes>,
+        id: &str,
+    ) -> Result<Answer, Refusal> {
+        let token = self.client_bearer(generation, request)?;
         let member = members::of_client(token.client).find(|member| member.member_id == id);
         let member = member.ok_or(Refusal::not_found("this client has no such member"))?;
         Ok(Answer::json(&member.record()))
     }
 
-    /// `GET /v3/units/{unit_id}`.
-    pub(super) fn unit(&self, request: &Request<Bytes>, id: &str) -> Result<Answer, Refusal> {
-        let token = self.client_bearer(request)?;
+    /// `GET …/units/{unit_id}`.
+    pub(super) fn unit(
+        &self,
+        generation: Generation,
+        request: &Request<Bytes>,
+        id: &str,
+    ) -> Result<Answer, Refusal> {
+        let token = self.client_bearer(generation, request)?;
         let members = members::of_unit(token.client, id);
         let Some(primary) = members.first() else {
             return Err(Refusal::not_found("this client has no such unit"));

@@ -1,13 +1,15 @@
-//! The two token endpoints (RFC 6749 §4.1.3, §5): a client-scoped token for the API, a member token for a code.
+//! The two token endpoints of v3 (RFC 6749 §4.1.3, §5): a client-scoped token for the API, a member token for a code.
 //!
 //! The bearer of both is the refresh token, beside the client's name and secret in the body. A refused code exchange
 //! leaves the code unspent: how Daxko treats that is not published, and so a typing mistake costs nobody a log-in.
+//! The exchange itself is the same in both generations.
 
 use bytes::Bytes;
 use http::Request;
 use serde_json::json;
 
 use super::bearer::ClientToken;
+use super::generation::Generation;
 use super::issued::{Found, random_text};
 use super::journal::RecordedRequest;
 use super::parameters::{Parameters, client_of_scope};
@@ -25,7 +27,8 @@ impl Vendor {
         let parameters = Parameters::of_body(request, entry).await?;
         check_grant_type(&parameters, "client_credentials")?;
         let scope = required(&parameters, "scope")?;
-        let account = self.authenticate(&parameters, bearer)?;
+        let account = self.authenticate(&parameters)?;
+        self.check_owner(bearer, account)?;
 
         let client = client_of_scope(scope)
             .ok_or(Refusal::oauth("invalid_scope", "the scope is client:NUMBER, for one client"))?;
@@ -34,10 +37,10 @@ impl Vendor {
         }
 
         let mut memory = self.memory();
-        let lifetime = memory.client_tokens.lifetime();
-        let token =
-            memory.client_tokens.issue(&token_prefix(), ClientToken { account, client }, self.clock.now());
-        Ok(self.granted(&token, lifetime.as_secs()))
+        let tokens = &mut memory.v3.client_tokens;
+        let lifetime = tokens.lifetime();
+        let token = tokens.issue(&token_prefix(), ClientToken { account, client }, self.clock.now());
+        Ok(self.granted(Generation::V3, &token, lifetime.as_secs()))
     }
 
     /// `POST /v3/partners/oauth2/members/token`.
@@ -48,15 +51,29 @@ impl Vendor {
     ) -> Result<Answer, Refusal> {
         let bearer = self.refresh_bearer(request)?;
         let parameters = Parameters::of_body(request, entry).await?;
-        check_grant_type(&parameters, "authorization_code")?;
-        let code = required(&parameters, "code")?;
-        let redirect_uri = required(&parameters, "redirect_uri")?;
-        let account = self.authenticate(&parameters, bearer)?;
+        self.exchange(Generation::V3, &parameters, Some(bearer))
+    }
+
+    /// Spends a code. Where there is a bearer, it has to be of the same account.
+    pub(super) fn exchange(
+        &self,
+        generation: Generation,
+        parameters: &Parameters,
+        bearer: Option<&Account>,
+    ) -> Result<Answer, Refusal> {
+        check_grant_type(parameters, "authorization_code")?;
+        let code = required(parameters, "code")?;
+        let redirect_uri = required(parameters, "redirect_uri")?;
+        let account = self.authenticate(parameters)?;
+        if let Some(bearer) = bearer {
+            self.check_owner(bearer, account)?;
+        }
 
         let refused = |rule| Err(Refusal::oauth("invalid_grant", rule));
         let now = self.clock.now();
         let mut memory = self.memory();
-        let member = match memory.codes.find(code, now) {
+        let handed = memory.of(generation);
+        let member = match handed.codes.find(code, now) {
             Found::Unknown => return refused("the code was never issued"),
             Found::Expired => return refused("the code has expired"),
             Found::Live(code) if code.account != account => {
@@ -71,32 +88,40 @@ impl Vendor {
                 code.member
             }
         };
-        let lifetime = memory.member_tokens.lifetime();
-        let token = memory.member_tokens.issue(&token_prefix(), member, now);
-        Ok(self.granted(&token, lifetime.as_secs()))
+        let lifetime = handed.member_tokens.lifetime();
+        let token = handed.member_tokens.issue(&token_prefix(), member, now);
+        Ok(self.granted(generation, &token, lifetime.as_secs()))
     }
 
-    /// Finds the account of `client_id`, `client_secret` and the bearer, which all have to belong together.
-    fn authenticate(&self, parameters: &Parameters, bearer: &Account) -> Result<usize, Refusal> {
+    /// Finds the account of `client_id` and `client_secret`, which belong together.
+    pub(super) fn authenticate(&self, parameters: &Parameters) -> Result<usize, Refusal> {
         let username = required(parameters, "client_id")?;
         let password = required(parameters, "client_secret")?;
-        let account = self.accounts.iter().position(|account| account.username == username);
-        let account =
-            account.ok_or(Refusal::oauth("invalid_client", "the client_id is no API username of Daxko's"))?;
+        let account = self.known(username)?;
         if !self.accounts[account].has_password(password) {
             return Err(Refusal::oauth("invalid_client", "the client_secret is not the username's password"));
-        }
-        if bearer.username != username {
-            return Err(Refusal::unauthorized("the refresh token belongs to another client_id"));
         }
         Ok(account)
     }
 
-    fn granted(&self, token: &str, lifetime: u64) -> Answer {
+    /// The account of a `client_id`.
+    pub(super) fn known(&self, username: &str) -> Result<usize, Refusal> {
+        let account = self.accounts.iter().position(|account| account.username == username);
+        account.ok_or(Refusal::oauth("invalid_client", "the client_id is no API username of Daxko's"))
+    }
+
+    fn check_owner(&self, bearer: &Account, account: usize) -> Result<(), Refusal> {
+        if bearer.username == self.accounts[account].username {
+            return Ok(());
+        }
+        Err(Refusal::unauthorized("the refresh token belongs to another client_id"))
+    }
+
+    fn granted(&self, generation: Generation, token: &str, lifetime: u64) -> Answer {
         Answer::json(&json!({
             "access_token": token,
-            "expires_in": self.faults.expires_in(lifetime),
-            "token_type": "bearer",
+            "expires_in": generation.expires_in(lifetime, &self.faults),
+            "token_type": generation.token_type(),
         }))
     }
 }
@@ -108,11 +133,11 @@ fn check_grant_type(parameters: &Parameters, expected: &str) -> Result<(), Refus
     Err(Refusal::oauth("unsupported_grant_type", "this endpoint knows one other grant_type"))
 }
 
-fn required<'a>(parameters: &'a Parameters, name: &str) -> Result<&'a str, Refusal> {
+pub(super) fn required<'a>(parameters: &'a Parameters, name: &str) -> Result<&'a str, Refusal> {
     parameters.get(name).ok_or(Refusal::oauth("invalid_request", "a required parameter is missing"))
 }
 
 /// Tokens look like the JWTs that Daxko issues, but hold nothing: a client cannot verify them and must not try.
-fn token_prefix() -> String {
+pub(super) fn token_prefix() -> String {
     format!("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{}.", random_text())
 }
