@@ -156,7 +156,10 @@ pub(crate) fn authorization_request<'a>(changes: &[(&'a str, &'a str)]) -> Vec<(
     changed(&usual, changes)
 }
 
-fn changed<'a>(usual: &[(&'a str, &'a str)], changes: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn changed<'a>(
+    usual: &[(&'a str, &'a str)],
+    changes: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
     let mut fields = usual.to_vec();
     fields.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
     fields.extend(changes.iter().filter(|(_, value)| !value.is_empty()));
