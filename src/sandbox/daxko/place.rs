@@ -22,15 +22,18 @@ pub(super) enum Place {
 impl Place {
     /// Reads a request line.
     pub(super) fn of<T>(request: &Request<T>) -> Result<(Generation, Self), Refusal> {
-        let (generation, path) = match request.uri().path() {
+        let (generation, known) = match request.uri().path() {
             path if path.starts_with("/partners/") => (Generation::PartnersV1, partners_place(path)),
             path => (Generation::V3, v3_place(path)),
         };
-        let (allowed, place) = path.ok_or(Refusal::not_found("there is nothing at this path"))?;
-        let place = match place {
-            Self::Authorize if request.method() == Method::POST => Self::LogIn,
-            Self::ReadSettings if request.method() == Method::PUT => Self::WriteSettings,
-            place => place,
+        let (allowed, place) = known.ok_or(Refusal::not_found("there is nothing at this path"))?;
+        let is = |method: &Method| request.method() == method;
+        let place = if matches!(place, Self::Authorize) && is(&Method::POST) {
+            Self::LogIn
+        } else if matches!(place, Self::ReadSettings) && is(&Method::PUT) {
+            Self::WriteSettings
+        } else {
+            place
         };
         if allowed.split(", ").any(|method| request.method() == method) {
             Ok((generation, place))
