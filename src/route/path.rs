@@ -1,8 +1,13 @@
 //! The readings of a path: every way in which an upstream might understand what came.
 //!
-//! nginx merges slashes, Tomcat cuts `;` parameters, IIS takes backslashes for slashes, PHP and WSGI decode, some decode
-//! twice, C stops at a NUL. We cannot know which of them stands behind us. So a path has a set of readings, and where
-//! they fall under different rules the request is refused; what is forwarded is what came, byte for byte.
+//! nginx merges slashes, Tomcat cuts `;` parameters, IIS takes backslashes for slashes and knows `%u002f`, PHP and WSGI
+//! decode, Apache may leave `%2f` alone, some decode twice, C stops at a NUL, Windows drops the dots at the end of a name,
+//! and whoever parses `//a/b` as a URL takes `a` for a host. We cannot know which of them stands behind us. So a path has a
+//! set of readings, and where they fall under different rules the request is refused; what is forwarded is what came,
+//! byte for byte.
+//!
+//! Left to the rules: what an app makes of a path that everybody reads alike, such as `/a/` for `/a`, `/a.json` for `/a`,
+//! `/a.php/b` for `/a.php`, or a short name like `/STAFF~1`.
 
 use std::borrow::Cow;
 
@@ -54,30 +59,103 @@ impl<'a> Readings<'a> {
     }
 }
 
-/// Whether every upstream reads the path alike: no escapes, no odd characters, no empty or dotted segments.
+/// Whether every upstream reads the path alike: no escapes, no odd characters, no empty segments, no segment that begins
+/// or ends with a dot.
 fn is_plain(path: &[u8]) -> bool {
     let mut previous = b' ';
-    path.iter().all(|&byte| {
-        let dubious = matches!((previous, byte), (b'/', b'/' | b'.'));
+    let plain = path.iter().all(|&byte| {
+        let dubious = matches!((previous, byte), (b'/', b'/' | b'.') | (b'.', b'/') | (b':', b'$'));
         previous = byte;
         !dubious && byte.is_ascii_graphic() && !matches!(byte, b'%' | b';' | b'\\' | b'?' | b'#')
-    })
+    });
+    plain && previous != b'.'
 }
 
 type Reading = for<'p> fn(&'p [u8]) -> Cow<'p, [u8]>;
 
-const WAYS: [Reading; 6] = [
+const WAYS: [Reading; 12] = [
     decoded,
+    decoded_but_for_slashes,
+    with_escapes_of_iis,
+    with_look_alikes_folded,
     with_slashes_for_backslashes,
     without_parameters,
     cut,
+    without_line_breaks,
     with_slashes_merged,
+    without_authority,
     without_dot_segments,
+    with_names_of_windows,
 ];
 
 /// Percent-decoded once; escapes that are none stay.
 fn decoded(path: &[u8]) -> Cow<'_, [u8]> {
     percent_encoding::percent_decode(path).into()
+}
+
+/// The same by those who keep an encoded slash within its segment (Apache's `AllowEncodedSlashes NoDecode`).
+fn decoded_but_for_slashes(path: &[u8]) -> Cow<'_, [u8]> {
+    let mut read = Vec::new();
+    let mut rest = path;
+    while let Some(at) = rest.windows(3).position(|three| three.eq_ignore_ascii_case(b"%2f")) {
+        read.extend(percent_encoding::percent_decode(&rest[..at]));
+        read.extend(&rest[at..at + 3]);
+        rest = &rest[at + 3..];
+    }
+    if read.is_empty() {
+        return path.into();
+    }
+    read.extend(percent_encoding::percent_decode(rest));
+    unless_the_same(read, path)
+}
+
+/// `%u002f`, which http.sys takes for a slash where `PercentUAllowed` is left as it is.
+fn with_escapes_of_iis(path: &[u8]) -> Cow<'_, [u8]> {
+    replaced(path, |rest| {
+        let digits = rest.strip_prefix(b"%u").or_else(|| rest.strip_prefix(b"%U"))?.get(..4)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        let number = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        Some((char::from_u32(number)?.to_string().into_bytes(), 6))
+    })
+}
+
+/// ASCII by another name: overlong UTF-8 (`C0 AF` for a slash), which lenient decoders accept with any second byte, and
+/// the full-width forms (U+FF0F), which Windows folds where it has to fit them into a code page.
+fn with_look_alikes_folded(path: &[u8]) -> Cow<'_, [u8]> {
+    replaced(path, |rest| {
+        let (byte, length) = match *rest {
+            [high @ (0xc0 | 0xc1), low, ..] | [0xe0, high @ (0x80 | 0x81), low, ..] => {
+                ((high & 1) << 6 | low & 0x3f, if rest[0] == 0xe0 { 3 } else { 2 })
+            }
+            [0xf0, 0x80, high @ (0x80 | 0x81), low, ..] => ((high & 1) << 6 | low & 0x3f, 4),
+            [0xef, 0xbc, low @ 0x81..=0xbf, ..] => (low - 0x60, 3),
+            [0xef, 0xbd, low @ 0x80..=0x9e, ..] => (low - 0x20, 3),
+            _ => return None,
+        };
+        Some((vec![byte], length))
+    })
+}
+
+/// The path with something else wherever `find` says so: what, and in place of how many bytes.
+fn replaced(path: &[u8], find: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Cow<'_, [u8]> {
+    let mut read = Vec::new();
+    let mut rest = path;
+    while let Some(&byte) = rest.first() {
+        if let Some((new, length)) = find(rest) {
+            read.extend(new);
+            rest = &rest[length..];
+        } else {
+            read.push(byte);
+            rest = &rest[1..];
+        }
+    }
+    unless_the_same(read, path)
+}
+
+fn unless_the_same(read: Vec<u8>, path: &[u8]) -> Cow<'_, [u8]> {
+    if read == path { path.into() } else { read.into() }
 }
 
 fn with_slashes_for_backslashes(path: &[u8]) -> Cow<'_, [u8]> {
@@ -96,12 +174,21 @@ fn without_parameters(path: &[u8]) -> Cow<'_, [u8]> {
     path.split(|&byte| byte == b'/').map(bare).collect::<Vec<_>>().join(&b'/').into()
 }
 
-/// Up to the first NUL, `?` or `#`, which only an escape can have brought here.
+/// Up to the first NUL, `?`, `#` or line break, which only an escape can have brought here.
 fn cut(path: &[u8]) -> Cow<'_, [u8]> {
-    match path.iter().position(|byte| matches!(byte, 0 | b'?' | b'#')) {
+    match path.iter().position(|byte| matches!(byte, 0 | b'?' | b'#' | b'\r' | b'\n')) {
         Some(end) => path[..end].to_vec().into(),
         None => path.into(),
     }
+}
+
+/// Without tabs and line breaks, which the URL standard removes wherever they are.
+fn without_line_breaks(path: &[u8]) -> Cow<'_, [u8]> {
+    let is_kept = |byte: &u8| !matches!(byte, b'\t' | b'\r' | b'\n');
+    if path.iter().all(is_kept) {
+        return path.into();
+    }
+    path.iter().copied().filter(is_kept).collect::<Vec<_>>().into()
 }
 
 fn with_slashes_merged(path: &[u8]) -> Cow<'_, [u8]> {
@@ -113,9 +200,24 @@ fn with_slashes_merged(path: &[u8]) -> Cow<'_, [u8]> {
     merged.into()
 }
 
-/// RFC 3986 §5.2.4.
+/// What begins with two slashes, taken for a reference with an authority (RFC 3986 §4.2), by those who parse a request
+/// target as a URL: `//a/b` is `/b` at the host `a`. Some do not mind further slashes.
+fn without_authority(path: &[u8]) -> Cow<'_, [u8]> {
+    if !path.starts_with(b"//") {
+        return path.into();
+    }
+    let mut segments = path.split(|&byte| byte == b'/').skip_while(|segment| segment.is_empty()).skip(1);
+    let mut read = Vec::new();
+    for segment in &mut segments {
+        read.push(b'/');
+        read.extend(segment);
+    }
+    if read.is_empty() { b"/".into() } else { read.into() }
+}
+
+/// RFC 3986 §5.2.4, by those too who see an encoded dot before they decode anything else, as the URL standard has it.
 fn without_dot_segments(path: &[u8]) -> Cow<'_, [u8]> {
-    let is_dots = |segment: &[u8]| matches!(segment, b"." | b"..");
+    let is_dots = |segment: &[u8]| !matches!(dots(segment), Dots::None);
     if !path.split(|&byte| byte == b'/').any(is_dots) {
         return path.into();
     }
@@ -123,18 +225,64 @@ fn without_dot_segments(path: &[u8]) -> Cow<'_, [u8]> {
     let mut ends_in_dots = false;
     for segment in path.split(|&byte| byte == b'/').skip(1) {
         ends_in_dots = is_dots(segment);
-        match segment {
-            b"." => {}
-            b".." => {
+        match dots(segment) {
+            Dots::One => {}
+            Dots::Two => {
                 segments.pop();
             }
-            _ => segments.push(segment),
+            Dots::None => segments.push(segment),
         }
     }
     if ends_in_dots {
         segments.push(b"");
     }
     [b"/", segments.join(&b'/').as_slice()].concat().into()
+}
+
+enum Dots {
+    None,
+    One,
+    Two,
+}
+
+fn dots(segment: &[u8]) -> Dots {
+    // The longest is `%2e%2e`.
+    if segment.len() > 6 {
+        return Dots::None;
+    }
+    let mut rest = segment;
+    let mut count = 0;
+    while let Some(behind) = rest.strip_prefix(b".").or_else(|| {
+        let (escape, behind) = rest.split_at_checked(3)?;
+        escape.eq_ignore_ascii_case(b"%2e").then_some(behind)
+    }) {
+        rest = behind;
+        count += 1;
+    }
+    match (rest, count) {
+        ([], 1) => Dots::One,
+        ([], 2) => Dots::Two,
+        _ => Dots::None,
+    }
+}
+
+/// Each segment as Windows looks for a file: without dots and blanks at its end, and without the name of a stream behind
+/// it (`x::$DATA`, `x:$i30:$INDEX_ALLOCATION`).
+fn with_names_of_windows(path: &[u8]) -> Cow<'_, [u8]> {
+    let names = path.split(|&byte| byte == b'/').map(|segment| {
+        let name = match segment.windows(2).position(|two| two == b":$") {
+            Some(at) => segment[..at].strip_suffix(b":").unwrap_or(&segment[..at]),
+            None => segment,
+        };
+        let end =
+            |trimmed: &[u8]| name.iter().rposition(|byte| !trimmed.contains(byte)).map_or(0, |last| last + 1);
+        // What is left of `. ` and `.. ` is a dot segment, and not nothing.
+        match end(b". ") {
+            0 => &name[..end(b" ")],
+            end => &name[..end],
+        }
+    });
+    unless_the_same(names.collect::<Vec<_>>().join(&b'/'), path)
 }
 
 #[cfg(test)]
@@ -148,7 +296,7 @@ mod tests {
 
     #[test]
     fn an_ordinary_path_has_one_reading() {
-        for path in ["/", "/classes", "/a/b.c/d-e_f~g", "/a:b@c,d=e+f!g", "/a/", "/..a/b.."] {
+        for path in ["/", "/classes", "/a/b.c/d-e_f~g", "/a:b@c,d=e+f!g", "/a/", "/a..b/c.d/e:f$"] {
             assert_eq!(readings(path), [path]);
         }
     }
@@ -184,6 +332,31 @@ mod tests {
             "/%5cadmin",
             "/admin%3b",
             "/pub/%2e%2e;x/admin",
+            "/%u0061dmin",
+            "/pub/%u002e%u002e/admin",
+            "/pub%u002f..%U002Fadmin",
+            "/pub/..%c0%afadmin",
+            "/pub/%c0%ae%c0%ae/admin",
+            "/pub/..%c1%9cadmin",
+            "/pub/..%c1%1cadmin",
+            "/pub/..%e0%80%afadmin",
+            "/pub/..%f0%80%80%afadmin",
+            "/pub/..%ef%bc%8fadmin",
+            "/pub/%uff0e%uff0e%uff0fadmin",
+            "/pub%2fx/%2e%2e/../admin",
+            "//pub/admin",
+            "///pub/admin",
+            "/\\pub/admin",
+            "/%2fpub/admin",
+            "/admin.",
+            "/admin%20",
+            "/admin%20.%20",
+            "/admin::$DATA",
+            "/admin:$i30:$INDEX_ALLOCATION",
+            "/pub/..%20/admin",
+            "/admin%0a.css",
+            "/ad%09min",
+            "/adm%0din",
         ] {
             assert!(readings(path).iter().any(|reading| reading == "/admin"), "{path}: {:?}", readings(path));
         }
@@ -198,6 +371,11 @@ mod tests {
     fn a_path_made_to_be_read_in_many_ways_is_refused() {
         let path = format!("/%{}2e", "25".repeat(MOST));
         assert!(Readings::of(path.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn an_encoded_slash_may_stay_in_its_segment() {
+        assert!(readings("/pub%2fx/%61dmin").contains(&"/pub%2fx/admin".to_owned()));
     }
 
     #[test]
