@@ -33,8 +33,8 @@ fn row(line: &'static str) -> Row {
     Row { name, bytes, expected }
 }
 
-/// Appends the text to `bytes`, up to its end or to the brace that closes a repetition.
-fn unescape(text: &mut &[u8], bytes: &mut Vec<u8>, mark: &mut Option<usize>) {
+/// Appends the text to `bytes`, up to its end or to the brace that closes a repetition. Other corpora have the same escapes.
+pub(crate) fn unescape(text: &mut &[u8], bytes: &mut Vec<u8>, mark: &mut Option<usize>) {
     while let [byte, rest @ ..] = *text {
         *text = rest;
         match byte {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{Folder, Gateway, Options, RawUpstream, eventually, member_gateway};
 
 #[path = "../data/corpus.rs"]
-mod corpus;
+pub(crate) mod corpus;
 
 use corpus::{Expected, Row, corpus};
 

@@ -20,6 +20,7 @@ mod framing;
 mod identity_fields;
 mod logs;
 mod own_paths;
+mod path_readings;
 mod preserve;
 mod return_to;
 mod session_cookie;
