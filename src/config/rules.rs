@@ -19,6 +19,19 @@ pub(super) fn rules(table: &SiteTable, path: &Path, config: &Config, mistakes: &
     Rules::new(rules.collect(), table.ignore_case)
 }
 
+/// Warns of rules that stand behind a wider one.
+pub(super) fn warn(table: &SiteTable, rules: &Rules, warnings: &mut Vec<String>) {
+    for (index, taken_by) in rules.unreachable() {
+        // The places hold where every rule could be read; otherwise there are mistakes, and no warnings.
+        let (Some(rule), Some(earlier)) = (table.rule.get(index), table.rule.get(taken_by)) else { continue };
+        warnings.push(format!(
+            "{}: the rule for \"{}\" never matches, since the one for \"{}\" in front of it takes all of its requests: \
+             move it up or remove it",
+            table.public_url, rule.path, earlier.path
+        ));
+    }
+}
+
 fn rule(table: &RuleTable, path: &Path, config: &Config, mistakes: &mut Mistakes<'_>) -> Option<Rule> {
     let pattern = Pattern::parse(&table.path).map_err(|error| {
         mistakes.note(

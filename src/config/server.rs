@@ -1,6 +1,6 @@
 //! `[server]`: where to listen, whom to believe, what to tolerate.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -39,6 +39,22 @@ pub(super) fn listen(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<Socket
     addresses
 }
 
+/// The address among those listened on to which an upstream's host and port lead; other names than `localhost` are not
+/// looked up.
+pub(super) fn leads_to_us(listen: &[SocketAddr], host: &str, port: u16) -> Option<SocketAddr> {
+    let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+    let is_localhost = host.eq_ignore_ascii_case("localhost");
+    let same = |ours: IpAddr| match ip {
+        // All addresses of this machine of one family; which ones these are beyond loopback is not looked up.
+        Some(ip) if ours.is_unspecified() => {
+            ip.is_ipv4() == ours.is_ipv4() && (ip.is_loopback() || ip.is_unspecified())
+        }
+        Some(ip) => ip == ours,
+        None => is_localhost && (ours.is_loopback() || ours.is_unspecified()),
+    };
+    listen.iter().copied().find(|ours| ours.port() == port && port != 0 && same(ours.ip()))
+}
+
 pub(super) fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
     let table = &config.server.limits;
     let path = at(["server", "limits"]);
@@ -71,7 +87,7 @@ pub(super) fn trusted_proxies(config: &Config, mistakes: &mut Mistakes<'_>) -> T
     let mut networks = Vec::new();
     for (index, text) in config.server.trusted_proxies.iter().enumerate() {
         // A bare address is a network of one.
-        let network = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         match network {
             Ok(network) => networks.push(network),
             Err(_) => {
@@ -81,4 +97,31 @@ pub(super) fn trusted_proxies(config: &Config, mistakes: &mut Mistakes<'_>) -> T
         }
     }
     TrustedProxies::new(networks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_at_an_address_we_listen_on_leads_to_us() {
+        for (ours, host, port, expected) in [
+            ("127.0.0.1:8080", "127.0.0.1", 8080, true),
+            ("127.0.0.1:8080", "localhost", 8080, true),
+            ("0.0.0.0:8080", "LOCALHOST", 8080, true),
+            ("0.0.0.0:8080", "127.0.0.1", 8080, true),
+            ("[::1]:8080", "[::1]", 8080, true),
+            ("192.0.2.7:80", "192.0.2.7", 80, true),
+            ("127.0.0.1:8080", "127.0.0.1", 3000, false),
+            ("127.0.0.1:8080", "127.0.0.2", 8080, false),
+            ("127.0.0.1:8080", "[::1]", 8080, false),
+            ("0.0.0.0:8080", "192.0.2.7", 8080, false),
+            ("192.0.2.7:8080", "localhost", 8080, false),
+            ("127.0.0.1:8080", "app.localhost", 8080, false),
+            ("127.0.0.1:0", "127.0.0.1", 0, false),
+        ] {
+            let listen = [ours.parse().unwrap()];
+            assert_eq!(leads_to_us(&listen, host, port).is_some(), expected, "{ours} {host}:{port}");
+        }
+    }
 }

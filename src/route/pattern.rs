@@ -61,6 +61,20 @@ impl Pattern {
         });
         matched && (self.and_below || segments.next().is_none())
     }
+
+    /// Whether every path that `other` matches is matched by this one too. A no may be a yes that is hard to see.
+    #[must_use]
+    pub fn covers(&self, other: &Self, ignore_case: bool) -> bool {
+        // A star of the other is matched as a character, which only a star of ours does; then it takes whatever the
+        // other takes.
+        let covered = |(ours, theirs): (&Vec<u8>, &Vec<u8>)| segment_matches(ours, theirs, ignore_case);
+        let as_deep = if self.and_below {
+            other.segments.len() >= self.segments.len()
+        } else {
+            other.segments.len() == self.segments.len() && !other.and_below
+        };
+        as_deep && self.segments.iter().zip(&other.segments).all(covered)
+    }
 }
 
 /// The classical two-pointer match of `*`: on a mismatch the last star takes one more character.
@@ -130,6 +144,37 @@ mod tests {
     #[test]
     fn case_is_ignored_where_the_site_says_so() {
         assert!(Pattern::parse("/Staff/**").unwrap().matches(b"/sTAFF/x", true));
+    }
+
+    #[test]
+    fn a_pattern_covers_those_that_match_nothing_else() {
+        for (wide, narrow, expected) in [
+            ("/**", "/", true),
+            ("/**", "/a/**", true),
+            ("/a/**", "/**", false),
+            ("/a/**", "/a", true),
+            ("/a/**", "/a/", true),
+            ("/a/**", "/a/**", true),
+            ("/a/**", "/a/b/*.css", true),
+            ("/a/**", "/ab", false),
+            ("/a/b/**", "/a/**", false),
+            ("/a/*", "/a/**", false),
+            ("/a/*", "/a/b", true),
+            ("/a/*", "/a/", true),
+            ("/a/*", "/a/*.css", true),
+            ("/a/*.css", "/a/*", false),
+            ("/a/*.css", "/a/x*.css", true),
+            ("/a/x*.css", "/a/*.css", false),
+            ("/*b*", "/a*b*c", true),
+            ("/a*b*c", "/*b*", false),
+            ("/*/c", "/a/c", true),
+            ("/a/c", "/*/c", false),
+            ("/a", "/A", false),
+        ] {
+            let parsed = |text| Pattern::parse(text).unwrap();
+            assert_eq!(parsed(wide).covers(&parsed(narrow), false), expected, "{wide} {narrow}");
+        }
+        assert!(Pattern::parse("/a").unwrap().covers(&Pattern::parse("/A").unwrap(), true));
     }
 
     #[test]

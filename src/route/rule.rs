@@ -121,6 +121,23 @@ impl Rules {
         if found.all(|other| std::ptr::eq(first, other)) { Ok(first) } else { Err(Ambiguous) }
     }
 
+    /// The rules that no request can come to, each with the earlier one that takes all of its requests; by their places
+    /// in the config.
+    pub fn unreachable(&self) -> impl Iterator<Item = (usize, usize)> {
+        let written = &self.rules[..self.rules.len() - 1];
+        written.iter().enumerate().filter_map(move |(index, rule)| {
+            let taken_by = written[..index].iter().position(|earlier| self.takes_all_of(earlier, rule))?;
+            Some((index, taken_by))
+        })
+    }
+
+    fn takes_all_of(&self, earlier: &Rule, rule: &Rule) -> bool {
+        let methods = earlier.methods.as_ref().is_none_or(|methods| {
+            rule.methods.as_ref().is_some_and(|others| others.iter().all(|other| methods.contains(other)))
+        });
+        methods && earlier.pattern.covers(&rule.pattern, self.ignore_case)
+    }
+
     fn first_match(&self, method: &Method, path: &[u8]) -> &Rule {
         let matches = |rule: &&Rule| {
             rule.methods.as_ref().is_none_or(|methods| methods.contains(method))
@@ -170,6 +187,24 @@ mod tests {
         let rules = Rules::new(vec![read], false);
         assert_eq!(access(&rules, &Method::HEAD, "/a"), Ok(Access::Public));
         assert_eq!(access(&rules, &Method::POST, "/a"), Ok(Access::Member));
+    }
+
+    #[test]
+    fn a_rule_behind_a_wider_one_for_the_same_methods_is_out_of_reach() {
+        let get = |path| Rule { methods: Some(vec![Method::GET]), ..rule(path, Access::Public) };
+        let unreachable =
+            |rules: Vec<Rule>| Rules::new(rules, false).unreachable().collect::<Vec<(usize, usize)>>();
+        assert_eq!(unreachable(vec![rule("/a/**", Access::Public), rule("/a/b", Access::Deny)]), [(1, 0)]);
+        assert_eq!(unreachable(vec![rule("/a/**", Access::Public), get("/a/b")]), [(1, 0)]);
+        assert_eq!(unreachable(vec![get("/a/**"), get("/b"), get("/a/b")]), [(2, 0)]);
+        for reachable in [
+            vec![rule("/a/b", Access::Deny), rule("/a/**", Access::Public)],
+            vec![get("/a/**"), rule("/a/b", Access::Deny)],
+            vec![rule("/**", Access::Public)],
+            vec![rule("/a", Access::Public), rule("/a/", Access::Public), rule("/A", Access::Public)],
+        ] {
+            assert_eq!(unreachable(reachable.clone()), [], "{reachable:?}");
+        }
     }
 
     #[test]

@@ -312,6 +312,38 @@ fn a_site_on_loopback_needs_no_keys_and_is_told_what_that_means() {
 }
 
 #[test]
+fn a_rule_that_no_request_can_come_to_is_named_with_the_one_in_front_of_it() {
+    let rules = |more: &str| {
+        format!("{}\n[[site.rule]]\npath = \"/assets/**\"\naccess = \"public\"\n{more}", production())
+    };
+    let behind = "[[site.rule]]\npath = \"/assets/private/*\"\naccess = \"member\"\n";
+
+    let ended = check(&rules(behind));
+
+    let warning = "warning: https://members.example.org: the rule for \"/assets/private/*\" never matches, since the \
+                   one for \"/assets/**\" in front of it takes all of its requests";
+    assert!(ended.status == 0 && ended.output.contains(warning), "{}{}", ended.output, ended.errors);
+    for reachable in [
+        "[[site.rule]]\npath = \"/assets-private/*\"\naccess = \"member\"\n",
+        "[[site.rule]]\npath = \"/Assets/a\"\naccess = \"member\"\n",
+        "[[site.rule]]\npath = \"/**\"\naccess = \"member\"\n",
+    ] {
+        assert!(!check(&rules(reachable)).output.contains("warning"), "{reachable}");
+    }
+}
+
+#[test]
+fn an_upstream_at_the_gateways_own_address_is_warned_of() {
+    let circle = "upstream = [\"http://localhost:8080\"]";
+    let ended = check(&production().replace("upstream = [\"http://127.0.0.1:3000\"]", circle));
+
+    let warning = "warning: https://members.example.org: the upstream localhost:8080 leads to 127.0.0.1:8080, where the \
+                   gateway itself listens";
+    assert!(ended.status == 0 && ended.output.contains(warning), "{}{}", ended.output, ended.errors);
+    assert!(!check(&production()).output.contains("warning"));
+}
+
+#[test]
 fn one_site_beyond_loopback_is_enough_to_need_keys() {
     let second = "[[site]]\npublic_url = \"http://localhost:8080\"\nupstream = [\"http://a\"]\nproviders = [\"ymca\"]\n";
     let configuration = production().replacen("keys = [", "# keys = [", 1) + second;
