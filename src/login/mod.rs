@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http::header::HeaderValue;
 
 use crate::member::{Member, ProviderName};
-use crate::provider::{AuthorizationCode, ProviderError, RedirectUri, Registered, token_endpoint};
+use crate::provider::{AuthorizationCode, ProviderError, RedirectUri, Registered, complaint};
 use crate::random;
 use crate::route::Origin;
 use crate::secret::Secret;
@@ -244,7 +244,7 @@ impl Login {
     ) -> Result<(Member, UnixTime), LoginError> {
         let code = match (answer.code, answer.error.as_deref()) {
             (None, Some("access_denied")) => return Err(LoginError::Denied),
-            (None, Some(code)) => return Err(LoginError::Vendor(token_endpoint::error_code(code))),
+            (None, Some(code)) => return Err(LoginError::Vendor(complaint::error_code(code))),
             (Some(code), None) if is_code(&code) => AuthorizationCode(Secret::new(code)),
             (Some(_), None | Some(_)) | (None, None) => return Err(LoginError::Malformed),
         };

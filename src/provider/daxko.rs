@@ -11,7 +11,7 @@ mod standing;
 
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use reqwest::{RequestBuilder, StatusCode, Url};
 
 use self::client_token::{ClientToken, Grant, Manner, Token};
@@ -21,13 +21,10 @@ use self::member_settings::Links;
 use super::claims::{self, Pointers};
 use super::inspection::{Finding, Registration};
 use super::token_endpoint::{self, Answer, Encoding, Http};
-use super::{AuthorizationCode, BoxFuture, Provider, ProviderError, RedirectUri, State};
+use super::{AuthorizationCode, BoxFuture, Provider, ProviderError, QUERY_VALUE, RedirectUri, State};
 use crate::member::{Member, ProviderName};
 use crate::secret::Secret;
 use crate::time::{Clock, UnixTime};
-
-/// Everything but what RFC 3986 §2.3 leaves alone.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What the operator knows about Daxko.
 #[derive(Clone, Debug)]
@@ -151,7 +148,7 @@ impl Daxko {
             return Err(ProviderError::Unintelligible { endpoint, what: "it would be about an odd id" });
         }
         let segments: Vec<String> =
-            path.iter().map(|segment| utf8_percent_encode(segment, UNRESERVED).to_string()).collect();
+            path.iter().map(|segment| utf8_percent_encode(segment, QUERY_VALUE).to_string()).collect();
         let url = self.resource(&segments.join("/"));
         self.on_behalf_of_the_client(endpoint, || self.http.get(&url)).await
     }
@@ -269,7 +266,7 @@ impl Daxko {
 
 impl Provider for Daxko {
     fn authorization_request(&self, redirect_uri: &RedirectUri, state: &State) -> String {
-        let encoded = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
+        let encoded = |text: &str| utf8_percent_encode(text, QUERY_VALUE).to_string();
         let mut url = self.settings.authorize_url.clone();
         let mut query = format!(
             "response_type=code&scope={}&state={}&client_id={}&redirect_uri={}",

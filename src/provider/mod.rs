@@ -4,20 +4,28 @@
 //! cookie, a session or a site; the flow itself is [`crate::login`].
 
 pub mod claims;
+pub(crate) mod complaint;
 pub mod daxko;
+pub mod directory;
 pub mod inspection;
 pub mod membership;
 pub mod token_endpoint;
+pub mod xoxoday;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use self::daxko::Daxko;
 use self::inspection::{Finding, Registration};
 use self::membership::Memberships;
 use crate::member::{Member, ProviderName};
 use crate::secret::Secret;
+
+/// Everything but what RFC 3986 §2.3 leaves alone.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A boxed future, for a trait that is used as an object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -95,7 +103,7 @@ pub enum ProviderError {
         error: Option<String>,
     },
     /// The vendor is there and cannot serve us now.
-    #[error("the vendor cannot serve the {endpoint} now: status {status}")]
+    #[error("the vendor cannot serve the {endpoint} now: status {status}{}", asks_to_wait(.retry_after))]
     Busy {
         /// Where.
         endpoint: &'static str,
@@ -137,6 +145,10 @@ pub enum ProviderError {
     /// The vendor knows the member, and the membership is not active.
     #[error("the membership is not active")]
     Lapsed,
+}
+
+fn asks_to_wait(seconds: &Option<u64>) -> String {
+    seconds.map(|seconds| format!(", it asks to wait for {seconds} s")).unwrap_or_default()
 }
 
 fn described(error: &Option<String>) -> String {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use reqwest::header::{ACCEPT, DATE, RETRY_AFTER};
-use reqwest::{RequestBuilder, StatusCode, Url, redirect};
+use reqwest::{Method, RequestBuilder, StatusCode, Url, redirect};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
+use super::complaint::complaint;
 use super::{ProviderError, claims};
 use crate::secret::Secret;
 use crate::time::UnixTime;
@@ -73,6 +75,11 @@ impl Http {
         self.0.put(url.clone()).json(body)
     }
 
+    /// Prepares a request.
+    pub(super) fn request(&self, method: Method, url: &Url) -> RequestBuilder {
+        self.0.request(method, url.clone())
+    }
+
     /// Prepares a GET.
     pub(super) fn get(&self, url: &Url) -> RequestBuilder {
         self.0.get(url.clone())
@@ -116,7 +123,8 @@ pub(super) async fn ask(request: RequestBuilder, endpoint: &'static str) -> Resu
     let retry_after =
         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     let date = response.headers().get(DATE).and_then(|value| value.to_str().ok()).and_then(time_of);
-    let mut body = Vec::new();
+    // It may hold tokens.
+    let mut body = Zeroizing::new(Vec::new());
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len() + chunk.len() > MOST {
             return Err(ProviderError::Unintelligible { endpoint, what: "it is longer than 64 KiB" });
@@ -126,10 +134,11 @@ pub(super) async fn ask(request: RequestBuilder, endpoint: &'static str) -> Resu
     let is_empty = body.trim_ascii().is_empty();
     let answer = Answer { status, retry_after, json: claims::parse(&body), is_empty, date };
     if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        let wait = answer.json.as_ref().and_then(complaint).and_then(|found| found.wait);
         return Err(ProviderError::Busy {
             endpoint,
             status: status.as_u16(),
-            retry_after: answer.retry_after,
+            retry_after: answer.retry_after.or(wait),
         });
     }
     if status.is_redirection() {
@@ -146,6 +155,22 @@ fn time_of(date: &str) -> Option<UnixTime> {
     Some(UnixTime(since.as_secs()))
 }
 
+/// Whether an answer is a refusal, by its status or by what it says, and which.
+pub(super) fn refused(answer: &Answer, endpoint: &'static str) -> Option<ProviderError> {
+    let status = answer.status.as_u16();
+    match answer.json.as_ref().and_then(complaint) {
+        // Nothing the operator could mend, whatever the status.
+        Some(found) if found.is_temporary => {
+            Some(ProviderError::Busy { endpoint, status, retry_after: answer.retry_after.or(found.wait) })
+        }
+        Some(found) => Some(ProviderError::ClientRefused { endpoint, status, error: found.code }),
+        None if !answer.status.is_success() => {
+            Some(ProviderError::ClientRefused { endpoint, status, error: None })
+        }
+        None => None,
+    }
+}
+
 /// What a successful token response is good for here (RFC 6749 §5.1).
 pub(super) struct TokenResponse {
     pub(super) access_token: Secret,
@@ -156,21 +181,13 @@ pub(super) fn token_response(
     answer: &Answer,
     endpoint: &'static str,
 ) -> Result<TokenResponse, ProviderError> {
-    let status = answer.status.as_u16();
-    let error = answer.json.as_ref().and_then(|json| json.get("error")).and_then(Value::as_str);
-    match error {
-        Some("invalid_grant") => return Err(ProviderError::CodeRefused),
-        // Codes of another endpoint (RFC 6749 §4.1.2.1), which vendors use here too: nothing the operator could mend.
-        Some("server_error" | "temporarily_unavailable") => {
-            return Err(ProviderError::Busy { endpoint, status, retry_after: answer.retry_after });
-        }
-        Some(code) => {
-            return Err(ProviderError::ClientRefused { endpoint, status, error: error_code(code) });
-        }
-        None if !answer.status.is_success() => {
-            return Err(ProviderError::ClientRefused { endpoint, status, error: None });
-        }
-        None => {}
+    if let Some(error) = refused(answer, endpoint) {
+        return Err(match error {
+            ProviderError::ClientRefused { error: Some(code), .. } if code == "invalid_grant" => {
+                ProviderError::CodeRefused
+            }
+            other => other,
+        });
     }
     let Some(json) = &answer.json else {
         return Err(ProviderError::Unintelligible { endpoint, what: "it is no JSON" });
@@ -187,10 +204,4 @@ pub(super) fn token_response(
         return Err(ProviderError::Unintelligible { endpoint, what: "it holds no access token" });
     }
     Ok(TokenResponse { access_token: Secret::new(token) })
-}
-
-/// An error code as far as it may be logged: vendors put all sorts of things there.
-pub(crate) fn error_code(code: &str) -> Option<String> {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    (!code.is_empty() && code.len() <= 40 && code.bytes().all(fits)).then(|| code.to_owned())
 }

@@ -1,0 +1,467 @@
+//! A directory in a CSV file (RFC 4180): `email`, `member_id`, `member_unit_id`, in any order, further columns ignored.
+//!
+//! The file is read at the start, and again when it has changed, which is looked at on use and every few seconds at the
+//! most. A file that has become wrong changes nothing: the last good rows stay, and the log says so once.
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::member::{InvalidId, MemberId, MemberUnitId};
+use crate::provider::ProviderError;
+use crate::provider::claims::{Address, Ids, NoId};
+use crate::time::UnixTime;
+
+/// Between two looks at whether the file has changed.
+const PAUSE: Duration = Duration::from_secs(5);
+/// More than a million rows of addresses and ids need.
+const MOST_OCTETS: u64 = 64 * 1024 * 1024;
+/// More members than any club has.
+const MOST_ROWS: usize = 1_000_000;
+
+const EMAIL: &str = "email";
+const MEMBER_ID: &str = "member_id";
+const UNIT_ID: &str = "member_unit_id";
+
+/// What is wrong with a file; without anything that stands in it.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is not there, or not ours to read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// It is no list of members.
+    #[error("it is larger than 64 MiB, or has more than 1 000 000 rows")]
+    TooLarge,
+    /// The first line does not name what we need.
+    #[error("its first line has no column `{0}`")]
+    NoColumn(&'static str),
+    /// The first line names it twice.
+    #[error("its first line has the column `{0}` twice")]
+    DoubledColumn(&'static str),
+    /// A line has more or fewer columns than the first one.
+    #[error("line {line} has {found} columns, and the first line {expected}")]
+    Columns {
+        /// Counted from 1.
+        line: u64,
+        /// In this line.
+        found: u64,
+        /// In the first one.
+        expected: u64,
+    },
+    /// A line is not text.
+    #[error("line {0} is not UTF-8")]
+    NotText(u64),
+    /// A line has an address that is none.
+    #[error("line {line}: `email` {why}")]
+    Address {
+        /// Counted from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: NoId,
+    },
+    /// A line has an id that is none.
+    #[error("line {line}: `{column}` {why}")]
+    Id {
+        /// Counted from 1.
+        line: u64,
+        /// Which id.
+        column: &'static str,
+        /// What is wrong with it.
+        why: InvalidId,
+    },
+}
+
+/// What tells one state of a file from the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    octets: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    file: (u64, u64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            octets: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            file: (metadata.dev(), metadata.ino()),
+        }
+    }
+}
+
+/// What the rows say of one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Entry {
+    /// These ids.
+    Ids(Ids),
+    /// One thing in one row, another in another.
+    Ambiguous,
+}
+
+type Rows = HashMap<Address, Entry>;
+
+/// What one look at the file has found.
+struct Reading {
+    /// Nothing where there is no file to look at.
+    stamp: Option<Stamp>,
+    /// Whether the last line ends: one that does not may be half a line.
+    is_whole: bool,
+    rows: Result<Rows, FileError>,
+}
+
+struct State {
+    rows: Arc<Rows>,
+    /// The state of the file that was read last, well or badly.
+    stamp: Option<Stamp>,
+    /// A state of the file that may not be whole yet.
+    pending: Option<Stamp>,
+    looked: Option<UnixTime>,
+    is_wrong: bool,
+}
+
+/// A directory in a CSV file.
+pub struct FileDirectory {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for FileDirectory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FileDirectory({})", self.path.display())
+    }
+}
+
+impl FileDirectory {
+    /// Reads the file for the first time.
+    ///
+    /// # Errors
+    /// [`FileError`] says what is wrong with it, and where.
+    pub fn open(path: PathBuf) -> Result<Self, FileError> {
+        let Reading { stamp, rows, .. } = read(&path);
+        let rows = Arc::new(rows?);
+        let state = State { rows, stamp, pending: None, looked: None, is_wrong: false };
+        Ok(Self { path, state: Mutex::new(state) })
+    }
+
+    /// The ids that belong to an address.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotInDirectory`] and [`ProviderError::AmbiguousInDirectory`].
+    pub async fn find(&self, address: &Address, now: UnixTime) -> Result<Ids, ProviderError> {
+        if let Some(known) = self.due(now) {
+            let path = self.path.clone();
+            // Reading takes a while, and whoever else is signing in on this thread need not wait for it.
+            let reading = tokio::task::spawn_blocking(move || changed(&path, known)).await;
+            if let Ok(Some(reading)) = reading {
+                self.take(reading);
+            }
+        }
+        match self.state().rows.get(address) {
+            Some(Entry::Ids(ids)) => Ok(ids.clone()),
+            Some(Entry::Ambiguous) => Err(ProviderError::AmbiguousInDirectory),
+            None => Err(ProviderError::NotInDirectory),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing is half done when somebody panics in between: each change is one assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stamp to compare the file with, where it is time for another look. Only one of those who ask at the same
+    /// time gets it; a clock that was set back does not stop the looking.
+    fn due(&self, now: UnixTime) -> Option<Option<Stamp>> {
+        let mut state = self.state();
+        let is_due = state.looked.is_none_or(|looked| now < looked || now.since(looked) >= PAUSE);
+        is_due.then(|| {
+            state.looked = Some(now);
+            state.stamp
+        })
+    }
+
+    /// Takes a new state of the file over.
+    fn take(&self, reading: Reading) {
+        let path = self.path.display();
+        let mut state = self.state();
+        // Half a row could hold half an id, which may be somebody else's: such a file has to be the same twice.
+        if reading.rows.is_ok() && !reading.is_whole && state.pending != reading.stamp {
+            state.pending = reading.stamp;
+            return;
+        }
+        state.pending = None;
+        state.stamp = reading.stamp;
+        match reading.rows {
+            Ok(rows) => {
+                tracing::info!(file = %path, addresses = rows.len(), "the directory has changed and is read anew");
+                state.rows = Arc::new(rows);
+                state.is_wrong = false;
+            }
+            Err(error) => {
+                if !state.is_wrong {
+                    tracing::warn!(
+                        file = %path,
+                        error = &error as &(dyn std::error::Error + 'static),
+                        "the directory has become unusable; its last good rows are used until it is mended"
+                    );
+                }
+                state.is_wrong = true;
+            }
+        }
+    }
+}
+
+/// The file anew, if it is another one than `known`.
+fn changed(path: &Path, known: Option<Stamp>) -> Option<Reading> {
+    let stamp = std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
+    (stamp.is_none() || stamp != known).then(|| read(path))
+}
+
+fn read(path: &Path) -> Reading {
+    let mut stamp = None;
+    let text = File::open(path).and_then(|file| {
+        let before = Stamp::of(&file.metadata()?);
+        let mut text = Vec::new();
+        (&file).take(MOST_OCTETS + 1).read_to_end(&mut text)?;
+        let is_settled = before == Stamp::of(&file.metadata()?);
+        stamp = Some(before);
+        Ok((text, is_settled))
+    });
+    match text {
+        Ok((text, is_settled)) => {
+            let is_whole = is_settled && text.ends_with(b"\n");
+            Reading { stamp, is_whole, rows: rows(&text) }
+        }
+        Err(error) => Reading { stamp: None, is_whole: true, rows: Err(error.into()) },
+    }
+}
+
+/// The rows of a CSV file.
+fn rows(text: &[u8]) -> Result<Rows, FileError> {
+    if text.len() as u64 > MOST_OCTETS {
+        return Err(FileError::TooLarge);
+    }
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    let mut reader = csv::ReaderBuilder::new().from_reader(text);
+    let header = reader.headers().map_err(of_csv)?.clone();
+    let column = |name: &'static str| {
+        let mut places = header.iter().enumerate().filter(|(_, column)| column.trim() == name);
+        let (place, _) = places.next().ok_or(FileError::NoColumn(name))?;
+        if places.next().is_some() { Err(FileError::DoubledColumn(name)) } else { Ok(place) }
+    };
+    let (email, member_id, unit_id) = (column(EMAIL)?, column(MEMBER_ID)?, column(UNIT_ID)?);
+    let mut rows = Rows::new();
+    for (number, record) in reader.records().enumerate() {
+        if number >= MOST_ROWS {
+            return Err(FileError::TooLarge);
+        }
+        let record = record.map_err(of_csv)?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let field = |place: usize| record.get(place).unwrap_or_default();
+        // Exports name everybody; whoever has no address cannot sign in by one.
+        if field(email).trim_ascii().is_empty() {
+            continue;
+        }
+        let address = Address::new(field(email)).map_err(|why| FileError::Address { line, why })?;
+        let invalid = |column| move |why| FileError::Id { line, column, why };
+        let ids = Entry::Ids(Ids {
+            member_id: MemberId::new(field(member_id).to_owned()).map_err(invalid(MEMBER_ID))?,
+            unit_id: MemberUnitId::new(field(unit_id).to_owned()).map_err(invalid(UNIT_ID))?,
+        });
+        rows.entry(address)
+            .and_modify(|known| {
+                if *known != ids {
+                    *known = Entry::Ambiguous;
+                }
+            })
+            .or_insert_with(|| ids.clone());
+    }
+    Ok(rows)
+}
+
+/// The parser's own texts are kept out: nobody promises that they quote nothing.
+fn of_csv(error: csv::Error) -> FileError {
+    let line = |position: &Option<csv::Position>| position.as_ref().map_or(0, csv::Position::line);
+    match error.into_kind() {
+        csv::ErrorKind::Utf8 { pos, .. } => FileError::NotText(line(&pos)),
+        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
+            FileError::Columns { line: line(&pos), found: len, expected: expected_len }
+        }
+        csv::ErrorKind::Io(error) => FileError::Unreadable(error),
+        // Seeking, serde and whatever comes: none of it is asked for here.
+        _ => FileError::Unreadable(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_795_300_000);
+    const HEADER: &str = "email,member_id,member_unit_id\n";
+
+    struct Fixture {
+        folder: tempfile::TempDir,
+        now: UnixTime,
+    }
+
+    impl Fixture {
+        fn new(text: &str) -> (Self, FileDirectory) {
+            let fixture = Self { folder: tempfile::tempdir().unwrap(), now: NOW };
+            fixture.write(text);
+            let directory = FileDirectory::open(fixture.path()).unwrap();
+            (fixture, directory)
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("members.csv")
+        }
+
+        /// In one step, as operators are told to.
+        fn write(&self, text: &str) {
+            let new = self.folder.path().join("new");
+            std::fs::write(&new, text).unwrap();
+            std::fs::rename(new, self.path()).unwrap();
+        }
+
+        fn later(&mut self, seconds: u64) {
+            self.now = UnixTime(self.now.0 + seconds);
+        }
+
+        async fn ids(&self, directory: &FileDirectory, address: &str) -> String {
+            match directory.find(&Address::new(address).unwrap(), self.now).await {
+                Ok(ids) => format!("{} {}", ids.member_id, ids.unit_id),
+                Err(error) => format!("{error:?}"),
+            }
+        }
+    }
+
+    fn wrong(text: &str) -> String {
+        rows(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn an_address_finds_its_row_in_any_case_and_nobody_elses() {
+        let text = "\u{feff}name,member_unit_id, email ,member_id\r\n\"Haddad, Noor\",0042, Noor.Haddad@Example.org,0042-01\r\n\
+                    ,7,,7-00\r\nx,8,k@example.org,8-00\r\n";
+        let (fixture, directory) = Fixture::new(text);
+        assert_eq!(fixture.ids(&directory, "NOOR.haddad@example.ORG ").await, "0042-01 0042");
+        for other in [
+            "noor@example.org",
+            "noor.haddad@example.org.uk",
+            "n@oor.haddad@example.org",
+            "\u{212a}@example.org",
+        ] {
+            assert_eq!(fixture.ids(&directory, other).await, "NotInDirectory", "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn two_rows_that_differ_find_nobody_and_two_that_agree_are_one() {
+        let text = format!("{HEADER}a@b,1,1\nA@B,2,1\nc@d,3,3\nC@d ,3,3\ne@f,4,4\ne@f,4,5\ne@f,4,4\n");
+        let (fixture, directory) = Fixture::new(&text);
+        assert_eq!(fixture.ids(&directory, "a@b").await, "AmbiguousInDirectory");
+        assert_eq!(fixture.ids(&directory, "c@d").await, "3 3");
+        assert_eq!(fixture.ids(&directory, "e@f").await, "AmbiguousInDirectory");
+    }
+
+    #[tokio::test]
+    async fn a_change_is_seen_within_five_seconds_and_not_looked_for_more_often() {
+        let (mut fixture, directory) = Fixture::new(&format!("{HEADER}a@b,1,1\n"));
+        assert_eq!(fixture.ids(&directory, "a@b").await, "1 1");
+        fixture.write(&format!("{HEADER}a@b,2,2\n"));
+        fixture.later(4);
+        assert_eq!(fixture.ids(&directory, "a@b").await, "1 1", "not looked at yet");
+        fixture.later(1);
+        assert_eq!(fixture.ids(&directory, "a@b").await, "2 2");
+        fixture.write(HEADER);
+        fixture.now = UnixTime(NOW.0 - 3600);
+        assert_eq!(fixture.ids(&directory, "a@b").await, "NotInDirectory", "a clock that was set back");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_has_become_wrong_or_is_gone_changes_nothing_until_it_is_mended() {
+        let (mut fixture, directory) = Fixture::new(&format!("{HEADER}a@b,1,1\n"));
+        for text in
+            ["", "email;member_id;member_unit_id\na@b;2;2\n", "email,member_id,member_unit_id\na@b,2\n"]
+        {
+            fixture.write(text);
+            fixture.later(5);
+            assert_eq!(fixture.ids(&directory, "a@b").await, "1 1", "{text:?}");
+            assert!(directory.state().is_wrong);
+        }
+        std::fs::remove_file(fixture.path()).unwrap();
+        fixture.later(5);
+        assert_eq!(fixture.ids(&directory, "a@b").await, "1 1");
+        fixture.write(&format!("{HEADER}a@b,3,3\n"));
+        fixture.later(5);
+        assert_eq!(fixture.ids(&directory, "a@b").await, "3 3");
+        assert!(!directory.state().is_wrong);
+    }
+
+    #[tokio::test]
+    async fn a_last_line_that_may_be_half_written_is_taken_once_it_has_stayed_the_same() {
+        let (mut fixture, directory) = Fixture::new(&format!("{HEADER}a@b,1,400-00"));
+        assert_eq!(fixture.ids(&directory, "a@b").await, "1 400-00", "at the start nobody is writing");
+        fixture.write(&format!("{HEADER}a@b,1,40"));
+        fixture.later(5);
+        assert_eq!(fixture.ids(&directory, "a@b").await, "1 400-00");
+        fixture.later(5);
+        assert_eq!(fixture.ids(&directory, "a@b").await, "1 40");
+    }
+
+    #[test]
+    fn a_wrong_file_is_described_by_its_line_and_never_quoted() {
+        let cases = [
+            ("", "no column `email`"),
+            ("email;member_id;member_unit_id\n", "no column `email`"),
+            ("email,member_id\n", "no column `member_unit_id`"),
+            ("email,email,member_id,member_unit_id\n", "`email` twice"),
+            (
+                "email,member_id,member_unit_id\na@b,1,1\n\nnoor@example.org,1\n",
+                "line 4 has 2 columns, and the first line 3",
+            ),
+            (
+                "email,member_id,member_unit_id\nnoor.example.org,1,1\n",
+                "line 2: `email` is no e-mail address",
+            ),
+            ("email,member_id,member_unit_id\nnoor@example.org,,1\n", "line 2: `member_id` is empty"),
+            (
+                "email,member_id,member_unit_id\nnoor@example.org,1,\"1,2\"\n",
+                "line 2: `member_unit_id` holds a character",
+            ),
+            (
+                "email,member_id,member_unit_id\nnoor@example.org, 1,1\n",
+                "line 2: `member_id` holds a character",
+            ),
+        ];
+        for (text, words) in cases {
+            let error = wrong(text);
+            assert!(error.contains(words) && !error.contains("noor"), "{text:?}: {error}");
+        }
+        let latin = rows(b"email,member_id,member_unit_id\nno\xf6r@example.org,1,1\n").unwrap_err();
+        assert_eq!(latin.to_string(), "line 2 is not UTF-8");
+    }
+
+    #[test]
+    fn a_file_without_bounds_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("members.csv");
+        File::create(&path).unwrap().set_len(MOST_OCTETS + 1).unwrap();
+        assert!(matches!(FileDirectory::open(path), Err(FileError::TooLarge)));
+        let many = format!("{HEADER}{}", ",,\n".repeat(MOST_ROWS + 1));
+        assert!(matches!(rows(many.as_bytes()), Err(FileError::TooLarge)));
+    }
+
+    #[test]
+    fn neither_a_directory_nor_an_address_prints_what_it_holds() {
+        let (_fixture, directory) = Fixture::new(&format!("{HEADER}noor@example.org,1,1\n"));
+        let text = format!("{directory:?} {:?}", Address::new("noor@example.org").unwrap());
+        assert!(!text.contains("noor"), "{text}");
+    }
+}
