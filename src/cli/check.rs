@@ -62,6 +62,9 @@ fn print(
         }
         writeln!(output, "    member    everything else")?;
     }
+    for note in &assembled.notes {
+        writeln!(output, "\nnote: {note}")?;
+    }
     for warning in &assembled.warnings {
         writeln!(output, "\nwarning: {warning}")?;
     }
@@ -108,7 +111,8 @@ pub(super) fn assemble(config: &Path) -> Result<Assembled, CommandError> {
 fn surroundings(folder: std::path::PathBuf) -> Surroundings {
     let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     let daxko = super::run::sandboxed(&sandbox::daxko::Settings::default(), nowhere);
-    Surroundings { folder, clock: Clock::System, daxko, app: nowhere }
+    let xoxoday = super::run::sandboxed_xoxoday(nowhere);
+    Surroundings { folder, clock: Clock::System, daxko, xoxoday, app: nowhere }
 }
 
 fn upstream(table: &SiteTable) -> String {

@@ -11,7 +11,7 @@ use url::Url;
 use super::CommandError;
 use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
 use crate::config::diagnostics::Source;
-use crate::config::provider::SandboxedDaxko;
+use crate::config::provider::{SandboxedDaxko, SandboxedXoxoday};
 use crate::gateway::Worker;
 use crate::identity::keys::{Algorithm, SigningKey};
 use crate::sandbox::daxko::{self, Daxko};
@@ -97,6 +97,8 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
         folder,
         clock: clock.clone(),
         daxko: sandboxed(&settings, for_daxko.local_addr().map_err(failed)?),
+        // Nothing simulates Xoxoday yet.
+        xoxoday: sandboxed_xoxoday(SocketAddr::from(([127, 0, 0, 1], 9))),
         app: for_app.local_addr().map_err(failed)?,
     };
     let assembled = loaded.assemble(&surroundings)?;
@@ -133,6 +135,15 @@ pub(super) fn sandboxed(settings: &daxko::Settings, address: SocketAddr) -> Sand
         client_id: settings.username.clone(),
         client_secret: Secret::new(settings.password.as_str()),
         refresh_token: Secret::new(settings.refresh_token.as_str()),
+    }
+}
+
+/// What the configuration has to know of a simulation of Xoxoday at `address`.
+pub(super) fn sandboxed_xoxoday(address: SocketAddr) -> SandboxedXoxoday {
+    SandboxedXoxoday {
+        oauth_url: Url::parse(&format!("http://{address}/chef")).expect("an address"),
+        client_id: "9a31c0de5f7742d08b6e14a2f3c5d7e9".to_owned(),
+        client_secret: Secret::new("sample"),
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostics::{Problem, Problems, Source};
-use super::provider::{self, SandboxedDaxko};
+use super::provider::{self, SandboxedDaxko, SandboxedXoxoday};
 use super::secret::{NoSecret, SecretText};
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, UpstreamChoice};
@@ -51,6 +51,8 @@ pub struct Surroundings {
     pub clock: Clock,
     /// The built-in simulation of Daxko.
     pub daxko: SandboxedDaxko,
+    /// The built-in simulation of Xoxoday.
+    pub xoxoday: SandboxedXoxoday,
     /// The built-in sample app.
     pub app: SocketAddr,
 }
@@ -68,6 +70,8 @@ pub struct Assembled {
     pub providers: Vec<Registered>,
     /// What an operator should know although it is no mistake.
     pub warnings: Vec<String>,
+    /// What follows from the configuration without being written there.
+    pub notes: Vec<String>,
     /// The keys with which each site signs, for those who verify; in the order of the sites.
     pub signing_keys: Vec<SiteKeys>,
 }
@@ -211,6 +215,11 @@ impl Mistakes<'_> {
                 None
             }
         }
+    }
+
+    /// Where a file stands that the configuration names.
+    pub(super) fn file(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
     }
 
     /// A key as base64url without padding, or the bytes of a PEM file.
@@ -360,6 +369,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         limits,
         providers: providers.into_iter().flatten().collect(),
         warnings,
+        notes: provider::notes(config),
         signing_keys,
     })
 }

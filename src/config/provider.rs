@@ -3,6 +3,8 @@
 //! What all vendors have in common is here; each vendor's own keys are read in the file of its name.
 
 mod daxko;
+mod identity_source;
+mod xoxoday;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use url::Url;
 use super::assemble::{Mistakes, Surroundings, at};
 use super::secret::SecretText;
 use super::structure::Path;
-use super::{Config, DaxkoEnvironment, EncodingChoice, ProviderTable};
+use super::{Config, DaxkoEnvironment, EncodingChoice, ProviderTable, XoxodayEnvironment};
 use crate::member::ProviderName;
 use crate::provider::token_endpoint::Encoding;
 use crate::provider::{Provider, Registered};
@@ -34,16 +36,48 @@ pub struct SandboxedDaxko {
     pub refresh_token: Secret,
 }
 
+/// The built-in simulation of Xoxoday, and the credentials it takes.
+#[derive(Clone, Debug)]
+pub struct SandboxedXoxoday {
+    /// Base of its OAuth addresses.
+    pub oauth_url: Url,
+    /// A client that is registered there.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+}
+
 /// The name of a provider.
 pub(super) fn name(table: &ProviderTable) -> &str {
-    let ProviderTable::Daxko(table) = table;
-    &table.name
+    match table {
+        ProviderTable::Daxko(table) => &table.name,
+        ProviderTable::Xoxoday(table) => &table.name,
+    }
 }
 
 /// Whether a provider is simulated.
 pub(super) fn is_sandbox(table: &ProviderTable) -> bool {
-    let ProviderTable::Daxko(table) = table;
-    table.environment == DaxkoEnvironment::Sandbox
+    match table {
+        ProviderTable::Daxko(table) => table.environment == DaxkoEnvironment::Sandbox,
+        ProviderTable::Xoxoday(table) => table.environment == XoxodayEnvironment::Sandbox,
+    }
+}
+
+/// The environments beyond the sandbox, for whoever has to choose another one.
+fn environments(table: &ProviderTable) -> &'static str {
+    match table {
+        ProviderTable::Daxko(_) => "\"production\", \"train\", \"demo\" or \"data-validation\"",
+        ProviderTable::Xoxoday(_) => "\"production\" or \"staging\"",
+    }
+}
+
+/// What an operator should know about the providers although it is no mistake.
+pub(super) fn notes(config: &Config) -> Vec<String> {
+    let of = |table: &ProviderTable| match table {
+        ProviderTable::Daxko(_) => Vec::new(),
+        ProviderTable::Xoxoday(table) => xoxoday::notes(table),
+    };
+    config.provider.iter().flat_map(of).collect()
 }
 
 /// The providers in their order; nothing in the place of one that is wrong.
@@ -64,12 +98,13 @@ pub(super) fn assemble(
             mistakes.note_with_help(
                 &path.key("environment"),
                 "the sandbox is for sites on loopback, and not every site is",
-                "\"production\", \"train\", \"demo\" or \"data-validation\"",
+                environments(table),
                 "in the sandbox anybody can sign in as anybody",
             );
         }
         let provider = match table {
             ProviderTable::Daxko(table) => daxko::provider(table, &path, config, surroundings, mistakes),
+            ProviderTable::Xoxoday(table) => xoxoday::provider(table, &path, surroundings, mistakes),
         };
         providers.push(provider);
     }

@@ -135,12 +135,20 @@ fn described(root: &Value, property: &Value) -> String {
 
 fn kind(root: &Value, property: &Value) -> String {
     if property.to_string().contains("SecretText") {
+        if property.get("additionalProperties").is_some() {
+            return "table of secrets".to_owned();
+        }
         return if unwrapped(root, property).get("items").is_some() { "secrets" } else { "secret" }
             .to_owned();
     }
     let schema = unwrapped(root, property);
     if schema.get("enum").is_some() || schema.get("oneOf").is_some() {
         return "a choice".to_owned();
+    }
+    let choices = schema.get("anyOf").and_then(Value::as_array);
+    let is_table = |choice: &Value| resolved(root, choice).get("properties").is_some();
+    if choices.is_some_and(|choices| choices.iter().any(is_table)) {
+        return "text or table".to_owned();
     }
     let name = match schema.get("type") {
         Some(Value::Array(types)) => {
