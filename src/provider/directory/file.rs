@@ -248,7 +248,7 @@ fn rows(text: &[u8]) -> Result<Rows, FileError> {
     }
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new().from_reader(text);
-    let header = reader.headers().map_err(of_csv)?.clone();
+    let header = reader.headers().map_err(|error| of_csv(error, text))?.clone();
     let column = |name: &'static str| {
         let mut places = header.iter().enumerate().filter(|(_, column)| column.trim() == name);
         let (place, _) = places.next().ok_or(FileError::NoColumn(name))?;
@@ -260,8 +260,8 @@ fn rows(text: &[u8]) -> Result<Rows, FileError> {
         if number >= MOST_ROWS {
             return Err(FileError::TooLarge);
         }
-        let record = record.map_err(of_csv)?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let record = record.map_err(|error| of_csv(error, text))?;
+        let line = line_of(text, record.position());
         let field = |place: usize| record.get(place).unwrap_or_default();
         // Exports name everybody; whoever has no address cannot sign in by one.
         if field(email).trim_ascii().is_empty() {
@@ -285,17 +285,24 @@ fn rows(text: &[u8]) -> Result<Rows, FileError> {
 }
 
 /// The parser's own texts are kept out: nobody promises that they quote nothing.
-fn of_csv(error: csv::Error) -> FileError {
-    let line = |position: &Option<csv::Position>| position.as_ref().map_or(0, csv::Position::line);
+fn of_csv(error: csv::Error, text: &[u8]) -> FileError {
     match error.into_kind() {
-        csv::ErrorKind::Utf8 { pos, .. } => FileError::NotText(line(&pos)),
+        csv::ErrorKind::Utf8 { pos, .. } => FileError::NotText(line_of(text, pos.as_ref())),
         csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            FileError::Columns { line: line(&pos), found: len, expected: expected_len }
+            FileError::Columns { line: line_of(text, pos.as_ref()), found: len, expected: expected_len }
         }
         csv::ErrorKind::Io(error) => FileError::Unreadable(error),
         // Seeking, serde and whatever comes: none of it is asked for here.
         _ => FileError::Unreadable(io::ErrorKind::InvalidData.into()),
     }
+}
+
+/// The line on which a row begins. The parser's position is in front of the line ends that it skips.
+fn line_of(text: &[u8], position: Option<&csv::Position>) -> u64 {
+    let Some(position) = position else { return 0 };
+    let rest = usize::try_from(position.byte()).ok().and_then(|at| text.get(at..)).unwrap_or_default();
+    let skipped = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + skipped.map(|byte| u64::from(*byte == b'\n')).sum::<u64>()
 }
 
 #[cfg(test)]
@@ -444,6 +451,10 @@ mod tests {
             let error = wrong(text);
             assert!(error.contains(words) && !error.contains("noor"), "{text:?}: {error}");
         }
+        assert_eq!(
+            wrong("email,member_id,member_unit_id\r\na@b,1,1\r\nc@d,,1\r\n"),
+            "line 3: `member_id` is empty"
+        );
         let latin = rows(b"email,member_id,member_unit_id\nno\xf6r@example.org,1,1\n").unwrap_err();
         assert_eq!(latin.to_string(), "line 2 is not UTF-8");
     }
