@@ -1,9 +1,10 @@
 //! Daxko Operations: API v3 as its member authentication tutorial and its API definition describe it, and the newer
 //! Partners API v1 beside it, below `/partners`.
 //!
-//! The log-in form, the token endpoints, the settings and the reads of members and units, of each [`Generation`]. It is strict where Daxko
-//! documents a rule and says which rule refused a request. Where Daxko is silent the choice is our own and stands at
-//! the code that makes it. [`Faults`] are no vendor behaviour. Nothing is kept when the last handle is dropped.
+//! The log-in form, the token endpoints, the settings and the reads of members and units, of each [`Generation`]. It is
+//! strict where Daxko documents a rule and says which rule refused a request. Where Daxko is silent the choice is our own
+//! and stands at the code that makes it. [`Faults`] are no vendor behaviour. Nothing is kept when the last handle is
+//! dropped.
 
 mod account;
 mod authorize;
@@ -38,7 +39,6 @@ pub use crate::sandbox::journal::RecordedRequest;
 
 use self::authorize::Code;
 use self::bearer::ClientToken;
-use self::generation::Handed;
 use self::partners_token::RefreshToken;
 use self::place::Place;
 use self::refusal::{Answer, Refusal};
@@ -185,6 +185,16 @@ struct Memory {
     v3: Handed,
     partners_v1: Handed,
     partner_refresh_tokens: Issued<RefreshToken>,
+}
+
+/// What one generation has handed out and what was saved with it. Accounts are named by their place in
+/// [`Vendor::accounts`].
+struct Handed {
+    /// What each account saved, if it did.
+    saved: Vec<Option<Document>>,
+    codes: Issued<Code>,
+    member_tokens: Issued<&'static SampleMember>,
+    client_tokens: Issued<ClientToken>,
 }
 
 impl Memory {

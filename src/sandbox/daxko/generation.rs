@@ -4,7 +4,7 @@
 //! nothing to the other: neither codes, nor tokens, nor settings. Daxko has a host for each; here a prefix takes its
 //! place.
 
-use super::members::SampleMember;
+use super::Faults;
 use super::parameters::client_of_scope;
 
 /// One of Daxko's ways to sign a member in.
@@ -65,9 +65,9 @@ impl Generation {
         }
     }
 
-    /// `expires_in` of a token: text in the tutorials of v3, which [`super::Faults::numeric_expires_in`] can change,
+    /// `expires_in` of a token: text in the tutorials of v3, which [`Faults::numeric_expires_in`] can change,
     /// and a number in partners-v1.
-    pub(super) fn expires_in(self, seconds: u64, faults: &super::Faults) -> serde_json::Value {
+    pub(super) fn expires_in(self, seconds: u64, faults: &Faults) -> serde_json::Value {
         match self {
             Self::V3 => faults.expires_in(seconds),
             Self::PartnersV1 => seconds.into(),
@@ -87,16 +87,6 @@ impl Generation {
 pub(super) fn client_of_integration(id: &str) -> Option<u64> {
     let number = id.strip_prefix(INTEGRATION)?;
     number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok()).flatten()
-}
-
-/// What one generation has handed out and what was saved with it. Accounts are named by their place among the
-/// vendor's.
-pub(super) struct Handed {
-    /// What each account saved, if it did.
-    pub(super) saved: Vec<Option<super::Document>>,
-    pub(super) codes: super::Issued<super::Code>,
-    pub(super) member_tokens: super::Issued<&'static SampleMember>,
-    pub(super) client_tokens: super::Issued<super::ClientToken>,
 }
 
 #[cfg(test)]
