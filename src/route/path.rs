@@ -122,7 +122,8 @@ fn with_escapes_of_iis(path: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// ASCII by another name: overlong UTF-8 (`C0 AF` for a slash), which lenient decoders accept with any second byte, and
-/// the full-width forms (U+FF0F), which Windows folds where it has to fit them into a code page.
+/// what Windows folds where it has to fit it into a code page: full-width forms (U+FF0F), and the slashes, the backslash and
+/// the dot among the signs of mathematics and typography.
 fn with_look_alikes_folded(path: &[u8]) -> Cow<'_, [u8]> {
     replaced(path, |rest| {
         let (byte, length) = match *rest {
@@ -132,6 +133,9 @@ fn with_look_alikes_folded(path: &[u8]) -> Cow<'_, [u8]> {
             [0xf0, 0x80, high @ (0x80 | 0x81), low, ..] => ((high & 1) << 6 | low & 0x3f, 4),
             [0xef, 0xbc, low @ 0x81..=0xbf, ..] => (low - 0x60, 3),
             [0xef, 0xbd, low @ 0x80..=0x9e, ..] => (low - 0x20, 3),
+            [0xe2, 0x81, 0x84, ..] | [0xe2, 0x88, 0x95, ..] => (b'/', 3),
+            [0xe2, 0x88, 0x96, ..] => (b'\\', 3),
+            [0xe2, 0x80, 0xa4, ..] => (b'.', 3),
             _ => return None,
         };
         Some((vec![byte], length))
@@ -140,8 +144,9 @@ fn with_look_alikes_folded(path: &[u8]) -> Cow<'_, [u8]> {
 
 /// The path with something else wherever `find` says so: what, and in place of how many bytes.
 fn replaced(path: &[u8], find: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Cow<'_, [u8]> {
-    let mut read = Vec::new();
-    let mut rest = path;
+    let Some(first) = (0..path.len()).find(|&at| find(&path[at..]).is_some()) else { return path.into() };
+    let mut read = path[..first].to_vec();
+    let mut rest = &path[first..];
     while let Some(&byte) = rest.first() {
         if let Some((new, length)) = find(rest) {
             read.extend(new);
@@ -151,7 +156,7 @@ fn replaced(path: &[u8], find: impl Fn(&[u8]) -> Option<(Vec<u8>, usize)>) -> Co
             rest = &rest[1..];
         }
     }
-    unless_the_same(read, path)
+    read.into()
 }
 
 fn unless_the_same(read: Vec<u8>, path: &[u8]) -> Cow<'_, [u8]> {
@@ -269,6 +274,10 @@ fn dots(segment: &[u8]) -> Dots {
 /// Each segment as Windows looks for a file: without dots and blanks at its end, and without the name of a stream behind
 /// it (`x::$DATA`, `x:$i30:$INDEX_ALLOCATION`).
 fn with_names_of_windows(path: &[u8]) -> Cow<'_, [u8]> {
+    let is_odd = |pair: &[u8]| matches!(pair, [b'.' | b' ', b'/'] | b":$");
+    if !path.windows(2).any(is_odd) && !matches!(path.last(), Some(b'.' | b' ')) {
+        return path.into();
+    }
     let names = path.split(|&byte| byte == b'/').map(|segment| {
         let name = match segment.windows(2).position(|two| two == b":$") {
             Some(at) => segment[..at].strip_suffix(b":").unwrap_or(&segment[..at]),
@@ -344,6 +353,10 @@ mod tests {
             "/pub/..%ef%bc%8fadmin",
             "/pub/%uff0e%uff0e%uff0fadmin",
             "/pub%2fx/%2e%2e/../admin",
+            "/pub/..%e2%81%84admin",
+            "/pub/..%e2%88%95admin",
+            "/pub/..%e2%88%96admin",
+            "/pub/%e2%80%a4%e2%80%a4/admin",
             "//pub/admin",
             "///pub/admin",
             "/\\pub/admin",
