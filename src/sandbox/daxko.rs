@@ -27,8 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
-use serde_json::json;
+use http::{Request, StatusCode};
 
 pub use self::account::Account;
 pub use self::faults::{Endpoint, Faults};
@@ -43,9 +42,10 @@ use self::partners_token::RefreshToken;
 use self::place::Place;
 use self::refusal::{Answer, Refusal};
 use self::settings::Document;
-use crate::sandbox::issued::{self, Issued};
-use crate::sandbox::journal::{self, Journal};
-use crate::sandbox::server::{self, Body, Reply, Server, Site};
+use crate::sandbox::issued::Issued;
+use crate::sandbox::journal::Journal;
+use crate::sandbox::pages;
+use crate::sandbox::server::{self, Reply, Server, Site};
 use crate::time::Clock;
 
 /// How long things live.
@@ -278,27 +278,6 @@ impl Vendor {
             (reply, _) => (reply, refused_by),
         }
     }
-
-    /// `POST` sets a fault, `DELETE` clears them all.
-    fn control(&self, request: &Request<Bytes>) -> Response<Body> {
-        if request.method() == Method::DELETE {
-            self.faults.clear();
-            return server::answer(StatusCode::NO_CONTENT, "application/json", "");
-        }
-        // A page of another origin cannot send this media type unasked (Fetch, CORS-safelisted request headers).
-        let is_json = journal::media_type(request) == "application/json";
-        if request.method() != Method::POST || !is_json {
-            let message = "POST a fault as application/json, or DELETE them all. Daxko has no such endpoint.";
-            return server::json(StatusCode::BAD_REQUEST, &json!({ "sandbox": message }));
-        }
-        match serde_json::from_slice(request.body()) {
-            Ok(order) => {
-                self.faults.obey(order);
-                server::answer(StatusCode::NO_CONTENT, "application/json", "")
-            }
-            Err(error) => server::json(StatusCode::BAD_REQUEST, &json!({ "sandbox": error.to_string() })),
-        }
-    }
 }
 
 impl Site for Vendor {
@@ -308,11 +287,11 @@ impl Site for Vendor {
                 return Reply::Answer(server::answer(
                     StatusCode::OK,
                     "text/css; charset=utf-8",
-                    server::STYLE,
+                    pages::STYLE,
                 ));
             }
             form::FORGOT_PASSWORD => return Reply::Answer(form::forgot_password()),
-            "/sandbox/faults" => return Reply::Answer(self.control(&request)),
+            "/sandbox/faults" => return Reply::Answer(self.faults.control::<Fault>(&request)),
             _ => {}
         }
         let mut entry = RecordedRequest::of(&request);

@@ -9,11 +9,14 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use http::{HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 
+use crate::sandbox::control;
 use crate::sandbox::server::{self, Body, Reply};
 
 /// The most faults that may wait for one endpoint.
@@ -46,11 +49,19 @@ pub enum Fault {
     Oversized,
     /// 302 to another address.
     Redirect(String),
-    /// The answer as it is, without one of its fields.
+    /// Another status, with this JSON as body.
+    Answer {
+        /// The status.
+        status: u16,
+        /// The body.
+        body: Value,
+    },
+    /// The answer as it is, without one of its fields, which is named as in [`Self::WithField`].
     WithoutField(String),
     /// The answer as it is, with one of its fields set to another value.
     WithField {
-        /// A field of the outermost object, e.g. `member_id`.
+        /// A field of the outermost object, e.g. `member_id`, or a pointer to one further in (RFC 6901), e.g.
+        /// `/name/first_name`.
         name: String,
         /// What it is set to.
         value: Value,
@@ -78,26 +89,26 @@ impl<E> Default for Faults<E> {
 /// The body of `POST /sandbox/faults`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Order<E> {
+struct Order<E, F> {
     endpoint: E,
-    fault: Fault,
+    fault: F,
     #[serde(default)]
     until_cleared: bool,
 }
 
 impl<E: Copy + Eq + Hash> Faults<E> {
     /// Sets the fault of the next request that has none yet. Those set before come first.
-    pub fn next(&self, endpoint: E, fault: Fault) {
+    pub fn next(&self, endpoint: E, fault: impl Into<Fault>) {
         let mut waiting = locked(&self.waiting);
         let queue = waiting.entry(endpoint).or_default();
         if queue.len() < MAX_WAITING {
-            queue.push_back(fault);
+            queue.push_back(fault.into());
         }
     }
 
     /// Sets the fault of every request until [`Self::clear`].
-    pub fn always(&self, endpoint: E, fault: Fault) {
-        locked(&self.lasting).insert(endpoint, fault);
+    pub fn always(&self, endpoint: E, fault: impl Into<Fault>) {
+        locked(&self.lasting).insert(endpoint, fault.into());
     }
 
     /// Whether `expires_in` is a JSON number where it is usually a string. Daxko's API definition has a number, its
@@ -113,12 +124,22 @@ impl<E: Copy + Eq + Hash> Faults<E> {
         self.numeric_expires_in(false);
     }
 
-    pub(super) fn obey(&self, order: Order<E>) {
-        if order.until_cleared {
-            self.always(order.endpoint, order.fault);
-        } else {
-            self.next(order.endpoint, order.fault);
-        }
+    /// `POST` sets a fault, `DELETE` clears them all.
+    ///
+    /// `F` is how the simulation's faults are written.
+    pub(super) fn control<F>(&self, request: &Request<Bytes>) -> Response<Body>
+    where
+        E: DeserializeOwned,
+        F: DeserializeOwned + Into<Fault>,
+    {
+        let set = |order: Order<E, F>| {
+            if order.until_cleared {
+                self.always(order.endpoint, order.fault);
+            } else {
+                self.next(order.endpoint, order.fault);
+            }
+        };
+        control::answer(request, set, || self.clear())
     }
 
     pub(super) fn take(&self, endpoint: E) -> Option<Fault> {
@@ -142,10 +163,8 @@ impl Fault {
             Self::ErrorRedirect(_) | Self::WithoutField(_) | Self::WithField { .. } => return None,
             Self::NoAnswer => return Some(Reply::Silence),
             Self::ClosedConnection => return Some(Reply::HangUp),
-            Self::Status(status) => {
-                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                server::json(status, &json!({ "error": "server_error" }))
-            }
+            Self::Status(status) => server::json(known(*status), &json!({ "error": "server_error" })),
+            Self::Answer { status, body } => server::json(known(*status), body),
             Self::TooManyRequests { retry_after } => {
                 let error = json!({ "error": "rate_limit_exceeded" });
                 let mut response = server::json(StatusCode::TOO_MANY_REQUESTS, &error);
@@ -163,7 +182,8 @@ impl Fault {
             Self::Oversized => {
                 server::json(StatusCode::OK, &json!({ "access_token": "x".repeat(OVERSIZED) }))
             }
-            Self::Redirect(location) => redirect(location),
+            Self::Redirect(location) => server::found(location)
+                .unwrap_or_else(|| server::json(StatusCode::FOUND, &json!({ "sandbox": "no address" }))),
         };
         Some(Reply::Answer(response))
     }
@@ -173,26 +193,34 @@ impl Fault {
         let (mut head, body) = response.into_parts();
         let Ok(body) = body.collect().await;
         let body = body.to_bytes();
-        let Ok(Value::Object(mut object)) = serde_json::from_slice(&body) else {
+        let Ok(mut json @ Value::Object(_)) = serde_json::from_slice(&body) else {
             return Response::from_parts(head, server::full(body));
         };
-        if let Self::WithoutField(name) = self {
+        if let Self::WithoutField(name) = self
+            && let Some((object, name)) = object_and_name(&mut json, name)
+        {
             object.remove(name);
         }
-        if let Self::WithField { name, value } = self {
-            object.insert(name.clone(), value.clone());
+        if let Self::WithField { name, value } = self
+            && let Some((object, name)) = object_and_name(&mut json, name)
+        {
+            object.insert(name.to_owned(), value.clone());
         }
         head.headers.remove(header::CONTENT_LENGTH);
-        Response::from_parts(head, server::full(Value::Object(object).to_string()))
+        Response::from_parts(head, server::full(json.to_string()))
     }
 }
 
-fn redirect(location: &str) -> Response<Body> {
-    let mut response = server::answer(StatusCode::FOUND, "text/plain", "");
-    if let Ok(location) = HeaderValue::from_str(location) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
+/// The object that a field is in, and the field's name there.
+fn object_and_name<'a>(json: &'a mut Value, name: &'a str) -> Option<(&'a mut Map<String, Value>, &'a str)> {
+    let (parent, name) = name.rsplit_once('/').unwrap_or(("", name));
+    json.pointer_mut(parent)?.as_object_mut().map(|object| (object, name))
+}
+
+/// 500 in place of what is no status of an answer: an interim response (RFC 9110 §15.2) would end the connection.
+fn known(status: u16) -> StatusCode {
+    let status = StatusCode::from_u16(status).ok().filter(|status| !status.is_informational());
+    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

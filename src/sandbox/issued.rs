@@ -1,6 +1,6 @@
 //! What has been handed out and is asked for again: codes and tokens, with the time they were made.
 //!
-//! A key is 32 random bytes, 43 base64url characters, as in the documents' example of a code. An entry is kept after
+//! A key is 32 random bytes, 43 base64url characters, unless a vendor's keys have a form of their own. An entry is kept after
 //! its lifetime, so that a refusal can tell an expired one from one that never was; only so many are kept.
 
 use std::collections::VecDeque;
@@ -49,12 +49,17 @@ impl<T> Issued<T> {
 
     /// Remembers a thing under a key nobody can guess.
     pub(super) fn issue(&mut self, prefix: &str, thing: T, now: UnixTime) -> String {
+        let key = format!("{prefix}{}", random_text());
+        self.issue_as(key.clone(), thing, now);
+        key
+    }
+
+    /// Remembers a thing under a key of the vendor's own form.
+    pub(super) fn issue_as(&mut self, key: String, thing: T, now: UnixTime) {
         if self.entries.len() >= MAX_ENTRIES {
             self.entries.pop_front();
         }
-        let key = format!("{prefix}{}", random_text());
-        self.entries.push_back(Entry { key: key.clone(), issued_at: now, thing });
-        key
+        self.entries.push_back(Entry { key, issued_at: now, thing });
     }
 
     /// What a key stands for. The newest are looked at first: they are asked for soon after they were issued.
@@ -66,6 +71,13 @@ impl<T> Issued<T> {
             None => Found::Unknown,
         }
     }
+}
+
+/// `bytes` random bytes in hexadecimal digits.
+pub(super) fn random_hex(bytes: usize) -> String {
+    let mut random = vec![0; bytes];
+    aws_lc_rs::rand::fill(&mut random).expect("the machine has random bytes");
+    random.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// 43 characters of base64url.

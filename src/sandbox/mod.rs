@@ -7,10 +7,12 @@
 //!
 //! ✗ It never hears of the gateway's providers, sessions or signatures.
 
+mod control;
 pub mod daxko;
 mod faults;
 mod issued;
 mod journal;
 pub mod legacy_app;
+mod pages;
 mod parameters;
 mod server;

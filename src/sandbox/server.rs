@@ -33,9 +33,6 @@ const MAX_CONNECTIONS: usize = 1024;
 /// How long a head or a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What `GET /sandbox/style.css` says at the vendors' log-in forms.
-pub(super) const STYLE: &str = include_str!("style.css");
-
 /// What a simulation answers with.
 pub(super) type Body = BoxBody<Bytes, Infallible>;
 
@@ -87,6 +84,23 @@ pub(super) fn page(status: StatusCode, markup: maud::Markup) -> Response<Body> {
     fields.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     fields.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
+}
+
+/// 302 to an address; nothing where it cannot be written into a field.
+pub(super) fn found(location: &str) -> Option<Response<Body>> {
+    let location = HeaderValue::from_str(location).ok()?;
+    let mut response = answer(StatusCode::FOUND, "text/plain", "");
+    response.headers_mut().insert(header::LOCATION, location);
+    Some(response)
+}
+
+/// The token after `Authorization: Bearer`, where that is the only such field. Schemes are compared regardless of case
+/// (RFC 9110 §11.1).
+pub(super) fn bearer_token<T>(request: &Request<T>) -> Option<&str> {
+    let mut fields = request.headers().get_all(header::AUTHORIZATION).iter();
+    let (scheme, token) = fields.next()?.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (fields.next().is_none() && scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 /// A running server. It stops, and its port is free again, when this is dropped.

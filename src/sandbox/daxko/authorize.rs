@@ -4,12 +4,12 @@
 //! since a form comes back with whatever the browser likes. Only then does a browser leave for the redirect URI.
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, header};
+use http::Request;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::RecordedRequest;
 use super::form::{self, Form};
 use super::generation::Generation;
-use super::journal::RecordedRequest;
 use super::members::{self, SampleMember};
 use super::parameters::Parameters;
 use super::refusal::{Answer, Refusal};
@@ -168,12 +168,10 @@ fn redirect(redirect_uri: &str, name: &str, value: &str, parameters: &Parameters
         location.push_str("&state=");
         location.extend(utf8_percent_encode(state, QUERY));
     }
-    let Ok(location) = HeaderValue::from_str(&location) else {
+    let Some(response) = server::found(&location) else {
         let advice = "Percent-encode everything but visible ASCII characters.".to_owned();
         return Err(Refusal::page("The redirect_uri is no URI.", advice));
     };
-    let mut response = server::answer(StatusCode::FOUND, "text/plain", "");
-    response.headers_mut().insert(header::LOCATION, location);
     Ok(response.into())
 }
 

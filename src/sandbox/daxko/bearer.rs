@@ -4,13 +4,14 @@
 //! generation issued was never issued by the other.
 
 use bytes::Bytes;
-use http::{Request, header};
+use http::Request;
 
 use super::generation::Generation;
-use super::issued::Found;
 use super::members::SampleMember;
 use super::refusal::Refusal;
 use super::{Account, Memory, Vendor};
+use crate::sandbox::issued::Found;
+use crate::sandbox::server::bearer_token;
 
 /// What a client-scoped token stands for.
 #[derive(Clone, Copy)]
@@ -114,12 +115,4 @@ impl Vendor {
             Found::Unknown => Bearer::Unknown,
         }
     }
-}
-
-/// The token of the only `Authorization` field. Schemes are compared regardless of case (RFC 9110 §11.1).
-fn bearer_token<T>(request: &Request<T>) -> Option<&str> {
-    let mut fields = request.headers().get_all(header::AUTHORIZATION).iter();
-    let (scheme, token) = fields.next()?.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (fields.next().is_none() && scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }

@@ -1,9 +1,7 @@
 //! The pages a browser sees: the log-in form and the page that says why there is none.
-//!
-//! They work without script, by keyboard, on a telephone, and say in plain words that they are not Daxko's.
 
 use http::{Response, StatusCode};
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use url::form_urlencoded;
 
 use super::authorize::PICK;
@@ -11,6 +9,7 @@ use super::generation::Generation;
 use super::members;
 use super::parameters::Parameters;
 use super::settings::Links;
+use crate::sandbox::pages;
 use crate::sandbox::server::{self, Body};
 
 /// The vendor's own way to a new password, which the form of partners-v1 shows in place of a link that is not saved.
@@ -112,20 +111,5 @@ fn picking(form: &Form<'_>, member_id: &str) -> String {
 }
 
 fn layout(title: &str, content: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (title) " · Daxko sandbox" }
-                link rel="stylesheet" href="/sandbox/style.css";
-            }
-            body {
-                header { p { strong { "Sandbox." } " This is a simulation, not Daxko. Type no real password here." } }
-                main { (content) }
-            }
-        }
-    }
+    pages::layout("Daxko", title, content)
 }

@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::bearer::ClientToken;
 use super::generation::{Generation, client_of_integration};
-use super::issued::Found;
-use super::journal::{RecordedRequest, media_type};
 use super::parameters::Parameters;
 use super::refusal::{Answer, Refusal};
 use super::token::{required, token_prefix};
 use super::{Memory, Vendor};
+use crate::sandbox::issued::Found;
+use crate::sandbox::journal::{RecordedRequest, media_type};
 
 /// What a refresh token stands for.
 pub(super) struct RefreshToken {

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::json;
 
+use super::RecordedRequest;
 use super::bearer::ClientToken;
 use super::generation::Generation;
-use super::issued::{Found, random_text};
-use super::journal::RecordedRequest;
 use super::parameters::{Parameters, client_of_scope};
 use super::refusal::{Answer, Refusal};
 use super::{Account, Vendor};
+use crate::sandbox::issued::{Found, random_text};
 
 impl Vendor {
     /// `POST /v3/partners/oauth2/token`.
