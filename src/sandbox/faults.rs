@@ -28,7 +28,7 @@ const OVERSIZED: usize = 10 * 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// At the two endpoints of the form only: back to the `redirect_uri` with this `error` (RFC 6749 §4.1.2.1).
+    /// Where a browser asks for a code or sends a form for one: back to the `redirect_uri` with this `error` (RFC 6749 §4.1.2.1).
     ErrorRedirect(String),
     /// A status, with a JSON error as body.
     Status(u16),
