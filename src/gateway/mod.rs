@@ -5,10 +5,13 @@
 
 mod admission;
 pub mod body;
+pub mod branding;
 mod caching;
 pub mod challenge;
+pub mod colour;
 mod endpoints;
 pub mod failure;
+pub mod language;
 mod pages;
 pub mod preserve;
 pub mod refusal;
