@@ -9,11 +9,15 @@ use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
 use super::seal::{KeyRing, Purpose, Seal};
 use super::{Policy, Session};
+use crate::member::ProviderName;
 use crate::random;
 use crate::time::UnixTime;
 
 const SESSION: &str = "member-session";
 const ATTEMPT: &str = "member-login-";
+/// Which provider was chosen the last time. It means nothing else: whoever forges it moves a button.
+const LAST_PROVIDER: &str = "member-provider";
+const A_YEAR: u64 = 365 * 24 * 60 * 60;
 const HOST_PREFIX: &str = "__Host-";
 
 /// The cookies of one site: their names, their attributes, and the seal of the session.
@@ -22,6 +26,7 @@ pub struct Cookies {
     secure: bool,
     session: String,
     attempt: String,
+    last_provider: String,
     policy: Policy,
     seal: Seal,
 }
@@ -35,6 +40,7 @@ impl Cookies {
             secure,
             session: format!("{prefix}{SESSION}"),
             attempt: format!("{prefix}{ATTEMPT}"),
+            last_provider: format!("{prefix}{LAST_PROVIDER}"),
             policy,
             seal: ring.bind(Purpose::Session, site),
         }
@@ -98,6 +104,18 @@ impl Cookies {
         self.set_attempt(tag, "", 0)
     }
 
+    /// What the browser remembers as the provider of the last time: any text, perhaps several.
+    pub fn last_provider<'a>(&'a self, fields: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
+        let own = pairs(fields).filter(|(name, _)| *name == self.last_provider.as_bytes());
+        own.filter_map(|(_, value)| std::str::from_utf8(value).ok())
+    }
+
+    /// The field by which the browser remembers a provider for a year, for the chooser page alone.
+    #[must_use]
+    pub fn set_last_provider(&self, provider: &ProviderName) -> HeaderValue {
+        self.set(&self.last_provider, provider.as_str(), Some(A_YEAR))
+    }
+
     /// A deletion carries the same attributes as what it deletes, or the browser would ignore it.
     fn set(&self, name: &str, value: &str, max_age: Option<u64>) -> HeaderValue {
         let mut cookie = Cookie::new(name, value);
@@ -108,7 +126,8 @@ impl Cookies {
         if let Some(seconds) = max_age {
             cookie.set_max_age(cookie::time::Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)));
         }
-        HeaderValue::try_from(cookie.to_string()).expect("names are checked and values are base64url")
+        HeaderValue::try_from(cookie.to_string())
+            .expect("names are checked, and values are base64url or a provider's name")
     }
 }
 
@@ -147,7 +166,8 @@ fn is_ours(name: &[u8]) -> bool {
         .iter()
         .find(|prefix| starts_with(name, prefix))
         .map_or(name, |prefix| &name[prefix.len()..]);
-    bare.eq_ignore_ascii_case(SESSION.as_bytes()) || starts_with(bare, ATTEMPT)
+    let is = |own: &str| bare.eq_ignore_ascii_case(own.as_bytes());
+    is(SESSION) || is(LAST_PROVIDER) || starts_with(bare, ATTEMPT)
 }
 
 /// Takes the gateway's cookies out of a request; all others stay as they came.
@@ -201,7 +221,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::member::{Member, MemberId, MemberUnitId, Profile, ProviderName};
+    use crate::member::{Member, MemberId, MemberUnitId, Profile};
     use crate::secret::Secret;
     use crate::session::SessionId;
 
@@ -302,6 +322,8 @@ mod tests {
             (&["a=1; __Host-member-session=x; b=\"2;3\""], &["a=1; b=\"2;3\""]),
             (&["__Host-member-session=x"], &[]),
             (&["member-session=x; member-login-abc=y; a=1"], &["a=1"]),
+            (&["member-provider=ymca; __Host-member-provider=ymca; a=1"], &["a=1"]),
+            (&["__secure-MEMBER-provider=x; member-providers=1"], &["member-providers=1"]),
             (&["__HOST-MEMBER-SESSION=x; a=1", "b=2"], &["a=1", "b=2"]),
             (&["__Secure-member-login-abc=y; a=1"], &["a=1"]),
             (
@@ -324,6 +346,8 @@ mod tests {
             " __host-MEMBER-session =forged",
             "=__Host-member-session=forged",
             "member-login-x=forged",
+            "member-provider=forged",
+            "__Host-Member-Provider=forged; Secure; Path=/",
             "theme=member-session",
         ]
         .iter()
