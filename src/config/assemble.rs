@@ -14,7 +14,7 @@ use super::provider::{self, SandboxedDaxko, SandboxedXoxoday};
 use super::secret::{NoSecret, SecretText};
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, UpstreamChoice};
-use super::{pruning, rules, server, signature, site, units};
+use super::{pages, pruning, rules, server, signature, site, units};
 use crate::gateway::Gateway;
 use crate::gateway::site::Site;
 use crate::gateway::via::Pseudonym;
@@ -184,6 +184,11 @@ impl Mistakes<'_> {
         self.found.push(if expected.is_empty() { problem } else { problem.expecting(expected) });
     }
 
+    /// Where relative paths start.
+    pub(super) const fn folder(&self) -> &std::path::Path {
+        self.folder
+    }
+
     /// Whether the file says anything at `path`.
     pub(super) fn has(&self, path: &Path) -> bool {
         self.document.has(path)
@@ -303,6 +308,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     }
     let providers = provider::assemble(config, surroundings, on_loopback, mistakes);
 
+    let logos = pages::provider_logos(config, mistakes);
     let mut sites = Vec::new();
     let mut signing_keys = Vec::new();
     for (index, table) in config.site.iter().enumerate() {
@@ -323,6 +329,9 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         }
         let rules = rules::rules(table, &path, config, mistakes);
         rules::warn(table, &rules, &mut warnings);
+        let remedies = rules::remedies(table, &path, mistakes);
+        let host = origins[index].as_ref().map(|origin| origin.authority()).unwrap_or("site");
+        let pages = pages::pages(table, &path, host, &logos, mistakes);
         let site_providers = site::providers(table, &path, &providers, config, mistakes);
         let (Some(origin), Some(ring), Some(keys), Some(upstream), Some(names)) =
             (origins[index].clone(), &ring, keys, upstream, &names)
@@ -332,10 +341,10 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         let Some(signing) = keys.signing_keys() else { continue };
         let strip = signature::strip(&config.identity, mistakes);
         let secure = origin.scheme() == Scheme::Https;
-        let host = origin.authority().to_owned();
         sites.push(Site {
-            name: table.pages.name.clone().unwrap_or(host),
+            pages,
             rules,
+            remedies,
             cookies: Cookies::new(ring, origin.as_str(), secure, policy),
             login: Login::new(ring, origin.clone(), site_providers),
             failures: ring.bind(Purpose::Failure, origin.as_str()),

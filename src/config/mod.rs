@@ -8,6 +8,7 @@ pub mod assemble;
 mod conformance;
 pub mod diagnostics;
 mod masking;
+mod pages;
 mod places;
 pub mod provider;
 mod pruning;
@@ -194,6 +195,8 @@ pub struct DaxkoTable {
     pub name: String,
     /// What members read where they choose how to sign in. Default: the name.
     pub title: Option<String>,
+    /// A picture beside the title: an SVG, PNG, WebP or JPEG file of at most 64 KiB.
+    pub logo: Option<String>,
     /// `"production"`, `"train"`, `"demo"`, `"data-validation"`, or `"sandbox"`: the built-in simulation, for sites on
     /// loopback only. Default: `"production"`.
     #[serde(default)]
@@ -355,6 +358,8 @@ pub struct XoxodayTable {
     pub name: String,
     /// What members read where they choose how to sign in. Default: the name.
     pub title: Option<String>,
+    /// A picture beside the title: an SVG, PNG, WebP or JPEG file of at most 64 KiB.
+    pub logo: Option<String>,
     /// `"production"`, `"staging"`, or `"sandbox"`: the built-in simulation, for sites on loopback only. Default:
     /// `"production"`.
     #[serde(default)]
@@ -595,6 +600,40 @@ pub struct TimeoutsTable {
 pub struct PagesTable {
     /// What the pages call the site. Default: its host.
     pub name: Option<String>,
+    /// A picture in place of the name: an SVG, PNG, WebP or JPEG file of at most 64 KiB, which becomes part of each page.
+    pub logo: Option<String>,
+    /// Colour of buttons and links, such as `"#0b5cad"`. Where it could not be read, in light or in dark, a lighter or
+    /// darker shade of it is taken.
+    pub colour: Option<String>,
+    /// What helps whoever gets no further, on pages that say that something did not work.
+    pub help: Option<LocalizedText>,
+    /// Whom to ask, on the same pages. An e-mail address, a telephone number or an `https://` address by itself becomes
+    /// a link.
+    pub contact: Option<LocalizedText>,
+    /// A folder of templates in place of the gateway's own pages: `docs/pages.md`.
+    pub templates: Option<String>,
+}
+
+/// A text that members read: one for everybody, or one for each language.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum LocalizedText {
+    /// The same for everybody.
+    One(String),
+    /// One for each language.
+    Each(LanguagesTable),
+}
+
+/// A text in several languages.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LanguagesTable {
+    /// English, also for whoever reads none of the others.
+    pub en: String,
+    /// Spanish.
+    pub es: Option<String>,
+    /// French.
+    pub fr: Option<String>,
 }
 
 /// `[site.login]`
@@ -634,6 +673,9 @@ pub struct RuleTable {
     pub unauthenticated: Option<UnauthenticatedChoice>,
     /// With `access = "member"`: only these members; others get 403.
     pub allow: Option<AllowTable>,
+    /// What whoever is turned away with 403 can do about it, in place of the site's `help`: a text, or one for each
+    /// language. With `access = "deny"` or `allow`.
+    pub remedy: Option<LocalizedText>,
     /// Further origins from which a WebSocket handshake is accepted.
     #[serde(default)]
     pub origins: Vec<String>,

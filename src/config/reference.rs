@@ -141,6 +141,9 @@ fn kind(root: &Value, property: &Value) -> String {
         return if unwrapped(root, property).get("items").is_some() { "secrets" } else { "secret" }
             .to_owned();
     }
+    if property.to_string().contains("LocalizedText") {
+        return "text, or `{ en, es, fr }`".to_owned();
+    }
     let schema = unwrapped(root, property);
     if schema.get("enum").is_some() || schema.get("oneOf").is_some() {
         return "a choice".to_owned();

@@ -5,7 +5,8 @@ use http::Method;
 use super::assemble::Mistakes;
 use super::site::unknown_provider;
 use super::structure::Path;
-use super::{AccessChoice, Config, RuleTable, SiteTable, UnauthenticatedChoice, provider};
+use super::{AccessChoice, Config, RuleTable, SiteTable, UnauthenticatedChoice, pages, provider};
+use crate::gateway::branding::Localized;
 use crate::route::Origin;
 use crate::route::pattern::Pattern;
 use crate::route::rule::{Access, Allow, Rule, Rules, Unauthenticated};
@@ -30,6 +31,23 @@ pub(super) fn warn(table: &SiteTable, rules: &Rules, warnings: &mut Vec<String>)
             table.public_url, rule.path, earlier.path
         ));
     }
+}
+
+/// What the operator says to whoever a rule turns away, in the order of the rules.
+pub(super) fn remedies(
+    table: &SiteTable,
+    path: &Path,
+    mistakes: &mut Mistakes<'_>,
+) -> Vec<Option<Localized>> {
+    let remedy = |(index, table): (usize, &RuleTable)| {
+        let path = path.key("rule").index(index).key("remedy");
+        if table.remedy.is_some() && table.access != AccessChoice::Deny && table.allow.is_none() {
+            let expected = "access = \"deny\", or allow";
+            mistakes.note(&path, "this rule turns nobody away, so nobody would read it", expected);
+        }
+        pages::localized(table.remedy.as_ref(), &path, mistakes)
+    };
+    table.rule.iter().enumerate().map(remedy).collect()
 }
 
 fn rule(table: &RuleTable, path: &Path, config: &Config, mistakes: &mut Mistakes<'_>) -> Option<Rule> {

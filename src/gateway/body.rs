@@ -7,18 +7,21 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
+    HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use maud::Markup;
 use serde_json::{Value, json};
 
 use super::failure::Reference;
-use super::pages;
+use super::pages::Rendered;
 use crate::upstream::body::{AnswerBody, AnswerBroken};
 
+/// The policy of what is no page.
+const NOTHING: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+);
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 
 /// The body of an answer.
@@ -75,7 +78,7 @@ impl Own {
         fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         fields.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-        fields.insert(CONTENT_SECURITY_POLICY, pages::CONTENT_SECURITY_POLICY.clone());
+        fields.insert(CONTENT_SECURITY_POLICY, NOTHING);
         response
     }
 
@@ -83,17 +86,14 @@ impl Own {
     ///
     /// A redirect does not say so: it would cut the tie between a window of the app and one that it opened, in which
     /// somebody signs in on the way (HTML §7.1.3).
-    pub(super) fn page(status: StatusCode, page: Markup) -> Response<Body> {
+    pub(super) fn page(status: StatusCode, page: Rendered) -> Response<Body> {
         let html = Some("text/html; charset=utf-8");
-        let mut response = Self::answer(status, html, Some(page.into_string().into()));
-        response.headers_mut().insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
-        response
-    }
-
-    /// A page with a script, which is allowed by its digest.
-    pub(super) fn page_with_script(status: StatusCode, page: pages::WithScript) -> Response<Body> {
-        let mut response = Self::page(status, page.markup);
-        response.headers_mut().insert(CONTENT_SECURITY_POLICY, page.content_security_policy);
+        let mut response = Self::answer(status, html, Some(page.html.into()));
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_SECURITY_POLICY, page.content_security_policy);
+        fields.insert(CONTENT_LANGUAGE, HeaderValue::from_static(page.language.tag()));
+        fields.insert(VARY, HeaderValue::from_name(ACCEPT_LANGUAGE));
+        fields.insert(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
         response
     }
 

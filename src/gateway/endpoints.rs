@@ -3,7 +3,7 @@
 //! No rule applies to them and nothing of them reaches an upstream, in whatever way the path is written.
 
 use bytes::Bytes;
-use http::header::{CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -13,11 +13,13 @@ use url::form_urlencoded;
 
 use super::body::{Body, Own, set_cookies};
 use super::challenge;
-use super::failure::{Failure, Reference};
-use super::pages::{self, Choice};
+use super::failure::{Cause, Failure, Reference};
+use super::language::Language;
+use super::pages::{Button, Choice, Kind, Page, Trouble};
 use super::preserve::{self, KeptForm};
 use super::refusal::{self, Refusal};
 use super::site::Site;
+use super::texts::Texts;
 use crate::login::return_to::{KEPT_FORM, ReturnTo};
 use crate::member::ProviderName;
 use crate::provider::Registered;
@@ -124,18 +126,55 @@ fn start(
         return unauthorized(site, &login_path(None, &return_to));
     }
     let only = || site.login.providers().first().filter(|_| site.login.providers().len() == 1);
-    let Some(provider) = named.or_else(only) else {
-        let choice = |provider: &Registered| Choice {
-            title: provider.title.clone(),
-            login_path: login_path(Some(&provider.name), &return_to),
-        };
-        let choices: Vec<Choice> = site.login.providers().iter().map(choice).collect();
-        return Own::page(StatusCode::OK, pages::chooser(&site.name, &choices));
+    let Some(provider) = named.or_else(only) else { return chooser(site, &return_to, fields) };
+    match site.login.start(provider, return_to, &site.cookies, fields, now) {
+        Ok(started) => {
+            let mut response = Own::found(&started.location);
+            set_cookies(response.headers_mut(), started.cookies);
+            response
+        }
+        Err(looping) => {
+            let reference = Reference::new();
+            let (site_name, name) = (site.origin.as_str(), &provider.name);
+            tracing::warn!(
+                site = site_name,
+                provider = %name,
+                %reference,
+                "signing in goes round in circles: five times within a minute in one browser"
+            );
+            let (cause, provider) = (Cause::Loop, Some(name.clone()));
+            let failure = Failure { cause, return_to: looping.return_to, provider, reference };
+            let mut response = to_error_page(site, &failure, now);
+            set_cookies(response.headers_mut(), looping.cookies);
+            response
+        }
+    }
+}
+
+/// The way to the page that tells of a failed login.
+fn to_error_page(site: &Site, failure: &Failure, now: UnixTime) -> Response<Body> {
+    Own::see_other(&format!("/_gateway/error?ref={}", failure.sealed(&site.failures, now)))
+}
+
+/// Several ways to sign in, with the one that was used the last time in front.
+fn chooser(site: &Site, return_to: &ReturnTo, fields: &HeaderMap) -> Response<Body> {
+    let last = site.cookies.last_provider(fields).find_map(|name| site.login.provider(name));
+    let is_last = |provider: &Registered| last.is_some_and(|last| last.name == provider.name);
+    let mut providers: Vec<&Registered> = site.login.providers().iter().collect();
+    providers.sort_by_key(|provider| !is_last(provider));
+    let paths: Vec<String> =
+        providers.iter().map(|provider| login_path(Some(&provider.name), return_to)).collect();
+    let choice = |(provider, path)| {
+        let (provider, path): (&&Registered, &String) = (provider, path);
+        Choice {
+            title: &provider.title,
+            login_path: path,
+            logo: site.pages.branding().provider_logos.get(provider.name.as_str()),
+            is_last: is_last(provider),
+        }
     };
-    let started = site.login.start(provider, return_to, &site.cookies, fields, now);
-    let mut response = Own::found(&started.location);
-    set_cookies(response.headers_mut(), started.cookies);
-    response
+    let choices: Vec<Choice<'_>> = providers.iter().zip(&paths).map(choice).collect();
+    Own::page(StatusCode::OK, site.pages.render(&Page::Chooser(&choices), Language::of(fields)))
 }
 
 /// Sends a stranger on a navigation to sign in: straight to the vendor, or to the chooser page.
@@ -179,6 +218,9 @@ async fn callback(
             tracing::info!(site = site.origin.as_str(), provider = %provider.name, session = %session.id, "signed in");
             let mut response = Own::see_other(finished.return_to.as_str());
             set_cookies(response.headers_mut(), [finished.cookie, site.cookies.set_session(&session)]);
+            if site.login.providers().len() > 1 {
+                set_cookies(response.headers_mut(), [site.cookies.set_last_provider(&provider.name)]);
+            }
             response
         }
         Err(failed) => {
@@ -197,8 +239,7 @@ async fn callback(
             );
             let name = Some(provider.name.clone());
             let failure = Failure { cause, return_to: failed.return_to, provider: name, reference };
-            let sealed = failure.sealed(&site.failures, now);
-            let mut response = Own::see_other(&format!("/_gateway/error?ref={sealed}"));
+            let mut response = to_error_page(site, &failure, now);
             set_cookies(response.headers_mut(), failed.cookie);
             response
         }
@@ -207,13 +248,27 @@ async fn callback(
 
 fn error_page(site: &Site, request: &Request<Incoming>, now: UnixTime) -> Response<Body> {
     let failure = parameter(request, "ref").and_then(|text| Failure::open(&site.failures, &text, now));
+    let language = Language::of(request.headers());
     let Some(failure) = failure else {
         let login_path = login_path(None, &ReturnTo::default());
-        return Own::page(StatusCode::BAD_REQUEST, pages::nothing_to_tell(&site.name, &login_path));
+        let trouble = Trouble {
+            kind: Kind::Error,
+            explanation: &Texts::of(language).nothing_to_tell,
+            remedy: None,
+            button: Some(Button::SignIn(&login_path)),
+            leads_home: true,
+            reference: None,
+        };
+        return Own::page(StatusCode::BAD_REQUEST, site.pages.render(&Page::Trouble(trouble), language));
     };
     let still_there = failure.provider.as_ref().filter(|name| site.login.provider(name.as_str()).is_some());
     let login_path = login_path(still_there, &failure.return_to);
-    refusal::refuse_login(failure.cause).into_login_page(&site.name, &failure.reference, &login_path)
+    refusal::refuse_login(failure.cause).into_login_page(
+        &site.pages,
+        language,
+        &failure.reference,
+        &login_path,
+    )
 }
 
 fn session(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
@@ -247,24 +302,26 @@ fn kept_form(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
     if site.session(fields, now).is_none() {
         return sign_in(site, ReturnTo::new(KEPT_FORM), fields, now);
     }
-    Own::page_with_script(StatusCode::OK, pages::send_form(&site.name, preserve::FIELD))
+    let page = Page::SendForm { field: preserve::FIELD };
+    Own::page(StatusCode::OK, site.pages.render(&page, Language::of(fields)))
 }
 
 /// 401 with a page that keeps a form in the browser and goes on to the login.
-pub(super) fn keep_form(site: &Site, form: &KeptForm, now: UnixTime) -> Response<Body> {
+pub(super) fn keep_form(site: &Site, form: &KeptForm, language: Language, now: UnixTime) -> Response<Body> {
     let sealed = form.sealed(&site.preserve.seal, now);
     let next = login_path(None, &ReturnTo::new(KEPT_FORM));
     let without = login_path(None, &ReturnTo::new(&form.target));
-    let page = pages::keep_form(&site.name, &form.target, &sealed, &next, &without);
-    let mut response = Own::page_with_script(StatusCode::UNAUTHORIZED, page);
+    let (target, sealed) = (&form.target, &sealed);
+    let page = Page::KeepForm { target, sealed, login_path: &next, login_without: &without };
+    let mut response = Own::page(StatusCode::UNAUTHORIZED, site.pages.render(&page, language));
     response.headers_mut().insert(WWW_AUTHENTICATE, LOGIN_PAGE);
     response
 }
 
 /// 401 with a page that takes the fragment along to the login.
-pub(super) fn keep_fragment(site: &Site, here: &ReturnTo) -> Response<Body> {
-    let page = pages::keep_fragment(&site.name, &login_path(None, here));
-    let mut response = Own::page_with_script(StatusCode::UNAUTHORIZED, page);
+pub(super) fn keep_fragment(site: &Site, here: &ReturnTo, fields: &HeaderMap) -> Response<Body> {
+    let page = Page::KeepFragment { login_path: &login_path(None, here) };
+    let mut response = Own::page(StatusCode::UNAUTHORIZED, site.pages.render(&page, Language::of(fields)));
     response.headers_mut().insert(WWW_AUTHENTICATE, LOGIN_PAGE);
     response
 }
@@ -277,10 +334,8 @@ async fn logout(site: &Site, request: Request<Incoming>) -> Result<Response<Body
     let from_query = parameter(&request, "return_to");
     if request.method() != Method::POST {
         let return_to = ReturnTo::new(&from_query.unwrap_or_default());
-        let mut response = Own::page(StatusCode::OK, pages::logout(&site.name, return_to.as_str()));
-        let policy = pages::CONTENT_SECURITY_POLICY_WITH_FORM.clone();
-        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-        return Ok(response);
+        let page = Page::SignOut { return_to: return_to.as_str() };
+        return Ok(Own::page(StatusCode::OK, site.pages.render(&page, Language::of(request.headers()))));
     }
     if !challenge::is_same_origin(request.headers(), site.origin.as_str()) {
         return Err(Refusal::foreign_form());

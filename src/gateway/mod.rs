@@ -12,11 +12,14 @@ pub mod colour;
 mod endpoints;
 pub mod failure;
 pub mod language;
-mod pages;
+pub mod pages;
 pub mod preserve;
 pub mod refusal;
+mod samples;
 pub mod site;
 mod standing;
+pub mod templates;
+mod texts;
 pub mod via;
 
 use std::net::IpAddr;
@@ -50,8 +53,9 @@ use admission::{Admission, Visitor, admit};
 use body::{Body, set_cookies};
 use challenge::Challenge;
 use failure::Reference;
+use language::Language;
 use preserve::KeptForm;
-use refusal::Refusal;
+use refusal::{Reader, Refusal};
 use site::Site;
 use via::Pseudonym;
 
@@ -107,13 +111,12 @@ impl Respond for Worker {
         peer: IpAddr,
         watch: Rc<Watch>,
     ) -> Response<Body> {
-        let audience = challenge::audience(request.headers());
+        let reader = Reader::of(request.method(), request.uri(), request.headers());
         match self.journey(request, peer, &watch).await {
             Ok(response) => response,
             Err((refusal, site)) => {
-                let name =
-                    site.and_then(|index| self.gateway.sites.get(index)).map_or("Sign-in", |site| &site.name);
-                refusal.into_response(audience, name)
+                let site = site.and_then(|index| self.gateway.sites.get(index));
+                refusal.into_response(&reader, site.map_or(&pages::NOWHERE, |site| &site.pages))
             }
         }
     }
@@ -296,7 +299,7 @@ async fn turn_away(site: &Site, rule: &Rule, request: Request<Incoming>, now: Un
     let here = || ReturnTo::new(request.uri().path_and_query().map_or("/", |target| target.as_str()));
     match challenge::challenge(request.method(), request.version(), headers, rule.unauthenticated) {
         Challenge::SignIn if site.preserve.fragment && request.method() == Method::GET => {
-            endpoints::keep_fragment(site, &here())
+            endpoints::keep_fragment(site, &here(), headers)
         }
         Challenge::SignIn => endpoints::sign_in(site, here(), headers, now),
         Challenge::SignInFirst => {
@@ -304,8 +307,9 @@ async fn turn_away(site: &Site, rule: &Rule, request: Request<Incoming>, now: Un
             if !site.preserve.keeps(request.method(), headers, site.origin.as_str()) {
                 return elsewhere;
             }
+            let language = Language::of(headers);
             match kept_form(site, request).await {
-                Some(form) => endpoints::keep_form(site, &form, now),
+                Some(form) => endpoints::keep_form(site, &form, language, now),
                 None => elsewhere,
             }
         }

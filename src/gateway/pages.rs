@@ -1,6 +1,7 @@
 //! Pages: what a member sees of the gateway, when there is anything to see.
 //!
-//! Plain words, one thing to do, no script. The style sheet stands in the page and is allowed by its digest.
+//! Plain words in the reader's language, one thing to do, no script that is needed to sign in. The style sheet stands in
+//! the page and is allowed by its digest, and so is a script where there is one. Why a page is shown is left to others.
 
 use std::sync::LazyLock;
 
@@ -10,229 +11,375 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::branding::{Branding, Localized, Logo, Text, contact_link};
 use super::failure::Reference;
+use super::language::Language;
+use super::templates::Templates;
+use super::texts::{Explanation, Texts};
 
-const STYLE: &str = include_str!("pages.css");
+/// The style sheet, as far as it does not depend on the operator's colour.
+pub(super) const STYLE: &str = include_str!("pages.css");
+/// Where the sign-out form goes.
+pub(super) const SIGN_OUT: &str = "/_gateway/logout";
 
-/// Nothing but this style sheet, no form, and no frame around any of it.
-pub(super) static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy(None, NO_FORM));
+/// The pages of requests that belong to no site.
+pub(super) static NOWHERE: LazyLock<Pages> =
+    LazyLock::new(|| Pages::new(Branding::named(String::new()), None));
 
-/// The policy of a page that has a form.
-///
-/// It leaves `form-action` out: browsers apply it to the redirects that follow a form as well (CSP 3 §6.4.1), and after
-/// signing out these lead by way of the site to the vendor's own form. They would end there without a word.
-pub(super) static CONTENT_SECURITY_POLICY_WITH_FORM: LazyLock<HeaderValue> =
-    LazyLock::new(|| policy(None, ""));
-
-const NO_FORM: &str = " form-action 'none';";
-
-fn policy(script: Option<&str>, form_action: &str) -> HeaderValue {
-    let digest = |text: &str| STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()));
-    let script = script.map(|script| format!(" script-src 'sha256-{}';", digest(script))).unwrap_or_default();
-    let policy = format!(
-        "default-src 'none';{script} style-src 'sha256-{}';{form_action} base-uri 'none'; frame-ancestors 'none'",
-        digest(STYLE),
-    );
-    HeaderValue::try_from(policy).expect("a policy is ASCII")
+/// The pages of one site.
+#[derive(Debug)]
+pub struct Pages {
+    branding: Branding,
+    templates: Option<Templates>,
+    style: String,
+    style_digest: String,
 }
 
-/// A page with a script of ours; it does without where there is none.
-pub(super) struct WithScript {
-    pub(super) markup: Markup,
-    pub(super) content_security_policy: HeaderValue,
+/// What there is to say.
+#[derive(Clone, Copy)]
+pub(super) enum Page<'a> {
+    /// Several ways to sign in.
+    Chooser(&'a [Choice<'a>]),
+    /// One button, so that no link and no image can sign anybody out.
+    SignOut {
+        /// Where to go afterwards.
+        return_to: &'a str,
+    },
+    /// Something did not work.
+    Trouble(Trouble<'a>),
+    /// A form whose session has ended: it is kept in the browser while the member signs in.
+    KeepForm {
+        /// Where it was going.
+        target: &'a str,
+        /// What is kept.
+        sealed: &'a str,
+        /// The login that comes back for the form.
+        login_path: &'a str,
+        /// The login without it.
+        login_without: &'a str,
+    },
+    /// Sends the form that was kept, after the login.
+    SendForm {
+        /// The name of its one field.
+        field: &'a str,
+    },
+    /// Takes the fragment of the address along to the login; only the browser knows it.
+    KeepFragment {
+        /// That login.
+        login_path: &'a str,
+    },
 }
 
-fn with_script(site: &str, title: &str, content: &Markup, script: &str, form_action: &str) -> WithScript {
-    let content = html! {
-        (content)
-        script { (PreEscaped(script)) }
-    };
-    WithScript {
-        markup: page(site, title, &content),
-        content_security_policy: policy(Some(script), form_action),
+/// One of several ways to sign in.
+#[derive(Clone, Copy)]
+pub(super) struct Choice<'a> {
+    pub(super) title: &'a str,
+    /// Where it starts.
+    pub(super) login_path: &'a str,
+    pub(super) logo: Option<&'a Logo>,
+    /// It was chosen the last time.
+    pub(super) is_last: bool,
+}
+
+/// What did not work, and what can be done about it.
+#[derive(Clone, Copy)]
+pub(super) struct Trouble<'a> {
+    pub(super) kind: Kind,
+    pub(super) explanation: &'static Explanation,
+    /// What the operator says about just this; otherwise the site's help is shown.
+    pub(super) remedy: Option<&'a Localized>,
+    pub(super) button: Option<Button<'a>>,
+    /// The front page may well be there.
+    pub(super) leads_home: bool,
+    pub(super) reference: Option<&'a Reference>,
+}
+
+/// Which template a trouble has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Whatever is none of the others.
+    Error,
+    /// A rule lets nobody through, or not this member.
+    Forbidden,
+    /// The membership is not active.
+    Lapsed,
+    /// The app does not answer.
+    Unavailable,
+}
+
+/// The one thing to do.
+#[derive(Clone, Copy)]
+pub(super) enum Button<'a> {
+    SignIn(&'a str),
+    SignInAgain(&'a str),
+    TryAgain(&'a str),
+}
+
+impl<'a> Button<'a> {
+    pub(super) const fn label(self, texts: &Texts) -> &'static str {
+        match self {
+            Self::SignIn(_) => texts.sign_in,
+            Self::SignInAgain(_) => texts.sign_in_again,
+            Self::TryAgain(_) => texts.try_again,
+        }
+    }
+
+    pub(super) const fn path(self) -> &'a str {
+        match self {
+            Self::SignIn(path) | Self::SignInAgain(path) | Self::TryAgain(path) => path,
+        }
     }
 }
 
-/// A form whose session has ended: it is kept in the browser while the member signs in.
-pub(super) fn keep_form(
-    site: &str,
-    target: &str,
-    sealed: &str,
-    login_path: &str,
-    login_without: &str,
-) -> WithScript {
-    const SCRIPT: &str = "\
-        const form = document.getElementById('form').dataset;\n\
-        try {\n\
-          sessionStorage.setItem('member-gateway-form', JSON.stringify({ target: form.target, sealed: form.sealed }));\n\
-          location.replace(form.next);\n\
-        } catch { document.getElementById('lost').hidden = false; }\n";
-    with_script(
-        site,
-        "Please sign in again.",
-        &html! {
-            p { "You were signed out before this form was sent. What you have typed is kept and sent once you have signed in." }
-            p #lost hidden { "It could not be kept in this browser: please go back and copy it before you sign in." }
-            p { a.button href=(login_without) { "Sign in" } }
-            noscript { p { "Your browser runs no scripts here, so the form cannot be kept: please copy what you have typed before you sign in." } }
-            div #form hidden data-target=(target) data-sealed=(sealed) data-next=(login_path) {}
-        },
-        SCRIPT,
-        NO_FORM,
-    )
+/// A page, ready to be sent.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    pub(super) html: String,
+    pub(super) content_security_policy: HeaderValue,
+    pub(super) language: Language,
 }
 
-/// Sends the form that was kept, after the login.
-pub(super) fn send_form(site: &str, field: &str) -> WithScript {
-    const SCRIPT: &str = "\
-        const kept = JSON.parse(sessionStorage.getItem('member-gateway-form') || 'null');\n\
-        sessionStorage.removeItem('member-gateway-form');\n\
-        const form = document.getElementById('form');\n\
-        if (kept) { form.action = kept.target; form.elements[0].value = kept.sealed; form.submit(); }\n\
-        else { location.replace('/'); }\n";
-    with_script(
-        site,
-        "Your form is being sent.",
-        &html! {
-            form #form method="post" { input type="hidden" name=(field); }
-            p { "If nothing happens, please go back to the page you came from." }
-            p { a.button.quiet href="/" { "Go to the front page" } }
-        },
-        SCRIPT,
-        "",
-    )
-}
+impl Pages {
+    /// Pages that look like this.
+    #[must_use]
+    pub fn new(branding: Branding, templates: Option<Templates>) -> Self {
+        let own = templates.as_ref().and_then(Templates::style);
+        let colour = branding.colour.map(super::colour::Colour::style).unwrap_or_default();
+        // The operator's colour comes last, in place of the usual one.
+        let style = format!("{}{colour}", own.unwrap_or(STYLE));
+        Self { style_digest: digest_of(&style), style, branding, templates }
+    }
 
-/// Takes the fragment of the address along to the login; only the browser knows it.
-pub(super) fn keep_fragment(site: &str, login_path: &str) -> WithScript {
-    const SCRIPT: &str = "\
-        const next = document.getElementById('next').href;\n\
-        location.replace(next + encodeURIComponent(location.hash));\n";
-    with_script(
-        site,
-        "Please sign in.",
-        &html! {
-            p { a.button #next href=(login_path) { "Sign in" } }
-        },
-        SCRIPT,
-        NO_FORM,
-    )
-}
+    /// What the pages call the site.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.branding.name
+    }
 
-fn page(site: &str, title: &str, content: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="robots" content="noindex";
-                title { (title.trim_end_matches('.')) " · " (site) }
-                style { (PreEscaped(STYLE)) }
+    pub(super) const fn branding(&self) -> &Branding {
+        &self.branding
+    }
+
+    pub(super) fn style(&self) -> &str {
+        &self.style
+    }
+
+    pub(super) const fn templates(&self) -> Option<&Templates> {
+        self.templates.as_ref()
+    }
+
+    /// The same pages without the operator's templates.
+    fn builtin(&self, page: &Page<'_>, language: Language) -> (String, Option<&'static str>) {
+        let content = self.content(page, language);
+        let script = page.script();
+        let title = page.title(Texts::of(language));
+        let content = html! {
+            (content)
+            @if let Some(script) = script { script { (PreEscaped(script)) } }
+        };
+        (self.frame(title, &content, language).into_string(), script)
+    }
+
+    /// A page in a language.
+    pub(super) fn render(&self, page: &Page<'_>, language: Language) -> Rendered {
+        let templated = self.templates.as_ref().map(|templates| templates.render(self, page, language));
+        let html = match templated {
+            Some(Ok(html)) => html,
+            Some(Err(mistake)) => {
+                // Every template was tried at the start; nobody is left without a page over what was not foreseen.
+                tracing::warn!(
+                    file = mistake.file,
+                    line = mistake.line,
+                    what = mistake.what,
+                    "a template failed"
+                );
+                self.builtin(page, language).0
             }
-            body {
-                main {
-                    p.site { (site) }
-                    h1 { (title) }
-                    (content)
+            None => self.builtin(page, language).0,
+        };
+        Rendered { html, content_security_policy: self.policy(page), language }
+    }
+
+    /// Nothing but this style sheet, the script of ours, pictures that stand in the page, and no frame around any of it.
+    fn policy(&self, page: &Page<'_>) -> HeaderValue {
+        let script = page.script().map(|script| format!(" script-src 'sha256-{}';", digest_of(script)));
+        let script = script.unwrap_or_default();
+        let images = match (&self.templates, &self.branding) {
+            (Some(_), _) => " img-src data: 'self';",
+            (None, Branding { logo: None, provider_logos, .. }) if provider_logos.is_empty() => "",
+            (None, _) => " img-src data:;",
+        };
+        let style = &self.style_digest;
+        // A page with a form leaves `form-action` out: browsers apply it to the redirects that follow a form as well (CSP
+        // 3 §6.4.1), and after signing out these lead by way of the site to the vendor's own form. They would end there
+        // without a word.
+        let form = if page.has_form() { "" } else { " form-action 'none';" };
+        let policy = format!(
+            "default-src 'none';{script} style-src 'sha256-{style}';{images}{form} base-uri 'none'; frame-ancestors 'none'"
+        );
+        HeaderValue::try_from(policy).expect("a policy is ASCII")
+    }
+
+    pub(super) fn frame(&self, title: &str, content: &Markup, language: Language) -> Markup {
+        let texts = Texts::of(language);
+        let name = if self.branding.name.is_empty() { texts.sign_in_page } else { &self.branding.name };
+        html! {
+            (DOCTYPE)
+            html lang=(language.tag()) {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="robots" content="noindex";
+                    title { (title.trim_end_matches('.')) " · " (name) }
+                    style { (PreEscaped(&self.style)) }
+                }
+                body {
+                    main {
+                        @match &self.branding.logo {
+                            Some(logo) => p.site { img.logo src=(logo.uri()) alt=(name); },
+                            None => p.site { (name) },
+                        }
+                        h1 { (title) }
+                        (content)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What stands below the heading.
+    pub(super) fn content(&self, page: &Page<'_>, language: Language) -> Markup {
+        let texts = Texts::of(language);
+        match *page {
+            Page::Chooser(choices) => chooser(choices, texts),
+            Page::SignOut { return_to } => html! {
+                form method="post" action=(SIGN_OUT) {
+                    input type="hidden" name="return_to" value=(return_to);
+                    p { button.button type="submit" { (texts.sign_out) } }
+                }
+                p { a.button.quiet href=(return_to) { (texts.stay) } }
+            },
+            Page::Trouble(trouble) => self.trouble(&trouble, language),
+            Page::KeepForm { target, sealed, login_path, login_without } => html! {
+                p { (texts.form_kept.advice) }
+                p #lost hidden { (texts.form_not_storable) }
+                p { a.button href=(login_without) { (texts.sign_in) } }
+                noscript { p { (texts.form_needs_script) } }
+                div #form hidden data-target=(target) data-sealed=(sealed) data-next=(login_path) {}
+            },
+            Page::SendForm { field } => html! {
+                form #form method="post" { input type="hidden" name=(field); }
+                p { (texts.form_sent.advice) }
+                p { a.button.quiet href="/" { (texts.front_page) } }
+            },
+            Page::KeepFragment { login_path } => html! {
+                p { a.button #next href=(login_path) { (texts.sign_in) } }
+            },
+        }
+    }
+
+    fn trouble(&self, trouble: &Trouble<'_>, language: Language) -> Markup {
+        let texts = Texts::of(language);
+        let Trouble { kind, explanation, button, leads_home, reference, .. } = *trouble;
+        let help = self.help(trouble, language);
+        let contact = self.branding.contact.as_ref().map(|contact| contact.for_reader(language));
+        // Signing in again does not make a membership active: here whom to ask comes first.
+        let is_lapsed = kind == Kind::Lapsed;
+        let button = html! {
+            @if let Some(button) = button {
+                p { a.button.quiet[is_lapsed] href=(button.path()) { (button.label(texts)) } }
+            }
+        };
+        let ask = html! {
+            @if let Some(Text { text, language }) = help { p.help lang=[language] { (text) } }
+            @if let Some(Text { text, language }) = contact {
+                p.contact { (texts.contact) " " @match contact_link(text) {
+                    Some(link) => a href=(link) lang=[language] { (text) },
+                    None => span lang=[language] { (text) },
+                } }
+            }
+        };
+        html! {
+            p { (explanation.advice) }
+            @if !explanation.points.is_empty() {
+                ul.points { @for point in explanation.points { li { (point) } } }
+            }
+            @if is_lapsed { (ask) (button) } @else { (button) (ask) }
+            @if leads_home { p { a.button.quiet href="/" { (texts.front_page) } } }
+            @if let Some(reference) = reference {
+                p.reference { (texts.reference_number) " " strong { (reference) } }
+            }
+        }
+    }
+
+    /// What the operator says: about this very trouble, or in general.
+    pub(super) fn help<'a>(&'a self, trouble: &Trouble<'a>, language: Language) -> Option<Text<'a>> {
+        trouble.remedy.or(self.branding.help.as_ref()).map(|help| help.for_reader(language))
+    }
+}
+
+fn chooser(choices: &[Choice<'_>], texts: &Texts) -> Markup {
+    html! {
+        ul.choices {
+            @for choice in choices {
+                li {
+                    a.button href=(choice.login_path) {
+                        @if let Some(logo) = choice.logo { img src=(logo.uri()) alt=""; }
+                        span { (choice.title) }
+                        @if choice.is_last { span.note { (texts.last_choice) } }
+                    }
                 }
             }
         }
     }
 }
 
-/// A refusal: what happened, and what to do. It leads to the front page where that one may well be there.
-pub(super) fn refusal(
-    site: &str,
-    title: &str,
-    advice: &str,
-    reference: &Reference,
-    leads_home: bool,
-) -> Markup {
-    page(
-        site,
-        title,
-        &html! {
-            p { (advice) }
-            @if leads_home { (way_home()) }
-            (reference_number(reference))
-        },
-    )
+impl Page<'_> {
+    /// The heading.
+    pub(super) const fn title(&self, texts: &Texts) -> &'static str {
+        match self {
+            Self::Chooser(_) => texts.choose,
+            Self::SignOut { .. } => texts.sign_out_title,
+            Self::Trouble(trouble) => trouble.explanation.title,
+            Self::KeepForm { .. } => texts.form_kept.title,
+            Self::SendForm { .. } => texts.form_sent.title,
+            Self::KeepFragment { .. } => texts.fragment_kept,
+        }
+    }
+
+    /// The script, where there is one. It says nothing: every text is in the page.
+    pub(super) const fn script(&self) -> Option<&'static str> {
+        match self {
+            Self::Chooser(_) | Self::SignOut { .. } | Self::Trouble(_) => None,
+            Self::KeepForm { .. } => Some(
+                "const form = document.getElementById('form').dataset;\n\
+                 try {\n\
+                   sessionStorage.setItem('member-gateway-form', JSON.stringify({ target: form.target, sealed: form.sealed }));\n\
+                   location.replace(form.next);\n\
+                 } catch { document.getElementById('lost').hidden = false; }\n",
+            ),
+            Self::SendForm { .. } => Some(
+                "const kept = JSON.parse(sessionStorage.getItem('member-gateway-form') || 'null');\n\
+                 sessionStorage.removeItem('member-gateway-form');\n\
+                 const form = document.getElementById('form');\n\
+                 if (kept) { form.action = kept.target; form.elements[0].value = kept.sealed; form.submit(); }\n\
+                 else { location.replace('/'); }\n",
+            ),
+            Self::KeepFragment { .. } => Some(
+                "const next = document.getElementById('next').href;\n\
+                 location.replace(next + encodeURIComponent(location.hash));\n",
+            ),
+        }
+    }
+
+    const fn has_form(&self) -> bool {
+        match self {
+            Self::SignOut { .. } | Self::SendForm { .. } => true,
+            Self::Chooser(_) | Self::Trouble(_) | Self::KeepForm { .. } | Self::KeepFragment { .. } => false,
+        }
+    }
 }
 
-/// A login that failed; it starts again when the member says so, and only then.
-pub(super) fn login_failed(
-    site: &str,
-    title: &str,
-    advice: &str,
-    reference: &Reference,
-    login_path: &str,
-) -> Markup {
-    page(
-        site,
-        title,
-        &html! {
-            p { (advice) }
-            p { a.button href=(login_path) { "Sign in again" } }
-            (way_home())
-            (reference_number(reference))
-        },
-    )
-}
-
-/// The error page without a valid reference: nothing is known, so nothing is said.
-pub(super) fn nothing_to_tell(site: &str, login_path: &str) -> Markup {
-    page(
-        site,
-        "There is nothing to tell any more.",
-        &html! {
-            p { "This page tells why a sign-in did not work. What it had to tell is no longer known." }
-            p { a.button href=(login_path) { "Sign in" } }
-            (way_home())
-        },
-    )
-}
-
-/// One of several ways to sign in: its title, and where it starts.
-pub(super) struct Choice {
-    pub(super) title: String,
-    pub(super) login_path: String,
-}
-
-/// The chooser page.
-pub(super) fn chooser(site: &str, choices: &[Choice]) -> Markup {
-    page(
-        site,
-        "How would you like to sign in?",
-        &html! {
-            ul {
-                @for choice in choices {
-                    li { a.button href=(choice.login_path) { (choice.title) } }
-                }
-            }
-        },
-    )
-}
-
-/// The sign-out page: one button, so that no link and no image can sign anybody out.
-pub(super) fn logout(site: &str, return_to: &str) -> Markup {
-    page(
-        site,
-        "Would you like to sign out?",
-        &html! {
-            form method="post" action="/_gateway/logout" {
-                input type="hidden" name="return_to" value=(return_to);
-                p { button.button type="submit" { "Sign out" } }
-            }
-            p { a.button.quiet href=(return_to) { "Stay signed in" } }
-        },
-    )
-}
-
-fn way_home() -> Markup {
-    html! { p { a.button.quiet href="/" { "Go to the front page" } } }
-}
-
-fn reference_number(reference: &Reference) -> Markup {
-    html! { p.reference { "Reference number: " strong { (reference) } } }
+fn digest_of(text: &str) -> String {
+    STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }

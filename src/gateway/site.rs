@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::branding::Localized;
+use super::pages::Pages;
 use super::preserve::Preserve;
 use crate::identity::{Attribute, Identity};
 use crate::login::Login;
 use crate::member::{Member, Profile};
 use crate::provider::membership::Memberships;
 use crate::route::Origin;
-use crate::route::rule::Rules;
+use crate::route::rule::{Rule, Rules};
 use crate::session::Session;
 use crate::session::cookie::{Cookies, Presented};
 use crate::session::seal::Seal;
@@ -22,10 +24,12 @@ use crate::upstream;
 pub struct Site {
     /// Its public address.
     pub origin: Origin,
-    /// What its pages call it.
-    pub name: String,
+    /// The gateway's own pages on it.
+    pub pages: Pages,
     /// What its paths ask for.
     pub rules: Rules,
+    /// What the operator says to whoever a rule turns away, in the order of the rules.
+    pub remedies: Vec<Option<Localized>>,
     /// Its cookies and its sessions.
     pub cookies: Cookies,
     /// Its logins.
@@ -68,6 +72,12 @@ impl Site {
     /// The memberships of the provider that vouched for a member, where the operator wants to know of them.
     pub(super) fn memberships_of(&self, member: &Member) -> Option<&Arc<Memberships>> {
         self.login.provider(member.provider.as_str())?.memberships.as_ref()
+    }
+
+    /// What the operator says to whoever this rule turns away.
+    #[must_use]
+    pub fn remedy(&self, rule: &Rule) -> Option<&Localized> {
+        self.remedies.get(self.rules.place_of(rule)?)?.as_ref()
     }
 
     /// The member as far as the upstream is told: what nobody asked for is not kept.

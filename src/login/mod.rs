@@ -8,6 +8,8 @@
 pub mod attempt;
 pub mod return_to;
 
+use std::time::Duration;
+
 use http::HeaderMap;
 use http::header::HeaderValue;
 
@@ -27,6 +29,10 @@ const MOST_ATTEMPTS: usize = 8;
 /// What all their cookies together may measure: servers in front of us often take no more than 8 KiB of cookies.
 const MOST_OCTETS: usize = 6 * 1024;
 
+/// So many attempts, within such a time, lead nowhere.
+const LOOP: usize = 5;
+const LOOP_TIME: Duration = Duration::from_secs(60);
+
 /// The logins of one site.
 #[derive(Clone, Debug)]
 pub struct Login {
@@ -42,6 +48,23 @@ pub struct Started {
     pub location: String,
     /// The attempt's cookie, and deletions of those that made way.
     pub cookies: Vec<HeaderValue>,
+}
+
+/// A login that does not begin, since those before it led nowhere.
+#[derive(Debug)]
+pub struct Looping {
+    /// Where the member was going.
+    pub return_to: ReturnTo,
+    /// Deletions of the attempts that were counted: whoever goes on begins anew.
+    pub cookies: Vec<HeaderValue>,
+}
+
+/// An attempt among the cookies of a request.
+struct Known<'a> {
+    tag: &'a str,
+    octets: usize,
+    /// Nothing where it cannot be opened.
+    attempt: Option<Attempt>,
 }
 
 /// A login that has succeeded.
@@ -146,7 +169,9 @@ impl Login {
     }
 
     /// Begins a login through `provider`; `fields` are those of the request, with the attempts under way.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`Looping`] where this browser has just been through it five times.
     pub fn start(
         &self,
         provider: &Registered,
@@ -154,52 +179,31 @@ impl Login {
         cookies: &Cookies,
         fields: &HeaderMap,
         now: UnixTime,
-    ) -> Started {
+    ) -> Result<Started, Looping> {
         let attempt = Attempt::begin(random::bytes(), provider.name.clone(), return_to, now);
         let state = attempt.state();
         let sealed = self.seal.seal(&attempt.to_bytes(), random::bytes());
-        let mut set = self.make_way(cookies, fields, sealed.len(), now);
+        let known = self.known(cookies, fields);
+        let in_vain = in_vain(&known, &attempt.return_to, sealed.len(), now);
+        if !in_vain.is_empty() {
+            let cookies = in_vain.into_iter().map(|tag| cookies.delete_attempt(tag)).collect();
+            return Err(Looping { return_to: attempt.return_to, cookies });
+        }
+        let mut set = make_way(known, cookies, sealed.len(), now);
         set.push(cookies.set_attempt(&attempt::tag(&state.0), &sealed, attempt::LIFETIME.as_secs()));
         let redirect_uri = self.redirect_uri(&provider.name);
-        Started { location: provider.provider.authorization_request(&redirect_uri, &state), cookies: set }
+        Ok(Started { location: provider.provider.authorization_request(&redirect_uri, &state), cookies: set })
     }
 
-    /// Deletions of the attempts that are over, unreadable, or the oldest where there are too many.
-    fn make_way(
-        &self,
-        cookies: &Cookies,
-        fields: &HeaderMap,
-        octets: usize,
-        now: UnixTime,
-    ) -> Vec<HeaderValue> {
-        let mut deleted = Vec::new();
-        let mut kept = Vec::new();
+    /// The attempts of this browser.
+    fn known<'a>(&self, cookies: &'a Cookies, fields: &'a HeaderMap) -> Vec<Known<'a>> {
+        let known = cookies.attempts(fields).filter(|(tag, _)| attempt::is_tag(tag));
         // A browser of ours never has many more; whoever sends hundreds does not get hundreds of deletions back.
-        for (tag, sealed) in
-            cookies.attempts(fields).filter(|(tag, _)| attempt::is_tag(tag)).take(2 * MOST_ATTEMPTS)
-        {
-            match self
-                .seal
-                .open(sealed)
-                .and_then(Attempt::from_bytes)
-                .filter(|attempt| attempt.is_fresh_at(now))
-            {
-                Some(attempt) => kept.push((attempt.started, tag, sealed.len())),
-                None => deleted.push(cookies.delete_attempt(tag)),
-            }
-        }
-        kept.sort_by_key(|(started, ..)| std::cmp::Reverse(*started));
-        let mut total = octets;
-        let mut places = MOST_ATTEMPTS - 1;
-        for (_, tag, length) in kept {
-            total += length;
-            if places == 0 || total > MOST_OCTETS {
-                deleted.push(cookies.delete_attempt(tag));
-            } else {
-                places -= 1;
-            }
-        }
-        deleted
+        let known = known.take(2 * MOST_ATTEMPTS).map(|(tag, sealed)| {
+            let attempt = self.seal.open(sealed).and_then(Attempt::from_bytes);
+            Known { tag, octets: sealed.len(), attempt }
+        });
+        known.collect()
     }
 
     /// Takes the vendor's answer to the callback of `provider`.
@@ -266,6 +270,47 @@ impl Login {
             .filter_map(|(_, sealed)| self.seal.open(sealed).and_then(Attempt::from_bytes))
             .find(|attempt| attempt.has_state(state))
     }
+}
+
+/// The attempts that show a loop: five of the last minute that have had their answer, or that were going to this same
+/// place. Several tabs that are opened at once go to several places and have had none.
+fn in_vain<'a>(known: &[Known<'a>], return_to: &ReturnTo, octets: usize, now: UnixTime) -> Vec<&'a str> {
+    // Of attempts with a long place a browser keeps fewer.
+    let most = LOOP.min(MOST_OCTETS / octets.max(1));
+    let recent = known.iter().filter_map(|known| Some((known.tag, known.attempt.as_ref()?)));
+    let recent: Vec<(&str, &Attempt)> =
+        recent.filter(|(_, attempt)| now.since(attempt.started) < LOOP_TIME).collect();
+    let is_answered = |attempt: &Attempt| attempt.used;
+    let goes_there = |attempt: &Attempt| attempt.return_to == *return_to;
+    let count = |counts: &dyn Fn(&Attempt) -> bool| recent.iter().filter(|(_, one)| counts(one)).count();
+    if count(&is_answered) < most && count(&goes_there) < most {
+        return Vec::new();
+    }
+    recent.into_iter().filter(|(_, one)| is_answered(one) || goes_there(one)).map(|(tag, _)| tag).collect()
+}
+
+/// Deletions of the attempts that are over, unreadable, or the oldest where there are too many.
+fn make_way(known: Vec<Known<'_>>, cookies: &Cookies, octets: usize, now: UnixTime) -> Vec<HeaderValue> {
+    let mut deleted = Vec::new();
+    let mut kept = Vec::new();
+    for Known { tag, octets, attempt } in known {
+        match attempt.filter(|attempt| attempt.is_fresh_at(now)) {
+            Some(attempt) => kept.push((attempt.started, tag, octets)),
+            None => deleted.push(cookies.delete_attempt(tag)),
+        }
+    }
+    kept.sort_by_key(|(started, ..)| std::cmp::Reverse(*started));
+    let mut total = octets;
+    let mut places = MOST_ATTEMPTS - 1;
+    for (_, tag, octets) in kept {
+        total += octets;
+        if places == 0 || total > MOST_OCTETS {
+            deleted.push(cookies.delete_attempt(tag));
+        } else {
+            places -= 1;
+        }
+    }
+    deleted
 }
 
 /// RFC 6749 Appendix A.11: visible ASCII and blanks. Longer than 4 KiB is nobody's code.

@@ -138,6 +138,13 @@ impl Rules {
         methods && earlier.pattern.covers(&rule.pattern, self.ignore_case)
     }
 
+    /// Which of them a rule is, counted from zero in the order of the config; nothing for the last one, which is ours.
+    #[must_use]
+    pub fn place_of(&self, rule: &Rule) -> Option<usize> {
+        let place = self.rules.iter().position(|known| std::ptr::eq(known, rule))?;
+        (place + 1 < self.rules.len()).then_some(place)
+    }
+
     fn first_match(&self, method: &Method, path: &[u8]) -> &Rule {
         let matches = |rule: &&Rule| {
             rule.methods.as_ref().is_none_or(|methods| methods.contains(method))
