@@ -3,12 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "what is not there makes the test fail, as it should")]
 #![allow(unreachable_pub, reason = "a harness is public to the tests beside it")]
 
-mod harness;
-
 mod access_rules;
 mod active_membership;
 mod attempts;
 mod bad_days_at_the_vendor;
+mod chooser;
 mod cli;
 mod client_token;
 mod configuration;
@@ -18,9 +17,12 @@ mod deadlines;
 mod doubt;
 mod error_page;
 mod framing;
+mod harness;
 mod identity_fields;
 mod logs;
+mod loops;
 mod own_paths;
+mod pages;
 mod path_readings;
 mod preserve;
 mod return_to;

@@ -402,7 +402,9 @@ async fn the_gateways_cookies_never_reach_the_upstream_and_all_others_arrive_unt
         (format!("theme=dark; {SESSION}={session}; basket=\"1,2\"; x"), "theme=dark; basket=\"1,2\"; x"),
         (format!("{SESSION}={session}; a=1;b=2"), "a=1;b=2"),
         (
-            format!("member-session=1; __Host-member-login-x=2; {SESSION}={session}; my-member-session=3"),
+            format!(
+                "member-session=1; __Host-member-login-x=2; member-provider=a; {SESSION}={session}; my-member-session=3"
+            ),
             "my-member-session=3",
         ),
     ] {
@@ -425,6 +427,7 @@ async fn an_upstream_cannot_set_cookies_under_the_gateways_names() {
             .header("set-cookie", "theme=dark; Path=/")
             .header("set-cookie", "MEMBER-SESSION=forged")
             .header("set-cookie", "__Host-member-login-x=forged; Secure; Path=/")
+            .header("set-cookie", "__Host-member-provider=forged; Secure; Path=/")
             .header("set-cookie", "=member-session=forged")
             .header("set-cookie", "basket=member-session");
         response.body(Full::from("hello")).unwrap()

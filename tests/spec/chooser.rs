@@ -1,0 +1,91 @@
+//! The chooser page: several ways to sign in, and the one of the last time in front.
+
+use crate::harness::{Browser, Gateway, Options, Page};
+
+const TWO_PROVIDERS: Options = Options {
+    provider: "title = \"Lakes & <Rivers>\"\nlogo = \"tests/data/badge.svg\"",
+    providers: Some("\"ymca\", \"club\""),
+    more: "[[provider]]\nname = \"club\"\nkind = \"daxko\"\nenvironment = \"sandbox\"\ntitle = \"Harbour Club\"",
+    ..Options::USUAL
+};
+const REMEMBERED: &str = "__Host-member-provider";
+
+/// The names of the providers in the order in which a page offers them.
+fn offered(page: &Page) -> Vec<&str> {
+    page.body.split("provider=").skip(1).map(|rest| rest.split('&').next().unwrap()).collect()
+}
+
+async fn chooser(browser: &mut Browser) -> Page {
+    browser.go("/_gateway/login?return_to=%2Fclasses").await
+}
+
+#[tokio::test]
+async fn it_offers_the_operators_titles_and_logos_in_the_order_of_the_config() {
+    let gateway = Gateway::with(&TWO_PROVIDERS);
+
+    let page = chooser(&mut gateway.browser()).await;
+
+    assert_eq!(offered(&page), ["ymca", "club"]);
+    assert!(page.body.contains("<span>Lakes &amp; &lt;Rivers&gt;</span>"), "{}", page.body);
+    assert_eq!(page.body.matches("<img src=\"data:image/svg+xml;base64,").count(), 1, "{}", page.body);
+    assert!(page.field("content-security-policy").contains(" img-src data:;"));
+    assert!(!page.body.contains("Last time"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn the_choice_of_the_last_time_comes_first_and_says_so() {
+    let gateway = Gateway::with(&TWO_PROVIDERS);
+    let mut browser = gateway.browser();
+    let callback = browser.up_to_the_callback("/_gateway/login?provider=club").await;
+
+    let line = browser.go(&callback).await.set_cookie(REMEMBERED);
+    assert_eq!(line, "__Host-member-provider=club; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=31536000");
+
+    let page = chooser(&mut browser).await;
+    assert_eq!(offered(&page), ["club", "ymca"]);
+    let (first, rest) = page.body.split_once("provider=ymca").unwrap();
+    assert!(first.contains("Last time you used this one") && !rest.contains("Last time"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn with_one_provider_there_is_nothing_to_remember() {
+    let gateway = Gateway::with_sandbox();
+    assert!(!gateway.signed_in().await.cookies().contains_key(REMEMBERED));
+}
+
+#[tokio::test]
+async fn a_value_that_names_no_provider_of_the_site_is_ignored() {
+    let gateway = Gateway::with(&TWO_PROVIDERS);
+
+    for value in ["evil", "", "CLUB", "<script>", "\"club\"", "%63lub"] {
+        let mut browser = gateway.browser();
+        browser.set_cookie(REMEMBERED, value);
+        let page = chooser(&mut browser).await;
+        assert_eq!(offered(&page), ["ymca", "club"], "{value}");
+        assert!(!page.body.contains("Last time") && !page.body.contains("<script"), "{value}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_remembered_chooses_nothing_and_signs_nobody_in() {
+    let gateway = Gateway::with(&TWO_PROVIDERS);
+    let mut browser = gateway.browser();
+    browser.set_cookie(REMEMBERED, "club");
+
+    let page = chooser(&mut browser).await;
+    assert_eq!((page.status.as_u16(), page.set_cookies().len()), (200, 0));
+    assert_eq!(browser.session().await["authenticated"], false);
+}
+
+#[tokio::test]
+async fn it_never_reaches_the_upstream() {
+    let gateway = Gateway::with(&TWO_PROVIDERS);
+    let mut browser = gateway.browser();
+    browser.visit("/_gateway/login?provider=club").await;
+    browser.set_cookie("member-provider", "club");
+    browser.set_cookie("theme", "dark");
+
+    browser.go("/classes").await;
+
+    assert_eq!(gateway.upstream().last_request().field("cookie"), "theme=dark");
+}
