@@ -330,7 +330,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         let rules = rules::rules(table, &path, config, mistakes);
         rules::warn(table, &rules, &mut warnings);
         let remedies = rules::remedies(table, &path, mistakes);
-        let host = origins[index].as_ref().map(|origin| origin.authority()).unwrap_or("site");
+        let host = origins[index].as_ref().map_or("site", Origin::authority);
         let pages = pages::pages(table, &path, host, &logos, mistakes);
         let site_providers = site::providers(table, &path, &providers, config, mistakes);
         let (Some(origin), Some(ring), Some(keys), Some(upstream), Some(names)) =

@@ -24,10 +24,11 @@ impl Pages {
         let mut mistakes: Vec<Mistake> = Vec::new();
         for language in Language::ALL {
             each_sample(language, |page, needed| {
-                let tried = templates.render(self, page, language).and_then(|html| {
+                let tried = templates.content(self, page, language).and_then(|content| {
                     let file = templates.file_for(page).unwrap_or("page.html");
-                    lacks(&html, needed).map_or(Ok(()), |what| Err(Mistake::new(file, None, what)))?;
-                    self.check_frame(&html)
+                    lacks(&content, needed).map_or(Ok(()), |what| Err(Mistake::new(file, None, what)))?;
+                    let html = templates.frame(self, page, content.clone(), language)?;
+                    self.check_frame(&html, &content)
                 });
                 if let Err(mistake) = tried
                     && !mistakes.iter().any(|known| known.file == mistake.file && known.line == mistake.line)
@@ -39,16 +40,16 @@ impl Pages {
         if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
     }
 
-    fn check_frame(&self, html: &str) -> Result<(), Mistake> {
+    fn check_frame(&self, html: &str, content: &str) -> Result<(), Mistake> {
         let style = format!("<style>{}</style>", self.style());
-        match html.matches(&style).count() {
-            1 => Ok(()),
-            _ => Err(Mistake::new(
-                "page.html",
-                None,
-                "this frame has to hold `<style>{{ style }}</style>`, once",
-            )),
+        let has = |name: &str| format!("this frame has to hold `{name}`");
+        if !html.contains(&style) {
+            return Err(Mistake::new("page.html", None, has("<style>{{ style }}</style>")));
         }
+        if !html.contains(content) {
+            return Err(Mistake::new("page.html", None, has("{{ content }}")));
+        }
+        Ok(())
     }
 }
 

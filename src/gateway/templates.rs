@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use minijinja::value::Value;
 use minijinja::{Environment, Error, HtmlEscape, Output, State, UndefinedBehavior, context};
 
-use super::branding::{Text, contact_link};
+use super::branding::{Logo, Text, contact_link};
 use super::language::Language;
 use super::pages::{Button, Kind, Page, Pages, SIGN_OUT, Trouble};
 use super::texts::Texts;
@@ -127,14 +127,37 @@ impl Templates {
         page: &Page<'_>,
         language: Language,
     ) -> Result<String, Mistake> {
-        let shared = shared(pages, page, language);
+        self.frame(pages, page, self.content(pages, page, language)?, language)
+    }
+
+    /// What stands in the frame.
+    pub(super) fn content(
+        &self,
+        pages: &Pages,
+        page: &Page<'_>,
+        language: Language,
+    ) -> Result<String, Mistake> {
         let mut content = match self.file_for(page) {
-            Some(file) => self.fill(file, context! { ..own(pages, page, language), ..shared.clone() })?,
+            Some(file) => {
+                let own = own(pages, page, language);
+                self.fill(file, context! { ..own, ..shared(pages, page, language) })?
+            }
             None => pages.content(page, language).into_string(),
         };
         if let Some(script) = page.script() {
             content.push_str(&format!("<script>{script}</script>"));
         }
+        Ok(content)
+    }
+
+    /// The whole page around its content.
+    pub(super) fn frame(
+        &self,
+        pages: &Pages,
+        page: &Page<'_>,
+        content: String,
+        language: Language,
+    ) -> Result<String, Mistake> {
         if !self.has(FRAME) {
             let title = page.title(Texts::of(language));
             return Ok(pages.frame(title, &maud::PreEscaped(content), language).into_string());
@@ -142,7 +165,7 @@ impl Templates {
         let frame = context! {
             content => Value::from_safe_string(content),
             style => Value::from_safe_string(pages.style().to_owned()),
-            ..shared
+            ..shared(pages, page, language)
         };
         self.fill(FRAME, frame)
     }
@@ -165,9 +188,9 @@ fn escape(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<
     }
     let text = value.to_string();
     if value.is_safe() {
-        out.write_str(&text)?
+        out.write_str(&text)?;
     } else {
-        write!(out, "{}", HtmlEscape(&text))?
+        write!(out, "{}", HtmlEscape(&text))?;
     }
     Ok(())
 }
@@ -186,7 +209,7 @@ fn shared(pages: &Pages, page: &Page<'_>, language: Language) -> Value {
     context! {
         language => language.tag(),
         title => page.title(texts),
-        site => context! { name, logo => pages.branding().logo.as_ref().map(|logo| logo.uri()) },
+        site => context! { name, logo => pages.branding().logo.as_ref().map(Logo::uri) },
         words,
     }
 }
@@ -199,7 +222,7 @@ fn own(pages: &Pages, page: &Page<'_>, language: Language) -> Value {
                 context! {
                     title => choice.title,
                     path => choice.login_path,
-                    logo => choice.logo.map(|logo| logo.uri()),
+                    logo => choice.logo.map(Logo::uri),
                     last => choice.is_last,
                 }
             };

@@ -48,6 +48,22 @@ async fn the_choice_of_the_last_time_comes_first_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_template_of_it_is_filled_with_the_same_and_escapes_it() {
+    let site = "pages = { templates = \"tests/data/templates\" }";
+    let gateway = Gateway::with(&Options { site, ..TWO_PROVIDERS });
+    let mut browser = gateway.browser();
+    browser.set_cookie(REMEMBERED, "club");
+
+    let page = chooser(&mut browser).await;
+
+    let path = "&#x2f;_gateway&#x2f;login?provider=club&amp;return_to=%2Fclasses";
+    let first =
+        format!("<li><a href=\"{path}\">Harbour Club</a> <small>Last time you used this one</small></li>");
+    assert!(page.body.contains(&first), "{}", page.body);
+    assert!(page.body.contains("alt=\"\">Lakes &amp; &lt;Rivers&gt;</a>"), "{}", page.body);
+}
+
+#[tokio::test]
 async fn with_one_provider_there_is_nothing_to_remember() {
     let gateway = Gateway::with_sandbox();
     assert!(!gateway.signed_in().await.cookies().contains_key(REMEMBERED));

@@ -269,7 +269,7 @@ fn a_mistake_in_a_template_is_one_of_the_configuration_with_its_file_and_line() 
         ("chooser.html", "{% for choice in choices %}", "own/chooser.html:1: syntax error"),
         ("chooser.html", "<p>Choose!</p>", "own/chooser.html: this page has to show `choice.path`"),
         ("sign-out.html", "{{ action }}", "own/sign-out.html: this page has to show `return_to`"),
-        ("page.html", "<style>{{ style }}</style>", "own/page.html: this page has to show"),
+        ("page.html", "<style>{{ style }}</style>", "own/page.html: this frame has to hold `{{ content }}`"),
         ("page.html", "{{ content }}", "has to hold `<style>{{ style }}</style>`"),
         ("page.html", "{{ content|safe }}", "own/page.html:1: unknown filter"),
         ("page.html", "{% include \"../gateway.toml\" %}", "own/page.html:1: "),
