@@ -145,6 +145,11 @@ impl Browser {
         self.client.execute(script, Vec::new()).await.expect("the script runs")
     }
 
+    /// What a script says about the page when it comes to its end: it calls its last argument with that.
+    pub(crate) async fn evaluate_later(&self, script: &str) -> Value {
+        self.client.execute_async(script, Vec::new()).await.expect("the script runs to its end")
+    }
+
     pub(crate) async fn screenshot(&self) -> Vec<u8> {
         self.client.screenshot().await.expect("a screenshot")
     }

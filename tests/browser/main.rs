@@ -5,9 +5,11 @@
 //! at a time, so that a small machine is not measured instead of the gateway. Nothing waits for a time to pass, only for
 //! something to appear. `scripts/test` installs what has to be there.
 
+mod axe;
 mod chromium;
 mod nginx;
 mod site;
+mod tour;
 
 mod cookies;
 mod pages;
