@@ -169,15 +169,12 @@ impl Pages {
     }
 
     /// The same pages without the operator's templates.
-    fn builtin(&self, page: &Page<'_>, language: Language) -> (String, Option<&'static str>) {
-        let content = self.content(page, language);
-        let script = page.script();
-        let title = page.title(Texts::of(language));
+    fn builtin(&self, page: &Page<'_>, language: Language) -> String {
         let content = html! {
-            (content)
-            @if let Some(script) = script { script { (PreEscaped(script)) } }
+            (self.content(page, language))
+            @if let Some(script) = page.script() { script { (PreEscaped(script)) } }
         };
-        (self.frame(title, &content, language).into_string(), script)
+        self.frame(page.title(Texts::of(language)), &content, language).into_string()
     }
 
     /// A page in a language.
@@ -193,9 +190,9 @@ impl Pages {
                     what = mistake.what,
                     "a template failed"
                 );
-                self.builtin(page, language).0
+                self.builtin(page, language)
             }
-            None => self.builtin(page, language).0,
+            None => self.builtin(page, language),
         };
         Rendered { html, content_security_policy: self.policy(page), language }
     }

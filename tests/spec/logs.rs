@@ -111,3 +111,21 @@ async fn no_secret_no_code_no_cookie_and_no_name_stands_in_the_log() {
         assert_eq!(line, None, "{canary}");
     }
 }
+
+#[tokio::test]
+async fn a_loop_is_told_once_as_a_warning_with_the_number_of_its_page() {
+    let program = Program::start();
+    let mut browser = Browser::new(program.address);
+    for _ in 0..5 {
+        browser.go("/classes").await;
+    }
+
+    let page = browser.go("/classes").await;
+    let page = browser.go(page.location()).await;
+    browser.go(page.url.as_str()).await;
+    let number = page.body.split("<strong>").nth(1).unwrap().split('<').next().unwrap();
+    let log = program.end();
+
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("goes round in circles")).collect();
+    assert!(told.len() == 1 && told[0].contains("WARN") && told[0].contains(number), "{number} in {told:?}");
+}

@@ -1,8 +1,13 @@
 //! Pages: in the language of whoever reads them, with the operator's name, colour and words, and nothing that can run.
 
 use http::Method;
+use member_gateway::gateway::failure::{Cause, Failure, Reference};
+use member_gateway::login::return_to::ReturnTo;
+use member_gateway::member::ProviderName;
+use member_gateway::secret::Secret;
+use member_gateway::session::seal::{KeyRing, Purpose};
 
-use crate::harness::{Browser, Ended, Folder, Gateway, NAVIGATION, Options, Page, member_gateway};
+use crate::harness::{Browser, Ended, Folder, Gateway, NAVIGATION, NOW, Options, Page, SITE, member_gateway};
 
 const BRANDED: Options = Options {
     site: r##"pages = { name = "Lakes & <Rivers>", logo = "tests/data/logo.svg", colour = "#ffcc00", help = { en = "Ring <the bell>.", es = "Toque el timbre." }, contact = "desk@lakes.example" }"##,
@@ -133,6 +138,54 @@ async fn a_page_that_tells_of_trouble_says_whom_to_ask() {
     }
     let page = browser.go("/_gateway/logout").await;
     assert!(!page.body.contains("desk@"), "nobody needs help here: {}", page.body);
+}
+
+/// The address of the error page that tells of this, sealed with the key of the tests.
+fn error_page(cause: Cause) -> String {
+    let ring = KeyRing::new([&Secret::new(*b"session-key-of-the-tests-0123456")]).unwrap();
+    let (return_to, provider) = (ReturnTo::new("/classes"), ProviderName::new("ymca").ok());
+    let failure = Failure { cause, return_to, provider, reference: Reference::new() };
+    format!("/_gateway/error?ref={}", failure.sealed(&ring.bind(Purpose::Failure, SITE), NOW))
+}
+
+#[tokio::test]
+async fn every_cause_of_a_failed_sign_in_has_its_status_and_its_own_words_in_every_language() {
+    let gateway = Gateway::with_sandbox();
+    let mut browser = gateway.browser();
+    let mut titles = Vec::new();
+    for (cause, status) in [
+        (Cause::Stale, 400),
+        (Cause::Malformed, 400),
+        (Cause::Loop, 400),
+        (Cause::Denied, 403),
+        (Cause::NotInDirectory, 403),
+        (Cause::AmbiguousInDirectory, 403),
+        (Cause::Lapsed, 403),
+        (Cause::NoIdentity, 502),
+        (Cause::VendorRefuses, 502),
+        (Cause::VendorBroken, 502),
+        (Cause::VendorAway, 503),
+    ] {
+        for language in ["en", "es", "fr"] {
+            let page = read(&mut browser, &error_page(cause), language).await;
+            assert_eq!(page.status, status, "{cause:?}");
+            let title = page.body.split("<h1>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+            assert!(!titles.contains(&title), "{cause:?} in {language}: {title}");
+            titles.push(title);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_member_who_has_lapsed_reads_whom_to_call_before_anything_else() {
+    let gateway = Gateway::with(&BRANDED);
+
+    let page = gateway.browser().go(&error_page(Cause::Lapsed)).await;
+
+    let place = |text: &str| page.body.find(text).unwrap_or_else(|| panic!("{text} in {}", page.body));
+    assert!(place("Ring &lt;the bell&gt;.") < place("mailto:desk@lakes.example"));
+    assert!(place("mailto:desk@lakes.example") < place("class=\"button quiet\""));
+    assert!(!page.body.contains("class=\"button\""), "signing in again makes nobody active: {}", page.body);
 }
 
 #[tokio::test]
