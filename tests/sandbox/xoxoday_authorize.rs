@@ -73,6 +73,16 @@ async fn x01_a_repeated_parameter_is_refused() {
 }
 
 #[tokio::test]
+async fn a_request_that_would_fill_the_memory_is_refused() {
+    let sandbox = Sandbox::start();
+    let cookies = sandbox.log_in(0).await;
+    let long = format!("{CALLBACK}?{}", "x".repeat(2048));
+    assert_refused_everywhere(&sandbox, &cookies, ("redirect_uri", &long), "too long").await;
+    let scopes = ["user_session"; 4].join(",");
+    assert_refused_everywhere(&sandbox, &cookies, ("scope", &scopes), "there twice").await;
+}
+
+#[tokio::test]
 async fn x02_another_path_on_the_registered_domain_is_accepted_by_the_authorization_request() {
     let sandbox = Sandbox::start();
     let cookies = sandbox.log_in(0).await;

@@ -34,6 +34,9 @@ pub(super) const PICK: &str = "sandbox_account";
 /// The parameters of an authorization request; pages carry these along and nothing else.
 const CARRIED: [&str; 5] = ["client_id", "response_type", "redirect_uri", "scope", "state"];
 
+/// The longest redirect URI: a code remembers it, and there are many codes.
+const MAX_REDIRECT_URI: usize = 2048;
+
 /// An authorization request that may be granted.
 pub(super) struct Trusted {
     pub(super) client: usize,
@@ -162,6 +165,9 @@ impl Vendor {
         };
         let registration = &self.clients[client];
         let redirect_uri = parameters.get("redirect_uri").unwrap_or("").to_owned();
+        if redirect_uri.len() > MAX_REDIRECT_URI {
+            return refused("The redirect_uri is too long.", "Send one of 2048 characters at the most.");
+        }
         if !registration.trusts_domain_of(&redirect_uri) {
             return Err(Refusal::page(
                 "The domain of the redirect_uri is not registered for this client_id.",
@@ -187,6 +193,9 @@ impl Vendor {
         let scopes: Vec<_> = scope.split(',').map(str::to_owned).collect();
         if !scopes.iter().all(|scope| registration.scopes.contains(scope)) {
             return refused("A scope is not registered for this client_id.", &advice);
+        }
+        if scopes.len() > registration.scopes.len() {
+            return refused("A scope is there twice.", &advice);
         }
         let has = |name: &str| scopes.iter().any(|scope| scope == name);
         if has("company_session") && !has("user_session") {
