@@ -111,7 +111,7 @@ pub(super) fn assemble(config: &Path) -> Result<Assembled, CommandError> {
 fn surroundings(folder: std::path::PathBuf) -> Surroundings {
     let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     let daxko = super::run::sandboxed(&sandbox::daxko::Settings::default(), nowhere);
-    let xoxoday = super::run::sandboxed_xoxoday(nowhere);
+    let xoxoday = super::run::sandboxed_xoxoday(&sandbox::xoxoday::Settings::default(), nowhere);
     Surroundings { folder, clock: Clock::System, daxko, xoxoday, app: nowhere }
 }
 

@@ -50,7 +50,10 @@ impl Online {
             folder,
             clock: Clock::System,
             daxko: super::run::sandboxed(&settings, listener.local_addr().map_err(failed)?),
-            xoxoday: super::run::sandboxed_xoxoday(SocketAddr::from((Ipv4Addr::LOCALHOST, 9))),
+            xoxoday: super::run::sandboxed_xoxoday(
+                &crate::sandbox::xoxoday::Settings::default(),
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
+            ),
             app: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
         };
         let assembled = loaded.assemble(&surroundings)?;

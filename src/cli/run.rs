@@ -16,6 +16,7 @@ use crate::gateway::Worker;
 use crate::identity::keys::{Algorithm, SigningKey};
 use crate::sandbox::daxko::{self, Daxko};
 use crate::sandbox::legacy_app::{self, LegacyApp, VerificationKey};
+use crate::sandbox::xoxoday::{self, Xoxoday};
 use crate::secret::Secret;
 use crate::server::{self, Listeners, Running};
 use crate::time::Clock;
@@ -36,11 +37,13 @@ pub struct Started {
     pub sites: Vec<String>,
 }
 
-/// The built-in simulation of the vendor, and the sample app.
+/// The built-in simulations of the vendors, and the sample app.
 #[derive(Clone)]
 pub struct Sandbox {
     /// Daxko.
     pub daxko: Daxko,
+    /// Xoxoday, where a provider is simulated by it.
+    pub xoxoday: Option<Xoxoday>,
     /// The app.
     pub app: LegacyApp,
 }
@@ -91,14 +94,16 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
     let failed = |error: std::io::Error| CommandError::Failed(format!("the sandbox cannot start: {error}"));
     let free = || TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)));
     let (for_daxko, for_app) = (free().map_err(failed)?, free().map_err(failed)?);
+    let for_xoxoday = free().map_err(failed)?;
     let settings =
         daxko::Settings { valid_redirect_uris: Some(loaded.redirect_uris()), ..daxko::Settings::default() };
+    let of_xoxoday =
+        xoxoday::Settings { redirect_uris: loaded.redirect_uris(), ..xoxoday::Settings::default() };
     let surroundings = Surroundings {
         folder,
         clock: clock.clone(),
         daxko: sandboxed(&settings, for_daxko.local_addr().map_err(failed)?),
-        // Nothing simulates Xoxoday yet.
-        xoxoday: sandboxed_xoxoday(SocketAddr::from(([127, 0, 0, 1], 9))),
+        xoxoday: sandboxed_xoxoday(&of_xoxoday, for_xoxoday.local_addr().map_err(failed)?),
         app: for_app.local_addr().map_err(failed)?,
     };
     let assembled = loaded.assemble(&surroundings)?;
@@ -108,7 +113,12 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
     let sandbox = if uses_sandbox {
         let keys = verification_keys(&assembled);
         let app = legacy_app::serve(for_app, keys, clock.clone(), fields(&loaded)).map_err(failed)?;
-        Some(Sandbox { daxko: Daxko::serve(for_daxko, settings, clock).map_err(failed)?, app })
+        let xoxoday = if loaded.uses_sandboxed_xoxoday() {
+            Some(Xoxoday::serve(for_xoxoday, of_xoxoday, clock.clone()).map_err(failed)?)
+        } else {
+            None
+        };
+        Some(Sandbox { daxko: Daxko::serve(for_daxko, settings, clock).map_err(failed)?, xoxoday, app })
     } else {
         None
     };
@@ -139,11 +149,11 @@ pub(super) fn sandboxed(settings: &daxko::Settings, address: SocketAddr) -> Sand
 }
 
 /// What the configuration has to know of a simulation of Xoxoday at `address`.
-pub(super) fn sandboxed_xoxoday(address: SocketAddr) -> SandboxedXoxoday {
+pub(super) fn sandboxed_xoxoday(settings: &xoxoday::Settings, address: SocketAddr) -> SandboxedXoxoday {
     SandboxedXoxoday {
         oauth_url: Url::parse(&format!("http://{address}/chef")).expect("an address"),
-        client_id: "9a31c0de5f7742d08b6e14a2f3c5d7e9".to_owned(),
-        client_secret: Secret::new("sample"),
+        client_id: settings.client_id.clone(),
+        client_secret: Secret::new(settings.client_secret.as_str()),
     }
 }
 
@@ -211,19 +221,31 @@ fn greet(started: &Started, config: &Path) {
             ));
         }
     }
+    let mut accounts = String::new();
+    if sandbox.xoxoday.is_some() {
+        accounts.push_str("\n\n  The sample accounts at Xoxoday:\n");
+        for account in Xoxoday::accounts() {
+            let state = if account.member_id.is_some() { "" } else { "  (no member)" };
+            accounts.push_str(&format!("\n      {:<25} {}{state}", account.email, account.password));
+        }
+    }
     eprintln!(
         "
-  This is the SANDBOX: Daxko is simulated at {daxko}{app}.
+  This is the SANDBOX: Daxko is simulated at {daxko}{xoxoday}{app}.
 
   Open {sites}
 
   and sign in; the form is filled in already. The sample members:
-{members}
+{members}{accounts}
 
-  For production edit {config}: give [[provider]] your Daxko credentials and another `environment`, give [[site]]
+  For production edit {config}: give [[provider]] your vendor's credentials and another `environment`, give [[site]]
   your public_url and your app as upstream, and run `member-gateway check`. See docs/configuration.md.
 ",
         daxko = sandbox.daxko.base_url(),
+        xoxoday = sandbox
+            .xoxoday
+            .as_ref()
+            .map_or_else(String::new, |xoxoday| format!(", Xoxoday at {}", xoxoday.base_url())),
         app = if started.uses_sample_app {
             format!(", the app is a sample at {}", sandbox.app.base_url())
         } else {

@@ -130,6 +130,13 @@ impl Loaded {
         self.config.provider.iter().find(is_it).is_some_and(provider::is_sandbox)
     }
 
+    /// Whether a provider is the built-in simulation of Xoxoday.
+    #[must_use]
+    pub fn uses_sandboxed_xoxoday(&self) -> bool {
+        let is_xoxoday = |table: &&ProviderTable| matches!(table, ProviderTable::Xoxoday(_));
+        self.config.provider.iter().filter(is_xoxoday).any(provider::is_sandbox)
+    }
+
     /// Whether a site has the sample app for an upstream.
     #[must_use]
     pub fn uses_sample_app(&self) -> bool {
