@@ -33,3 +33,4 @@ mod strangers;
 mod upstream;
 mod verifiers;
 mod xoxoday;
+mod xoxoday_sandbox;

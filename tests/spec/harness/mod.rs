@@ -17,6 +17,7 @@ use std::time::Duration;
 use member_gateway::cli::run::{self, Started};
 use member_gateway::config::diagnostics::Source;
 use member_gateway::sandbox::daxko::Daxko;
+use member_gateway::sandbox::xoxoday::Xoxoday;
 use member_gateway::time::{Clock, ManualClock, UnixTime};
 
 /// The site of nearly all tests: https, though TLS ends in front of the gateway.
@@ -142,6 +143,12 @@ impl Gateway {
     /// The simulated vendor.
     pub fn daxko(&self) -> &Daxko {
         &self.started.sandbox.as_ref().expect("the usual configuration has a sandbox").daxko
+    }
+
+    /// The other simulated vendor, where the configuration has it.
+    pub fn xoxoday(&self) -> &Xoxoday {
+        let sandbox = self.started.sandbox.as_ref().expect("the configuration has a sandbox");
+        sandbox.xoxoday.as_ref().expect("the configuration has a sandboxed Xoxoday")
     }
 
     /// How many times a code was brought to the vendor.
