@@ -327,8 +327,8 @@ const NEW_ACCOUNT: [(&str, &str); 5] = [
 /// The value of the hidden field and the code that the page shows.
 fn sign_up_and_code(page: &str) -> (String, String) {
     let after = |mark: &str| page.split(mark).nth(1).unwrap_or_else(|| panic!("{mark} in {page}"));
-    let key = after("name=\"sign_up\" value=\"").split('"').next().unwrap().to_owned();
-    (key, after("<strong id=\"code\">").split('<').next().unwrap().to_owned())
+    let key = after("name=\"sign_up\" value=\"").split('"').next().expect("a value").to_owned();
+    (key, after("<strong id=\"code\">").split('<').next().expect("a value").to_owned())
 }
 
 #[tokio::test]

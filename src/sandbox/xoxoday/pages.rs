@@ -72,9 +72,9 @@ pub(super) fn sign_up(parameters: &Parameters, form: &SignUp<'_>) -> Response<Bo
             label for="email" { "E-mail address" }
             input #email name="email" type="email" value=(form.email) autocomplete="email" autocapitalize="none"
                 spellcheck="false" required;
-            label for="country_code" { "Country code" }
+            label for="country_code" { "Country code, for example +1" }
             input #country_code name="country_code" type="tel" value=(form.country_code)
-                autocomplete="tel-country-code" placeholder="+1" required;
+                autocomplete="tel-country-code" required;
             label for="phone" { "Phone number" }
             input #phone name="phone" type="tel" value=(form.phone) autocomplete="tel-national" required;
             label for="password" { "Password" }
