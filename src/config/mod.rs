@@ -180,6 +180,7 @@ pub enum AlgorithmChoice {
 /// `[[provider]]`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[allow(clippy::large_enum_variant, reason = "there are a handful of them, read once")]
 pub enum ProviderTable {
     /// Daxko Operations.
     Daxko(DaxkoTable),

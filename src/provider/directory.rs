@@ -19,7 +19,7 @@ pub enum Directory {
     /// A CSV file.
     File(FileDirectory),
     /// A service that is asked for each address.
-    Remote(RemoteDirectory),
+    Remote(Box<RemoteDirectory>),
 }
 
 impl Directory {

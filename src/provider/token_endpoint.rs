@@ -182,12 +182,8 @@ pub(super) fn token_response(
     endpoint: &'static str,
 ) -> Result<TokenResponse, ProviderError> {
     if let Some(error) = refused(answer, endpoint) {
-        return Err(match error {
-            ProviderError::ClientRefused { error: Some(code), .. } if code == "invalid_grant" => {
-                ProviderError::CodeRefused
-            }
-            other => other,
-        });
+        let is_code = matches!(&error, ProviderError::ClientRefused { error: Some(code), .. } if code == "invalid_grant");
+        return Err(if is_code { ProviderError::CodeRefused } else { error });
     }
     let Some(json) = &answer.json else {
         return Err(ProviderError::Unintelligible { endpoint, what: "it is no JSON" });

@@ -53,19 +53,13 @@ pub(super) fn identity(
 
 /// What follows from the table without being written there.
 pub(super) fn notes(table: &IdentitySourceTable) -> Vec<String> {
-    let has_columns = table.directory.as_ref().is_some_and(|directory| directory.url.is_none());
-    match &table.member_unit_id {
-        None if table.from == IdentitySourceChoice::Directory => Vec::new(),
-        Some(UnitIdChoice::SameAs(_)) | None if !has_columns => {
-            vec![
-                "the unit id is the same as the member id (member_unit_id = { same_as = \"member_id\" })"
-                    .to_owned(),
-            ]
-        }
-        Some(UnitIdChoice::Pointer(_) | UnitIdChoice::Value(_) | UnitIdChoice::SameAs(_)) | None => {
-            Vec::new()
-        }
-    }
+    let is_unit_of_one = match &table.member_unit_id {
+        Some(UnitIdChoice::SameAs(_)) => true,
+        None => table.from != IdentitySourceChoice::Directory,
+        Some(UnitIdChoice::Pointer(_) | UnitIdChoice::Value(_)) => false,
+    };
+    let note = "the unit id is the same as the member id (member_unit_id = { same_as = \"member_id\" })";
+    if is_unit_of_one { vec![note.to_owned()] } else { Vec::new() }
 }
 
 fn ids(
@@ -183,7 +177,7 @@ fn directory(
             }
             opened(file, &here.key("file"), mistakes).map(Directory::File)
         }
-        (None, Some(url)) => remote(url, table, directory, path, context, mistakes).map(Directory::Remote),
+        (None, Some(url)) => remote(url, table, directory, path, context, mistakes),
         (Some(_), Some(_)) => {
             mistakes.note(&here, "a directory is either a file or an address", "one of file and url");
             None
@@ -232,7 +226,7 @@ fn remote(
     path: &Path,
     context: &Context<'_>,
     mistakes: &mut Mistakes<'_>,
-) -> Option<RemoteDirectory> {
+) -> Option<Directory> {
     let here = path.key("directory").key("url");
     let template = match Template::new(text) {
         Ok(template) => vendor_url(template.example().as_str(), &here, mistakes).map(|_| template),
@@ -249,7 +243,7 @@ fn remote(
     // The operator's own ids are taken as they are.
     let claims = Claims { member_id, unit_id, lowercase: table.lowercase.unwrap_or(false) };
     match RemoteDirectory::new(template?, headers?, claims, context.timeout) {
-        Ok(remote) => Some(remote),
+        Ok(remote) => Some(Directory::Remote(Box::new(remote))),
         Err(error) => {
             mistakes.note(&here, format!("this machine cannot speak TLS: {error}"), "");
             None

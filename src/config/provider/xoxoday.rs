@@ -156,7 +156,7 @@ fn own(text: &str, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Url> {
 /// Whether a host of Xoxoday's is none of this environment: a test login would end up with real data, or the reverse.
 /// In its staging hosts the first label begins with `staging`, but for `canvas`.
 fn is_mixed(environment: XoxodayEnvironment, host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
     let Some(rest) = host.strip_suffix("xoxoday.com").filter(|rest| rest.is_empty() || rest.ends_with('.'))
     else {
         return false;
@@ -180,7 +180,12 @@ mod tests {
             assert!(is_mixed(XoxodayEnvironment::Staging, host), "{host}");
             assert!(is_mixed(XoxodayEnvironment::Sandbox, host), "{host}");
         }
-        for host in ["stagingaccount.xoxoday.com", "stagingstores.xoxoday.com", "canvas.xoxoday.com"] {
+        for host in [
+            "stagingaccount.xoxoday.com",
+            "stagingaccount.xoxoday.com.",
+            "stagingstores.xoxoday.com",
+            "canvas.xoxoday.com",
+        ] {
             assert!(is_mixed(XoxodayEnvironment::Production, host), "{host}");
             assert!(!is_mixed(XoxodayEnvironment::Staging, host), "{host}");
         }

@@ -126,14 +126,11 @@ struct State {
 }
 
 /// A directory in a CSV file.
-pub struct FileDirectory {
-    path: PathBuf,
-    state: Mutex<State>,
-}
+pub struct FileDirectory(Arc<Watched>);
 
 impl std::fmt::Debug for FileDirectory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FileDirectory({})", self.path.display())
+        write!(f, "FileDirectory({})", self.0.path.display())
     }
 }
 
@@ -146,7 +143,7 @@ impl FileDirectory {
         let Reading { stamp, rows, .. } = read(&path);
         let rows = Arc::new(rows?);
         let state = State { rows, stamp, pending: None, looked: None, is_wrong: false };
-        Ok(Self { path, state: Mutex::new(state) })
+        Ok(Self(Arc::new(Watched { path, state: Mutex::new(state) })))
     }
 
     /// The ids that belong to an address.
@@ -154,21 +151,28 @@ impl FileDirectory {
     /// # Errors
     /// [`ProviderError::NotInDirectory`] and [`ProviderError::AmbiguousInDirectory`].
     pub async fn find(&self, address: &Address, now: UnixTime) -> Result<Ids, ProviderError> {
-        if let Some(known) = self.due(now) {
-            let path = self.path.clone();
-            // Reading takes a while, and whoever else is signing in on this thread need not wait for it.
-            let reading = tokio::task::spawn_blocking(move || changed(&path, known)).await;
-            if let Ok(Some(reading)) = reading {
-                self.take(reading);
-            }
+        if let Some(known) = self.0.due(now) {
+            let watched = Arc::clone(&self.0);
+            // Reading takes a while, and whoever else is signing in on this thread need not wait for it. Should it panic,
+            // the old rows are still there.
+            let _ = tokio::task::spawn_blocking(move || watched.look(known)).await;
         }
-        match self.state().rows.get(address) {
+        let rows = Arc::clone(&self.0.state().rows);
+        match rows.get(address) {
             Some(Entry::Ids(ids)) => Ok(ids.clone()),
             Some(Entry::Ambiguous) => Err(ProviderError::AmbiguousInDirectory),
             None => Err(ProviderError::NotInDirectory),
         }
     }
+}
 
+/// A file, and what it said when it was right the last time.
+struct Watched {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+impl Watched {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing is half done when somebody panics in between: each change is one assignment.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -183,6 +187,14 @@ impl FileDirectory {
             state.looked = Some(now);
             state.stamp
         })
+    }
+
+    /// Reads the file anew, if it is another one than `known`.
+    fn look(&self, known: Option<Stamp>) {
+        let stamp = std::fs::metadata(&self.path).ok().map(|metadata| Stamp::of(&metadata));
+        if stamp.is_none() || stamp != known {
+            self.take(read(&self.path));
+        }
     }
 
     /// Takes a new state of the file over.
@@ -214,12 +226,6 @@ impl FileDirectory {
             }
         }
     }
-}
-
-/// The file anew, if it is another one than `known`.
-fn changed(path: &Path, known: Option<Stamp>) -> Option<Reading> {
-    let stamp = std::fs::metadata(path).ok().map(|metadata| Stamp::of(&metadata));
-    (stamp.is_none() || stamp != known).then(|| read(path))
 }
 
 fn read(path: &Path) -> Reading {
@@ -293,7 +299,9 @@ fn of_csv(error: csv::Error, text: &[u8]) -> FileError {
         }
         csv::ErrorKind::Io(error) => FileError::Unreadable(error),
         // Seeking, serde and whatever comes: none of it is asked for here.
-        _ => FileError::Unreadable(io::ErrorKind::InvalidData.into()),
+        csv::ErrorKind::Seek | csv::ErrorKind::Serialize(_) | csv::ErrorKind::Deserialize { .. } | _ => {
+            FileError::Unreadable(io::ErrorKind::InvalidData.into())
+        }
     }
 }
 
@@ -400,7 +408,7 @@ mod tests {
             fixture.write(text);
             fixture.later(5);
             assert_eq!(fixture.ids(&directory, "a@b").await, "1 1", "{text:?}");
-            assert!(directory.state().is_wrong);
+            assert!(directory.0.state().is_wrong);
         }
         std::fs::remove_file(fixture.path()).unwrap();
         fixture.later(5);
@@ -408,7 +416,7 @@ mod tests {
         fixture.write(&format!("{HEADER}a@b,3,3\n"));
         fixture.later(5);
         assert_eq!(fixture.ids(&directory, "a@b").await, "3 3");
-        assert!(!directory.state().is_wrong);
+        assert!(!directory.0.state().is_wrong);
     }
 
     #[tokio::test]

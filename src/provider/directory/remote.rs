@@ -125,26 +125,19 @@ impl RemoteDirectory {
 
 /// The one thing that an answer says of an address.
 fn only<'a>(json: &'a Value, address: &Address) -> Result<&'a Value, ProviderError> {
-    let found = match json {
-        Value::Array(found) => match found.split_first() {
-            Some((first, rest)) if rest.iter().all(|other| other == first) => first,
-            Some(_) => return Err(ProviderError::AmbiguousInDirectory),
-            None => return Err(ProviderError::NotInDirectory),
-        },
-        one => one,
+    let found = match json.as_array().map(|found| found.split_first()) {
+        None => json,
+        Some(Some((first, rest))) if rest.iter().all(|other| other == first) => first,
+        Some(Some(_)) => return Err(ProviderError::AmbiguousInDirectory),
+        Some(None) => return Err(ProviderError::NotInDirectory),
     };
-    match found {
-        Value::Null => Err(ProviderError::NotInDirectory),
-        Value::Object(members) if members.is_empty() => Err(ProviderError::NotInDirectory),
-        found => {
-            // A service that searches may find somebody whose address only begins alike.
-            let named = found.get("email").and_then(Value::as_str);
-            if named.is_some_and(|named| Address::new(named).ok().as_ref() != Some(address)) {
-                return Err(ProviderError::NotInDirectory);
-            }
-            Ok(found)
-        }
+    // A service that searches may find somebody whose address only begins alike.
+    let named = found.get("email").and_then(Value::as_str);
+    let is_another = named.is_some_and(|named| Address::new(named).ok().as_ref() != Some(address));
+    if found.is_null() || found.as_object().is_some_and(serde_json::Map::is_empty) || is_another {
+        return Err(ProviderError::NotInDirectory);
     }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -189,9 +182,8 @@ mod tests {
     #[test]
     fn an_answer_is_one_member_or_nobody() {
         let noor = json!({ "email": "Noor@b", "member_id": "1" });
-        let found = |answer: &Value| {
-            only(answer, &address("noor@b")).map(Clone::clone).map_err(|error| format!("{error:?}"))
-        };
+        let found =
+            |answer: &Value| only(answer, &address("noor@b")).cloned().map_err(|error| format!("{error:?}"));
         assert_eq!(found(&noor), Ok(noor.clone()));
         assert_eq!(found(&json!([noor, noor])), Ok(noor.clone()));
         assert_eq!(found(&json!([noor, { "member_id": "2" }])), Err("AmbiguousInDirectory".to_owned()));
