@@ -237,3 +237,30 @@ fn in_the_sandbox_nothing_else_is_needed() {
 
     assert_eq!(check(configuration, "").status, 0);
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_valid() {
+    let text = include_str!("../../docs/xoxoday.md");
+    let blocks = |language: &str| {
+        let of =
+            |(at, start): (usize, &str)| text[at + start.len()..].split("```").next().unwrap().to_owned();
+        text.match_indices(&format!("```{language}\n")).map(of).collect::<Vec<String>>()
+    };
+    let tables = blocks("toml");
+    let (provider, identities) = tables.split_first().unwrap();
+    assert_eq!(identities.len(), 3);
+    for identity in [""].into_iter().chain(identities.iter().map(String::as_str)) {
+        let start = VALID.find("[[provider]]").unwrap();
+        let site = VALID.find("[[site]]").unwrap();
+        // The one secret that comes from the environment is not there.
+        let provider = provider.replace("{ env = \"XOXODAY_SECRET\" }", "\"x\"");
+        // The userinfo of the example is that of production, the provider that of staging.
+        let identity = identity.replace("accounts.xoxoday", "stagingaccount.xoxoday");
+        let text = format!("{}{provider}\n{identity}\n{}", &VALID[..start], &VALID[site..]);
+        let folder = Folder::with(&text).and("members.csv", &blocks("csv")[0]);
+        std::fs::create_dir(folder.path().join("secrets")).unwrap();
+        let folder = folder.and("secrets/directory_key", "Bearer x\n");
+        let ended = member_gateway(&folder, &["check"], "");
+        assert_eq!(ended.status, 0, "{identity}: {}", ended.errors);
+    }
+}
