@@ -24,8 +24,9 @@ pub(super) fn complaint(body: &Value) -> Option<Complaint> {
     let has_error = body.get("error").is_some_and(|error| !is_nothing(error));
     let has_errors = first.is_some();
     let is_failure = body.get("success").is_some_and(is_no);
-    // A message alone is a complaint only in the place of a token.
-    let has_message = !has_token && (text("message").is_some() || text("error_message_id").is_some());
+    // A message is a complaint only where it is one of Xoxoday's codes; "Success" is a message too.
+    let is_code = |name: &str| text(name).is_some_and(|text| text.starts_with("auth."));
+    let has_message = !has_token && (is_code("message") || is_code("error_message_id"));
     if !(has_error || has_errors || is_failure || has_message) {
         return None;
     }
@@ -123,6 +124,7 @@ mod tests {
             r#"{"access_token":"a"}"#,
             r#"{"access_token":"a","success":1,"status":200,"message":"ok","error":null,"errors":[]}"#,
             r#"{"access_token":"a","success":"1","error":false}"#,
+            r#"{"message":"Success","code":200,"data":{"email":"a@b"}}"#,
             "{}",
             "[]",
             "null",
