@@ -33,4 +33,5 @@ mod strangers;
 mod upstream;
 mod verifiers;
 mod xoxoday;
+mod xoxoday_rules;
 mod xoxoday_sandbox;
