@@ -173,11 +173,6 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("from = \"token\"", "from = \"directory\"\ndirectory = { file = \"other.csv\" }", "it cannot be read"),
     (
         "from = \"token\"",
-        "from = \"directory\"\nmember_id = \"/email\"\ndirectory = { file = \"members.csv\" }",
-        "the columns of the file say it",
-    ),
-    (
-        "from = \"token\"",
         "from = \"directory\"\ndirectory = { url = \"https://a.example.org/\" }",
         "does not hold {email} once",
     ),
@@ -209,6 +204,18 @@ fn what_cannot_be_meant_is_an_error_that_says_so() {
         assert!(ended.errors.contains("--> gateway.toml:"), "{to}: {}", ended.errors);
         assert!(ended.errors.contains(words), "{to}: no {words:?} in\n{}", ended.errors);
         assert!(!ended.errors.contains("hunter2"), "{to}: {}", ended.errors);
+    }
+}
+
+#[test]
+fn what_the_columns_of_a_directory_say_is_not_pointed_to_and_the_check_says_so() {
+    let identity = format!("member_id = \"/email\"\nlowercase = true\n{DIRECTORY}");
+    let ended = check(&VALID.replace("from = \"token\"", &identity), HEADER);
+
+    assert_eq!(ended.status, 0, "{}", ended.errors);
+    for key in ["`member_id`", "`lowercase`"] {
+        let note = format!("note: provider \"rewards\": {key} has no effect");
+        assert!(ended.output.contains(&note), "{}", ended.output);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[provider.identity]` of a vendor without ids of its own: token, userinfo or directory, checked.
 //!
-//! What is written and has no effect is a mistake: it shows that something else was meant.
+//! A source that is written and not asked is a mistake: whoever wrote it relies on it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -58,8 +58,29 @@ pub(super) fn notes(table: &IdentitySourceTable) -> Vec<String> {
         None => table.from != IdentitySourceChoice::Directory,
         Some(UnitIdChoice::Pointer(_) | UnitIdChoice::Value(_)) => false,
     };
-    let note = "the unit id is the same as the member id (member_unit_id = { same_as = \"member_id\" })";
-    if is_unit_of_one { vec![note.to_owned()] } else { Vec::new() }
+    let mut notes = Vec::new();
+    if is_file(table) {
+        let written = [
+            ("member_id", table.member_id.is_some()),
+            ("member_unit_id", table.member_unit_id.is_some()),
+            ("lowercase", table.lowercase.is_some()),
+        ];
+        notes.extend(written.into_iter().filter(|(_, is_there)| *is_there).map(|(key, _)| {
+            format!("`{key}` has no effect: the columns of the directory say it, and `email` points to the address it is searched for")
+        }));
+    } else if is_unit_of_one {
+        notes.push(
+            "the unit id is the same as the member id (member_unit_id = { same_as = \"member_id\" })"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// Whether the ids come from the columns of a file.
+fn is_file(table: &IdentitySourceTable) -> bool {
+    table.from == IdentitySourceChoice::Directory
+        && table.directory.as_ref().is_some_and(|directory| directory.file.is_some())
 }
 
 fn ids(
@@ -158,20 +179,6 @@ fn directory(
     let here = path.key("directory");
     match (&directory.file, &directory.url) {
         (Some(file), None) => {
-            for (key, is_there) in [
-                ("member_id", table.member_id.is_some()),
-                ("member_unit_id", table.member_unit_id.is_some()),
-                ("lowercase", table.lowercase.is_some()),
-            ] {
-                if is_there {
-                    let message = format!(
-                        "{} has no effect: the columns of the file say it",
-                        mistakes.name(&path.key(key))
-                    );
-                    let help = "`email` points to the address by which the file is searched";
-                    mistakes.note_with_help(&path.key(key), message, "nothing here", help);
-                }
-            }
             if !directory.headers.is_empty() {
                 mistakes.note(&here.key("headers"), "a file is not asked by HTTP", "headers beside a url");
             }
