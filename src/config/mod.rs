@@ -205,10 +205,11 @@ pub struct DaxkoTable {
     /// Generation of the API: `"v3"`, the Operations API, or `"partners-v1"`, its successor. Default: `"v3"`.
     #[serde(default)]
     pub api: DaxkoApi,
-    /// Number of the Daxko client (the association), such as `4711`. With `partners-v1` it stands for `"OPS_4711"`, a
-    /// client of Daxko Operations; for another product write its prefix too, such as `"CA_123"`. Not needed in the
-    /// sandbox.
-    pub client: Option<ClientChoice>,
+    /// Number of the Daxko Operations client (the association). Not needed in the sandbox.
+    pub client: Option<u64>,
+    /// With `partners-v1`, and in place of `client`: the client as Daxko writes it, with the prefix of its product, such as
+    /// `"CA_123"`. Default: `"OPS_"` and the number in `client`.
+    pub client_integration_id: Option<String>,
     /// API username. Not needed in the sandbox.
     pub client_id: Option<String>,
     /// API password. Not needed in the sandbox.
@@ -254,16 +255,6 @@ pub struct DaxkoTable {
     /// Where the ids stand in Daxko's answer.
     #[serde(default)]
     pub identity: PointersTable,
-}
-
-/// A client of Daxko's.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum ClientChoice {
-    /// Its number.
-    Number(u64),
-    /// The prefix of its product and its number or name.
-    Integration(String),
 }
 
 /// `links` of a provider. A link that is not set is left as it is at Daxko; a blank one is removed.

@@ -9,8 +9,7 @@ use super::{Shared, authorize_params, credential, encoding, is_pointer, required
 use crate::config::assemble::{Mistakes, Surroundings};
 use crate::config::structure::Path;
 use crate::config::{
-    BearerChoice, ClientChoice, Config, DaxkoApi, DaxkoEnvironment, DaxkoTable, LinksTable, PointersTable,
-    RequireActive,
+    BearerChoice, Config, DaxkoApi, DaxkoEnvironment, DaxkoTable, LinksTable, PointersTable, RequireActive,
 };
 use crate::provider::Registered;
 use crate::provider::claims::Pointers;
@@ -35,13 +34,7 @@ pub(super) fn provider(
     let sandbox = &surroundings.daxko;
     let shared = Shared::read(&table.name, table.title.as_ref(), path, mistakes);
     let simulated = (table.environment == DaxkoEnvironment::Sandbox).then_some(sandbox);
-    let client = required(
-        table.client.clone(),
-        simulated.map(|sandbox| ClientChoice::Number(sandbox.client)),
-        &path.key("client"),
-        mistakes,
-    );
-    let client = client.and_then(|choice| client_of(&choice, table.api, &path.key("client"), mistakes));
+    let client = client(table, path, simulated.map(|sandbox| sandbox.client), mistakes);
     let client_id = required(
         table.client_id.clone().filter(|id| !id.trim().is_empty()),
         simulated.map(|sandbox| sandbox.client_id.clone()),
@@ -134,35 +127,41 @@ fn membership(table: &DaxkoTable, path: &Path, mistakes: &mut Mistakes<'_>) -> O
 }
 
 /// The client as its scope names it.
-fn client_of(
-    choice: &ClientChoice,
-    api: DaxkoApi,
+fn client(
+    table: &DaxkoTable,
     path: &Path,
+    simulated: Option<u64>,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<String> {
-    match (choice, api) {
-        (ClientChoice::Number(number), DaxkoApi::V3) => Some(number.to_string()),
-        (ClientChoice::Number(number), DaxkoApi::PartnersV1) => Some(format!("OPS_{number}")),
-        (ClientChoice::Integration(_), DaxkoApi::V3) => {
-            let help = "a product and its client, such as \"CA_123\", are for api = \"partners-v1\"";
-            mistakes.note_with_help(path, "this is no number of a client", "an integer", help);
-            None
-        }
-        (ClientChoice::Integration(name), DaxkoApi::PartnersV1) => {
-            let fits =
-                |text: &str, fits: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|byte| fits(&byte));
-            let is_name = name.len() <= 64
-                && name.split_once('_').is_some_and(|(product, client)| {
-                    fits(product, u8::is_ascii_uppercase)
-                        && fits(client, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-                });
-            if !is_name {
-                let expected = "the prefix of a product and its client: \"OPS_4711\" or \"CA_123\"";
-                mistakes.note(path, "this names no client", expected);
-            }
-            is_name.then(|| name.clone())
-        }
+    let Some(name) = &table.client_integration_id else {
+        let number = required(table.client, simulated, &path.key("client"), mistakes)?;
+        return Some(match table.api {
+            DaxkoApi::V3 => number.to_string(),
+            DaxkoApi::PartnersV1 => format!("OPS_{number}"),
+        });
+    };
+    let path = path.key("client_integration_id");
+    let fits = |text: &str, fits: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|byte| fits(&byte));
+    let is_name = name.len() <= 64
+        && name.split_once('_').is_some_and(|(product, client)| {
+            fits(product, u8::is_ascii_uppercase)
+                && fits(client, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+        });
+    if table.api == DaxkoApi::V3 {
+        mistakes.note(&path, "v3 knows no such clients", "client = 4711, or api = \"partners-v1\"");
+    } else if table.client.is_some() {
+        mistakes.note(
+            &path,
+            "the client stands here twice",
+            "one of the two: client or client_integration_id",
+        );
+    } else if !is_name {
+        let expected = "the prefix of a product and its client: \"OPS_4711\" or \"CA_123\"";
+        mistakes.note(&path, "this names no client", expected);
+    } else {
+        return Some(name.clone());
     }
+    None
 }
 
 /// The addresses of Daxko, all of one environment and one generation.
