@@ -75,25 +75,28 @@ impl Finding {
     #[must_use]
     pub fn of_credentials(error: &ProviderError) -> Self {
         let what = format!("credentials: {}", described(error));
-        match error {
-            ProviderError::ClientRefused { .. } => Self::wrong(what, advice(error)),
-            _ => Self::unknown(what, advice(error)),
+        // A vendor that is busy may take them in a minute.
+        if matches!(error, ProviderError::Busy { .. }) {
+            return Self::unknown(what, advice(error));
         }
+        Self::wrong(what, advice(error))
     }
 
     /// What the exchange of a code that was made up says about the credentials: a vendor that gets as far as the code
     /// has taken them.
     #[must_use]
     pub fn of_made_up_code(error: &ProviderError) -> Self {
-        match error {
-            ProviderError::CodeRefused => Self::good("credentials: taken; a made-up code was refused"),
-            ProviderError::ClientRefused { error: Some(code), .. }
-                if matches!(code.as_str(), "invalid_client" | "unauthorized_client") =>
-            {
-                Self::wrong(format!("credentials: {}", described(error)), advice(error))
-            }
-            _ => Self::unknown(format!("credentials: {}", described(error)), advice(error)),
+        if matches!(error, ProviderError::CodeRefused) {
+            return Self::good("credentials: taken; a made-up code was refused");
         }
+        let what = format!("credentials: {}", described(error));
+        let ProviderError::ClientRefused { error: Some(code), .. } = error else {
+            return Self::unknown(what, advice(error));
+        };
+        if matches!(code.as_str(), "invalid_client" | "unauthorized_client") {
+            return Self::wrong(what, advice(error));
+        }
+        Self::unknown(what, advice(error))
     }
 
     /// What the vendor's clock says about ours.

@@ -228,14 +228,13 @@ impl ClientToken {
 }
 
 fn granted(answer: &Answer) -> Result<Granted, ProviderError> {
-    let token = token_endpoint::token_response(answer, ENDPOINT).map_err(|error| match error {
+    let token = token_endpoint::token_response(answer, ENDPOINT).map_err(|error| {
         // There is no code here: what is refused are the credentials.
-        ProviderError::CodeRefused => ProviderError::ClientRefused {
-            endpoint: ENDPOINT,
-            status: answer.status.as_u16(),
-            error: Some("invalid_grant".to_owned()),
-        },
-        other => other,
+        if matches!(error, ProviderError::CodeRefused) {
+            let (status, error) = (answer.status.as_u16(), Some("invalid_grant".to_owned()));
+            return ProviderError::ClientRefused { endpoint: ENDPOINT, status, error };
+        }
+        error
     })?;
     let field = |name: &str| answer.json.as_ref().and_then(|json| json.get(name));
     let refresh_token = field("refresh_token").and_then(Value::as_str);
@@ -257,12 +256,8 @@ fn lifetime(expires_in: &Value) -> Option<Duration> {
 }
 
 fn pause(error: &ProviderError) -> Duration {
-    match error {
-        ProviderError::Busy { retry_after: Some(seconds), .. } => {
-            Duration::from_secs(*seconds).clamp(PAUSE, LONGEST_PAUSE)
-        }
-        _ => PAUSE,
-    }
+    let ProviderError::Busy { retry_after: Some(seconds), .. } = error else { return PAUSE };
+    Duration::from_secs(*seconds).clamp(PAUSE, LONGEST_PAUSE)
 }
 
 #[cfg(test)]
