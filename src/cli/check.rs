@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::online::{Online, Simulation};
+use super::online::{Online, Simulation, printable};
 use super::{CommandError, source};
 use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
 use crate::config::{AccessChoice, SiteTable, UpstreamChoice};
@@ -88,7 +88,7 @@ fn ask_the_vendors(online: &Online, output: &mut impl Write) -> Result<(), Comma
                 Verdict::Noted => "note",
                 Verdict::Unknown => "unknown",
             };
-            writeln!(output, "  {verdict:<8} {what}")?;
+            writeln!(output, "  {verdict:<8} {}", printable(&what))?;
             if let Some(next) = next {
                 writeln!(output, "           {next}")?;
             }

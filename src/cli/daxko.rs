@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use clap::Subcommand;
 
 use super::CommandError;
-use super::online::{Online, Simulation};
+use super::online::{Online, Simulation, printable};
 use crate::provider::daxko::member_settings::Line;
 use crate::provider::daxko::{Daxko, Issued};
 use crate::provider::inspection::Registration;
@@ -133,9 +133,7 @@ fn print(lines: &[Line], output: &mut impl Write) -> Result<(), CommandError> {
             Line::Dropped(text) => ('-', text),
             Line::Kept(text) => (' ', text),
         };
-        // What comes from Daxko ends up on a terminal.
-        let text: String = text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        writeln!(output, "{sign} {text}")?;
+        writeln!(output, "{sign} {}", printable(text))?;
     }
     Ok(())
 }

@@ -6,13 +6,13 @@ use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
-use super::{CommandError, source};
+use super::{CommandError, run, source};
 use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
 use crate::member::ProviderName;
 use crate::provider::daxko::Daxko;
 use crate::provider::inspection::{Registration, advice, described};
 use crate::provider::{ProviderError, Registered};
-use crate::sandbox::daxko as sandbox;
+use crate::sandbox::{daxko, xoxoday};
 use crate::time::Clock;
 
 /// What a simulated vendor knows when the command begins.
@@ -30,36 +30,41 @@ pub(super) struct Online {
     pub(super) assembled: Assembled,
     runtime: tokio::runtime::Runtime,
     /// It ends with the command.
-    _sandbox: Option<sandbox::Daxko>,
+    _sandbox: Option<(daxko::Daxko, xoxoday::Xoxoday)>,
 }
 
 impl Online {
-    /// Reads the configuration, and starts the simulations that it names.
+    /// Reads the configuration, and starts the simulations that it names; says so on standard error.
+    #[expect(clippy::print_stderr, reason = "this is where whoever typed the command looks")]
     pub(super) fn start(config: &Path, simulation: Simulation) -> Result<Self, CommandError> {
         let (source, folder) = source(config)?;
         let loaded = assemble::load(&source)?;
         let failed =
             |error: std::io::Error| CommandError::Failed(format!("the command cannot start: {error}"));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let (for_daxko, for_xoxoday) = (free().map_err(failed)?, free().map_err(failed)?);
         let uris = loaded.redirect_uris();
-        let settings = sandbox::Settings {
-            valid_redirect_uris: (simulation == Simulation::SetUp).then_some(uris),
-            ..sandbox::Settings::default()
+        let of_daxko = daxko::Settings {
+            valid_redirect_uris: (simulation == Simulation::SetUp).then(|| uris.clone()),
+            ..daxko::Settings::default()
         };
+        let of_xoxoday = xoxoday::Settings { redirect_uris: uris, ..xoxoday::Settings::default() };
         let surroundings = Surroundings {
             folder,
             clock: Clock::System,
-            daxko: super::run::sandboxed(&settings, listener.local_addr().map_err(failed)?),
-            xoxoday: super::run::sandboxed_xoxoday(
-                &crate::sandbox::xoxoday::Settings::default(),
-                SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
-            ),
+            daxko: run::sandboxed(&of_daxko, for_daxko.local_addr().map_err(failed)?),
+            xoxoday: run::sandboxed_xoxoday(&of_xoxoday, for_xoxoday.local_addr().map_err(failed)?),
             app: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
         };
         let assembled = loaded.assemble(&surroundings)?;
         let is_simulated = |provider: &Registered| loaded.simulates(&provider.name);
         let sandbox = if assembled.providers.iter().any(is_simulated) {
-            Some(sandbox::Daxko::serve(listener, settings, Clock::System).map_err(failed)?)
+            eprintln!(
+                "This is the SANDBOX: vendors are simulated for this command alone, and forget everything afterwards."
+            );
+            let daxko = daxko::Daxko::serve(for_daxko, of_daxko, Clock::System).map_err(failed)?;
+            let xoxoday = xoxoday::Xoxoday::serve(for_xoxoday, of_xoxoday, Clock::System).map_err(failed)?;
+            Some((daxko, xoxoday))
         } else {
             None
         };
@@ -67,8 +72,7 @@ impl Online {
         Ok(Self { loaded, assembled, runtime, _sandbox: sandbox })
     }
 
-    /// The Daxko of this name. Says so on standard error where it is simulated.
-    #[expect(clippy::print_stderr, reason = "this is where whoever typed the command looks")]
+    /// The Daxko of this name.
     pub(super) fn daxko(&self, name: &str) -> Result<(&Registered, &Daxko), CommandError> {
         let found = self.assembled.providers.iter().find(|provider| provider.name.as_str() == name);
         let Some(provider) = found else {
@@ -83,11 +87,6 @@ impl Online {
                 "the provider {name:?} is not of kind = \"daxko\"\n\nOther vendors have no settings to be written."
             )));
         };
-        if self.loaded.simulates(&provider.name) {
-            eprintln!(
-                "This is the SANDBOX: Daxko is simulated for this command alone, and forgets everything afterwards."
-            );
-        }
         Ok((provider, daxko))
     }
 
@@ -120,6 +119,11 @@ impl Online {
     pub(super) fn wait<T>(&self, answer: impl Future<Output = T>) -> T {
         self.runtime.block_on(answer)
     }
+}
+
+/// A text as a terminal may show it: what a vendor sends could otherwise move the cursor.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 impl From<ProviderError> for CommandError {

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use percent_encoding::utf8_percent_encode;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Method, Url};
+use reqwest::{Method, RequestBuilder, Url};
 use serde_json::Value;
 use zeroize::Zeroize;
 
 use super::claims::{Claims, Ids, ProfilePointers};
 use super::directory::{Directory, Headers};
+use super::inspection::{Finding, Registration};
 use super::token_endpoint::{self, Encoding, Http};
 use super::{AuthorizationCode, BoxFuture, Provider, ProviderError, QUERY_VALUE, RedirectUri, State};
 use crate::member::{Member, ProviderName};
@@ -173,6 +174,17 @@ impl Xoxoday {
         code: &AuthorizationCode,
         redirect_uri: &RedirectUri,
     ) -> Result<Wiped, ProviderError> {
+        let mut answer = token_endpoint::ask(self.token_request(code, redirect_uri), TOKEN).await?;
+        let token = token_endpoint::token_response(&answer, TOKEN);
+        let answer = Wiped(answer.json.take().unwrap_or_default());
+        let token = token?.access_token;
+        match &self.settings.identity.userinfo {
+            Some(userinfo) => self.userinfo(userinfo, &token).await,
+            None => Ok(answer),
+        }
+    }
+
+    fn token_request(&self, code: &AuthorizationCode, redirect_uri: &RedirectUri) -> RequestBuilder {
         let text = |secret: &Secret| secret.expose_str().unwrap_or_default().trim().to_owned();
         let parameters = [
             ("grant_type", "authorization_code"),
@@ -181,15 +193,34 @@ impl Xoxoday {
             ("client_id", self.settings.client_id.trim()),
             ("client_secret", &text(&self.settings.client_secret)),
         ];
-        let request = self.http.post(&self.token_url, self.settings.token_encoding, &parameters);
-        let mut answer = token_endpoint::ask(request, TOKEN).await?;
-        let token = token_endpoint::token_response(&answer, TOKEN);
-        let answer = Wiped(answer.json.take().unwrap_or_default());
-        let token = token?.access_token;
-        match &self.settings.identity.userinfo {
-            Some(userinfo) => self.userinfo(userinfo, &token).await,
-            None => Ok(answer),
-        }
+        self.http.post(&self.token_url, self.settings.token_encoding, &parameters)
+    }
+
+    /// Xoxoday has nobody to ask but the token endpoint. A code that was never issued spends nothing, and how it is
+    /// refused tells whether the credentials were taken.
+    async fn findings(&self, registration: &Registration) -> Vec<Finding> {
+        let Some(redirect_uri) = registration.redirect_uris.first() else {
+            let what = "credentials: no site uses this provider, so there is nothing to ask with";
+            return vec![Finding::unknown(what, "name it in `providers` of a [[site]]")];
+        };
+        let code = AuthorizationCode(Secret::new("made-up-by-member-gateway-check"));
+        let answer = match token_endpoint::ask(self.token_request(&code, redirect_uri), TOKEN).await {
+            Ok(answer) => answer,
+            Err(error) => return vec![Finding::of_made_up_code(&error)],
+        };
+        let credentials = match token_endpoint::token_response(&answer, TOKEN) {
+            Err(error) => Finding::of_made_up_code(&error),
+            Ok(_) => Finding::unknown(
+                "credentials: the token endpoint takes any code",
+                "compare oauth_url with what the vendor gave out",
+            ),
+        };
+        let registered = registration.redirect_uris.iter().map(|RedirectUri(uri)| {
+            let what = format!("redirect URI: whether {uri} is registered, Xoxoday does not tell");
+            Finding::unknown(what, "compare it with what is registered there, and sign in once")
+        });
+        let clock = Finding::of_clocks(self.settings.clock.now(), answer.date);
+        [credentials].into_iter().chain(registered).chain([clock]).collect()
     }
 
     async fn userinfo(&self, userinfo: &Userinfo, token: &Secret) -> Result<Wiped, ProviderError> {
@@ -260,6 +291,10 @@ impl Provider for Xoxoday {
         redirect_uri: &'a RedirectUri,
     ) -> BoxFuture<'a, Result<Member, ProviderError>> {
         Box::pin(self.member(code, redirect_uri))
+    }
+
+    fn inspect<'a>(&'a self, registration: &'a Registration) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(self.findings(registration))
     }
 }
 
