@@ -27,21 +27,38 @@ struct Asking {
 
 impl Asking {
     fn new() -> Self {
+        Self::of(false)
+    }
+
+    fn partners_v1() -> Self {
+        Self::of(true)
+    }
+
+    fn of(partners_v1: bool) -> Self {
         let clock = ManualClock::starting_at(NOW);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let account = daxko::Settings::default();
         let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let at = |path: &str| base.join(path).unwrap();
         let settings = vendor::Settings {
             name: ProviderName::new("ymca").unwrap(),
-            generation: Generation::V3 { refresh_token: Secret::new(account.refresh_token.as_str()) },
-            client: "4711".into(),
+            generation: if partners_v1 {
+                Generation::PartnersV1
+            } else {
+                Generation::V3 { refresh_token: Secret::new(account.refresh_token.as_str()) }
+            },
+            client: if partners_v1 { "OPS_4711".into() } else { "4711".into() },
             client_id: account.username.clone(),
             client_secret: Secret::new(account.password.as_str()),
             authorize_url: base.clone(),
             token_url: base.clone(),
-            client_token_url: base.join("/v3/partners/oauth2/token").unwrap(),
+            client_token_url: at(if partners_v1 {
+                "/partners/auth/token"
+            } else {
+                "/v3/partners/oauth2/token"
+            }),
             userinfo_url: base.clone(),
-            api_base_url: base,
+            api_base_url: at(if partners_v1 { "/partners/api" } else { "/" }),
             token_encoding: Encoding::Multipart,
             token_bearer: Bearer::Nothing,
             authorize_params: Vec::new(),
@@ -83,6 +100,19 @@ impl Asking {
 
     fn fetches(&self) -> usize {
         self.count("/v3/partners/oauth2/token")
+    }
+
+    /// How the tokens of partners-v1 were asked for.
+    fn grants(&self) -> Vec<String> {
+        let requests = self.sandbox.requests();
+        let fetches = requests.iter().filter(|request| request.path == "/partners/auth/token");
+        fetches
+            .map(|request| {
+                // A fault answers before the body is read.
+                let grant = request.parameters.iter().find(|(name, _)| name == "grant_type");
+                grant.map_or("(unread)", |(_, value)| value).to_owned()
+            })
+            .collect()
     }
 
     fn questions(&self) -> usize {
@@ -304,4 +334,47 @@ async fn an_id_is_one_segment_of_the_path_whatever_it_holds() {
         asking.daxko.get("member resource", &["members", id]).await.unwrap_err();
     }
     assert_eq!(asking.questions(), before);
+}
+
+#[tokio::test]
+async fn in_partners_v1_the_refresh_token_is_new_each_time() {
+    let asking = Asking::partners_v1();
+    asking.asks().await;
+    asking.later(3_600 - 61);
+    asking.asks().await;
+    assert_eq!(asking.grants(), ["client_credentials"]);
+
+    asking.later(1);
+    asking.asks().await;
+    asking.later(3_600);
+    asking.asks().await;
+
+    assert_eq!(asking.grants(), ["client_credentials", "refresh_token", "refresh_token"]);
+    let requests = asking.sandbox.requests();
+    assert!(requests.iter().all(|request| request.refused_by.is_none()), "{requests:?}");
+}
+
+#[tokio::test]
+async fn in_partners_v1_a_refresh_token_that_is_not_taken_ends_in_a_fresh_start() {
+    let asking = Asking::partners_v1();
+    asking.asks().await;
+
+    asking.later(14 * 86_400);
+    asking.asks().await;
+
+    assert_eq!(asking.grants(), ["client_credentials", "refresh_token", "client_credentials"]);
+}
+
+#[tokio::test]
+async fn in_partners_v1_a_refresh_token_is_not_tried_twice() {
+    let asking = Asking::partners_v1();
+    asking.asks().await;
+    asking.later(3_600);
+    asking.fault(Endpoint::ClientToken, Fault::ClosedConnection);
+    asking.fails().await;
+
+    asking.later(5);
+    asking.asks().await;
+
+    assert_eq!(asking.grants(), ["client_credentials", "(unread)", "client_credentials"]);
 }

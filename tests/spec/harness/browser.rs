@@ -12,6 +12,9 @@ use url::Url;
 
 use super::SITE;
 
+/// Where the vendor's log-in forms are.
+const FORMS: [&str; 2] = ["/online/auth", "/partners/authorize"];
+
 /// What came back, without redirects having been followed.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -103,7 +106,7 @@ impl Browser {
             if page.status.is_redirection() {
                 let next = page.url.join(page.location()).unwrap();
                 page = self.go(next.as_str()).await;
-            } else if page.url.path() == "/online/auth"
+            } else if FORMS.contains(&page.url.path())
                 && page.status == StatusCode::OK
                 && page.body.contains("<form")
             {
@@ -123,7 +126,7 @@ impl Browser {
     /// Goes from a path of the site to the vendor's form and signs in there; returns the address of the callback.
     pub async fn up_to_the_callback(&mut self, path: &str) -> String {
         let mut page = self.go(path).await;
-        while page.status.is_redirection() && page.url.join(page.location()).unwrap().path() != "/online/auth"
+        while page.status.is_redirection() && !FORMS.contains(&page.url.join(page.location()).unwrap().path())
         {
             let next = page.url.join(page.location()).unwrap();
             page = self.go(next.as_str()).await;
@@ -146,7 +149,7 @@ impl Browser {
             form.append_pair(&attribute("name"), &attribute("value"));
         }
         form.append_pair("username", self.member.0).append_pair("password", self.member.1);
-        let address = page.url.join("/online/auth").unwrap();
+        let address = page.url.join(page.url.path()).unwrap();
         let form_type = ("content-type", "application/x-www-form-urlencoded");
         let fields = [&NAVIGATION[..], &[form_type]].concat();
         self.request(Method::POST, address.as_str(), &fields, &form.finish()).await
