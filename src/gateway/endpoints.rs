@@ -162,18 +162,18 @@ fn chooser(site: &Site, return_to: &ReturnTo, fields: &HeaderMap) -> Response<Bo
     let is_last = |provider: &Registered| last.is_some_and(|last| last.name == provider.name);
     let mut providers: Vec<&Registered> = site.login.providers().iter().collect();
     providers.sort_by_key(|provider| !is_last(provider));
-    let paths: Vec<String> =
-        providers.iter().map(|provider| login_path(Some(&provider.name), return_to)).collect();
-    let choice = |(provider, path)| {
-        let (provider, path): (&&Registered, &String) = (provider, path);
-        Choice {
+    let with_path = |provider: &Registered| login_path(Some(&provider.name), return_to);
+    let paths: Vec<String> = providers.iter().map(|provider| with_path(provider)).collect();
+    let choices: Vec<Choice<'_>> = providers
+        .into_iter()
+        .zip(&paths)
+        .map(|(provider, login_path)| Choice {
             title: &provider.title,
-            login_path: path,
+            login_path,
             logo: site.pages.branding().provider_logos.get(provider.name.as_str()),
             is_last: is_last(provider),
-        }
-    };
-    let choices: Vec<Choice<'_>> = providers.iter().zip(&paths).map(choice).collect();
+        })
+        .collect();
     Own::page(StatusCode::OK, site.pages.render(&Page::Chooser(&choices), Language::of(fields)))
 }
 

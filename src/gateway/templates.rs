@@ -2,7 +2,7 @@
 //!
 //! `page.html` is the frame around all pages, the others are what stands in it. Whatever a template prints is escaped, in
 //! every block of it; only what the gateway itself has made of HTML is not. A template that never ends runs out of fuel.
-//! Reading the folder is left to `config`, trying the templates to [`super::samples`].
+//! Reading the folder is left to `config`, trying the templates to the samples.
 
 use std::collections::BTreeMap;
 
