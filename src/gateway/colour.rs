@@ -110,6 +110,16 @@ mod tests {
         assert_eq!(Colour::parse("#8cc2ff").unwrap().readable(&DARK).to_string(), "#8cc2ff");
     }
 
+    #[test]
+    fn the_style_sheet_has_the_same_paper_and_the_same_text_on_a_button() {
+        let css = crate::gateway::pages::STYLE.replace("#fff;", "#ffffff;");
+        for scheme in [LIGHT, DARK] {
+            for property in [format!("--paper: {};", scheme.paper), format!("--on-key: {};", scheme.on_key)] {
+                assert!(css.contains(&property), "{property}");
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn every_colour_can_be_read_in_light_and_dark_on_paper_and_on_a_button(channels: [u8; 3]) {
