@@ -43,12 +43,14 @@ impl Online {
             |error: std::io::Error| CommandError::Failed(format!("the command cannot start: {error}"));
         let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         let (for_daxko, for_xoxoday) = (free().map_err(failed)?, free().map_err(failed)?);
-        let uris = loaded.redirect_uris();
         let of_daxko = daxko::Settings {
-            valid_redirect_uris: (simulation == Simulation::SetUp).then(|| uris.clone()),
+            valid_redirect_uris: (simulation == Simulation::SetUp).then(|| loaded.redirect_uris_at_daxko()),
             ..daxko::Settings::default()
         };
-        let of_xoxoday = xoxoday::Settings { redirect_uris: uris, ..xoxoday::Settings::default() };
+        let of_xoxoday = xoxoday::Settings {
+            redirect_uris: loaded.redirect_uris_at_xoxoday(),
+            ..xoxoday::Settings::default()
+        };
         let surroundings = Surroundings {
             folder,
             clock: Clock::System,

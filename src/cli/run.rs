@@ -9,9 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use url::Url;
 
 use super::CommandError;
+use crate::config::ProviderTable;
 use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
 use crate::config::diagnostics::Source;
-use crate::config::provider::{SandboxedDaxko, SandboxedXoxoday};
+use crate::config::provider::{self, SandboxedDaxko, SandboxedXoxoday};
 use crate::gateway::Worker;
 use crate::identity::keys::{Algorithm, SigningKey};
 use crate::sandbox::daxko::{self, Daxko};
@@ -95,10 +96,14 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
     let free = || TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)));
     let (for_daxko, for_app) = (free().map_err(failed)?, free().map_err(failed)?);
     let for_xoxoday = free().map_err(failed)?;
-    let settings =
-        daxko::Settings { valid_redirect_uris: Some(loaded.redirect_uris()), ..daxko::Settings::default() };
-    let of_xoxoday =
-        xoxoday::Settings { redirect_uris: loaded.redirect_uris(), ..xoxoday::Settings::default() };
+    let settings = daxko::Settings {
+        valid_redirect_uris: Some(loaded.redirect_uris_at_daxko()),
+        ..daxko::Settings::default()
+    };
+    let of_xoxoday = xoxoday::Settings {
+        redirect_uris: loaded.redirect_uris_at_xoxoday(),
+        ..xoxoday::Settings::default()
+    };
     let surroundings = Surroundings {
         folder,
         clock: clock.clone(),
@@ -158,14 +163,26 @@ pub(super) fn sandboxed_xoxoday(settings: &xoxoday::Settings, address: SocketAdd
 }
 
 impl Loaded {
-    /// The redirect URIs of all sites through all their providers.
-    pub(super) fn redirect_uris(&self) -> Vec<String> {
-        let of_site = |site: &crate::config::SiteTable| {
-            let origin = crate::route::Origin::parse(&site.public_url).ok()?;
-            let uri = |name: &String| format!("{}/_gateway/callback/{name}", origin.as_str());
-            Some(site.providers.iter().map(uri).collect::<Vec<_>>())
-        };
-        self.config.site.iter().filter_map(of_site).flatten().collect()
+    /// The redirect URIs of all sites through their providers at Daxko.
+    pub(super) fn redirect_uris_at_daxko(&self) -> Vec<String> {
+        self.redirect_uris(|provider| matches!(provider, ProviderTable::Daxko(_)))
+    }
+
+    /// The redirect URIs of all sites through their providers at Xoxoday.
+    pub(super) fn redirect_uris_at_xoxoday(&self) -> Vec<String> {
+        self.redirect_uris(|provider| matches!(provider, ProviderTable::Xoxoday(_)))
+    }
+
+    fn redirect_uris(&self, is_wanted: impl Fn(&ProviderTable) -> bool) -> Vec<String> {
+        let mut uris = Vec::new();
+        for site in &self.config.site {
+            let Ok(origin) = crate::route::Origin::parse(&site.public_url) else { continue };
+            let wanted =
+                self.config.provider.iter().filter(|provider| is_wanted(provider)).map(provider::name);
+            let named = wanted.filter(|name| site.providers.iter().any(|used| used == name));
+            uris.extend(named.map(|name| format!("{}/_gateway/callback/{name}", origin.as_str())));
+        }
+        uris
     }
 }
 

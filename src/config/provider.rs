@@ -48,7 +48,7 @@ pub struct SandboxedXoxoday {
 }
 
 /// The name of a provider.
-pub(super) fn name(table: &ProviderTable) -> &str {
+pub(crate) fn name(table: &ProviderTable) -> &str {
     match table {
         ProviderTable::Daxko(table) => &table.name,
         ProviderTable::Xoxoday(table) => &table.name,
