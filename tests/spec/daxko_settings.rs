@@ -27,13 +27,16 @@ pub fn operator(address: &str, provider: &str, more: &str) -> Folder {
     ))
 }
 
+/// A status and a body, given what is saved, if anything.
+type Reading = fn(Option<&Value>) -> (u16, String);
+/// A status and a body, given the document that was just saved.
+type Writing = fn(&Value) -> (u16, String);
+
 /// How a Daxko of another team answers.
 #[derive(Clone, Copy)]
 pub struct Accent {
-    /// Reads what is saved, if anything.
-    pub read: fn(Option<&Value>) -> (u16, String),
-    /// Answers to a document that it has saved.
-    pub wrote: fn(&Value) -> (u16, String),
+    pub read: Reading,
+    pub wrote: Writing,
 }
 
 impl Accent {
@@ -244,7 +247,7 @@ fn a_daxko_with_another_accent_is_understood() {
     fn unwrapped(saved: Option<&Value>) -> (u16, String) {
         (200, saved.map_or_else(|| "{}".to_owned(), |saved| saved["settings"].to_string()))
     }
-    let reads: [(&str, fn(Option<&Value>) -> (u16, String)); 6] = [
+    let reads: [(&str, Reading); 6] = [
         ("no wrapper", unwrapped),
         ("404 before the first time", |saved| match saved {
             Some(_) => unwrapped(saved),
@@ -259,7 +262,7 @@ fn a_daxko_with_another_accent_is_understood() {
             (200, saved.cloned().unwrap_or_else(|| settings(&[], "", "")).to_string())
         }),
     ];
-    let writes: [(&str, fn(&Value) -> (u16, String)); 4] = [
+    let writes: [(&str, Writing); 4] = [
         ("204", |_| (204, String::new())),
         ("200 with the document", |saved| (200, saved.to_string())),
         ("200 with text", |_| (200, "OK".to_owned())),
@@ -375,8 +378,8 @@ fn what_is_named_wrongly_is_a_usage_error() {
 
 #[test]
 fn refusals_exit_1_and_say_what_to_do() {
-    let refusing: fn(Option<&Value>) -> (u16, String) = |_| (403, "{\"error\":\"hunter2\"}".to_owned());
-    let silent: fn(Option<&Value>) -> (u16, String) = |_| (503, String::new());
+    let refusing: Reading = |_| (403, "{\"error\":\"hunter2\"}".to_owned());
+    let silent: Reading = |_| (503, String::new());
     for read in [refusing, silent] {
         let stub = Stub::speaking(Accent { read, ..Accent::USUAL }, None);
 
