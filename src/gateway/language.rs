@@ -3,7 +3,7 @@
 //! Only the primary subtag counts (`es-MX` is Spanish), by the quality that the browser gives it. What is not well formed
 //! counts for nothing, and where nothing is left it is English.
 
-use http::header::{ACCEPT_LANGUAGE, HeaderMap};
+use http::header::{ACCEPT_LANGUAGE, HeaderMap, HeaderValue};
 
 /// More ranges than any browser sends; what stands behind them is not read.
 const MOST_RANGES: usize = 32;
@@ -37,7 +37,13 @@ impl Language {
     /// The language that a request prefers.
     #[must_use]
     pub fn of(fields: &HeaderMap) -> Self {
-        let lines = fields.get_all(ACCEPT_LANGUAGE).iter().filter_map(|line| line.to_str().ok());
+        Self::preferred(fields.get_all(ACCEPT_LANGUAGE))
+    }
+
+    /// The language that these lines of the field prefer.
+    #[must_use]
+    pub fn preferred<'a>(lines: impl IntoIterator<Item = &'a HeaderValue>) -> Self {
+        let lines = lines.into_iter().filter_map(|line| line.to_str().ok());
         let ranges: Vec<(&str, u16)> =
             lines.flat_map(|line| line.split(',')).take(MOST_RANGES).filter_map(range).collect();
         let named = |language: Self| {

@@ -3,7 +3,9 @@
 //! A refusal has two texts: a plain sentence and a next step for the person who reads it, and the error with its sources
 //! for the log. The reference number stands in both.
 
-use http::header::{ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
+use http::header::{
+    ACCEPT_LANGUAGE, ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
+};
 use http::uri::PathAndQuery;
 use http::{Method, Response, StatusCode, Uri};
 
@@ -29,11 +31,13 @@ pub enum Audience {
     Program,
 }
 
-/// Whoever reads the refusal of one request.
+/// Whoever reads the refusal of one request. Nearly every request goes through, so this only keeps what it would take to
+/// write one.
 #[derive(Clone, Debug)]
 pub struct Reader {
     audience: Audience,
-    language: Language,
+    /// The first line of the field; browsers send one.
+    accept_language: Option<HeaderValue>,
     /// What was asked for, where asking again does no harm.
     again: Option<PathAndQuery>,
 }
@@ -44,9 +48,13 @@ impl Reader {
     pub fn of(method: &Method, uri: &Uri, fields: &HeaderMap) -> Self {
         let audience = challenge::audience(fields);
         let is_person = audience == Audience::Person;
-        let language = if is_person { Language::of(fields) } else { Language::English };
+        let accept_language = is_person.then(|| fields.get(ACCEPT_LANGUAGE).cloned()).flatten();
         let again = (is_person && method == Method::GET).then(|| uri.path_and_query().cloned()).flatten();
-        Self { audience, language, again }
+        Self { audience, accept_language, again }
+    }
+
+    fn language(&self) -> Language {
+        Language::preferred(&self.accept_language)
     }
 
     /// The address once more, where it is a place on this site and nothing else (`//host/` would be another one).
@@ -252,13 +260,13 @@ impl Refusal {
             Audience::Person => {
                 let trouble = Trouble {
                     kind,
-                    explanation: explain(Texts::of(reader.language)),
+                    explanation: explain(Texts::of(reader.language())),
                     remedy: remedy.as_ref(),
                     button: reader.again().filter(|_| kind == Kind::Unavailable).map(Button::TryAgain),
                     leads_home: matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND),
                     reference: Some(&reference),
                 };
-                Own::page(status, pages.render(&Page::Trouble(trouble), reader.language))
+                Own::page(status, pages.render(&Page::Trouble(trouble), reader.language()))
             }
             Audience::Program => Own::problem(status, title, advice, &reference, None),
         };
