@@ -1,40 +1,17 @@
 //! On to the upstream and back: streamed, byte for byte, and never over a connection that could hold somebody else's
 //! bytes.
 
-use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use http::Method;
 
-use crate::harness::{Gateway, Options, RawUpstream, Wire, eventually};
+use crate::harness::{Gateway, Options, RawUpstream, eventually, head};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const LARGE: usize = 64 * 1024 * 1024;
 /// More than all the buffers of all the sockets on the way.
 const UNDER_WAY: usize = 48 * 1024 * 1024;
-
-fn in_front_of(upstream: &RawUpstream) -> Gateway {
-    Gateway::with(&Options { upstream: Some(upstream.address()), ..Options::default() })
-}
-
-/// A request to a public path, as a head with these fields.
-fn head(line: &str, fields: &str) -> String {
-    format!("{line} HTTP/1.1\r\nHost: members.localhost\r\n{fields}\r\n")
-}
-
-/// Lets a closure that serves connections tell the test something.
-fn telling<T: Send + 'static>(
-    serve: impl Fn(&mut Wire) -> T + Send + Sync + 'static,
-) -> (RawUpstream, mpsc::Receiver<T>) {
-    let (tell, told) = mpsc::channel();
-    let tell: Mutex<Sender<T>> = Mutex::new(tell);
-    let upstream = RawUpstream::serving(move |wire| {
-        let word = serve(wire);
-        let _ = tell.lock().unwrap().send(word);
-    });
-    (upstream, told)
-}
 
 #[test]
 fn a_large_body_goes_on_as_fast_as_the_upstream_reads_it() {
@@ -46,7 +23,7 @@ fn a_large_body_goes_on_as_fast_as_the_upstream_reads_it() {
         wire.exactly(LARGE);
         wire.send(OK);
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
 
     client.send(head("POST /public/a", &format!("Content-Length: {LARGE}\r\n")));
@@ -60,14 +37,14 @@ fn a_large_body_goes_on_as_fast_as_the_upstream_reads_it() {
 
 #[test]
 fn a_large_answer_comes_as_fast_as_the_client_reads_it() {
-    let (upstream, told) = telling(|wire| {
+    let (upstream, told) = RawUpstream::telling(|wire| {
         wire.head();
         wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n"));
         let taken = wire.send_while_taken(LARGE);
         wire.send(vec![0; LARGE - taken]);
         taken
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
 
     client.send(head("GET /public/a", ""));
@@ -88,7 +65,7 @@ fn an_answer_may_begin_before_the_request_has_ended() {
         wire.until("late");
         wire.send("4\r\nlate\r\n0\r\n\r\n");
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
 
     client.send(head("POST /public/a", "Content-Length: 4\r\n"));
@@ -111,7 +88,7 @@ fn events_pass_as_they_come() {
         }
         wire.send("0\r\n\r\n");
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
 
     client.send(head("GET /public/a", ""));
@@ -127,7 +104,7 @@ fn events_pass_as_they_come() {
 #[test]
 fn connections_to_the_upstream_are_used_again() {
     let upstream = RawUpstream::answering(OK);
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
 
     for _ in 0..5 {
@@ -144,7 +121,7 @@ fn an_upstream_that_closes_after_each_answer_is_connected_to_anew() {
         wire.head();
         wire.send(OK);
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
 
     for _ in 0..20 {
@@ -167,7 +144,7 @@ fn forgetful() -> RawUpstream {
 #[test]
 fn a_request_that_does_no_harm_twice_goes_over_another_connection_when_its_own_is_closed() {
     let upstream = forgetful();
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
 
     for _ in 0..3 {
@@ -179,7 +156,7 @@ fn a_request_that_does_no_harm_twice_goes_over_another_connection_when_its_own_i
 #[test]
 fn a_request_that_could_do_harm_twice_is_not_sent_twice() {
     let upstream = forgetful();
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
     client.send(head("GET /public/a", ""));
     client.answer();
@@ -199,7 +176,7 @@ fn a_body_of_unknown_length_arrives_in_chunks() {
             wire.send(OK);
         }
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
 
     for method in ["POST", "GET", "DELETE"] {
         let mut client = gateway.connect();
@@ -244,7 +221,7 @@ fn answers_without_a_body_leave_the_connection_in_step() {
             });
         }
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
 
     for (line, expected) in [
@@ -270,7 +247,7 @@ async fn a_member_who_asks_before_sending_is_told_to_continue() {
         wire.until("hello");
         wire.send(OK);
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let cookie = gateway.member().await;
     let mut client = gateway.connect();
 
@@ -313,7 +290,7 @@ fn a_connection_whose_request_was_answered_too_early_is_not_used_again() {
             wire.send(OK);
         }
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
     client.send(head("POST /public/early", "Content-Length: 100\r\n"));
     assert_eq!(client.answer().1, "ok");
@@ -331,11 +308,11 @@ fn a_connection_whose_request_was_answered_too_early_is_not_used_again() {
 #[test]
 fn a_client_that_goes_away_in_the_middle_of_its_body_takes_the_request_with_it() {
     for (framing, part) in [("Content-Length: 10", "abc"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n")] {
-        let (upstream, told) = telling(|wire| {
+        let (upstream, told) = RawUpstream::telling(|wire| {
             wire.head();
             wire.until("abc") + &wire.rest()
         });
-        let gateway = in_front_of(&upstream);
+        let gateway = Gateway::in_front_of(&upstream);
         let mut client = gateway.connect();
         client.send(head("POST /public/a", &format!("{framing}\r\n")) + part);
         eventually("the first part arrives", || upstream.received().concat().contains("abc"));
@@ -349,14 +326,14 @@ fn a_client_that_goes_away_in_the_middle_of_its_body_takes_the_request_with_it()
 
 #[test]
 fn a_client_that_goes_away_ends_what_the_upstream_was_asked() {
-    let (upstream, told) = telling(|wire| {
+    let (upstream, told) = RawUpstream::telling(|wire| {
         wire.head();
         wire.rest()
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let mut client = gateway.connect();
     client.send(head("GET /public/a", ""));
-    eventually("the request arrives", || upstream.connections() == 1);
+    eventually("the request arrives", || upstream.received().concat().ends_with("\r\n\r\n"));
 
     drop(client);
 
@@ -365,11 +342,11 @@ fn a_client_that_goes_away_ends_what_the_upstream_was_asked() {
 
 #[test]
 fn a_body_that_breaks_its_framing_is_never_completed_at_the_upstream() {
-    let (upstream, told) = telling(|wire| {
+    let (upstream, told) = RawUpstream::telling(|wire| {
         wire.head();
         wire.rest()
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
 
     let answer = gateway
         .raw(head("POST /public/a", "Transfer-Encoding: chunked\r\n") + "3\r\nabc\r\nnonsense\r\n\r\n");
@@ -389,7 +366,7 @@ fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
             wire.head();
             wire.send(answer);
         });
-        let gateway = in_front_of(&upstream);
+        let gateway = Gateway::in_front_of(&upstream);
         let mut client = gateway.connect();
 
         client.send(head("GET /public/a", ""));
@@ -406,7 +383,7 @@ fn an_answer_without_a_length_ends_in_the_last_chunk() {
         wire.head();
         wire.send("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nold but whole");
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
 
     let answer = gateway.raw(head("GET /public/a", "Connection: close\r\n"));
 
@@ -421,7 +398,7 @@ fn a_client_of_http_1_0_is_served_and_the_upstream_asked_in_http_1_1() {
         wire.head();
         wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
     });
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
 
     let answer = gateway.raw("GET /public/a HTTP/1.0\r\nHost: members.localhost\r\n\r\n");
 
@@ -505,7 +482,7 @@ fn what_an_upstream_sends_beyond_its_answer_is_nobody_s() {
                 wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{path}{beyond}"));
             }
         });
-        let gateway = in_front_of(&upstream);
+        let gateway = Gateway::in_front_of(&upstream);
         let mut client = gateway.connect();
 
         for number in 0..5 {
@@ -528,7 +505,7 @@ fn an_answer_that_can_be_read_in_two_ways_is_none() {
             wire.head();
             wire.send(format!("HTTP/1.1 200 OK\r\n{fields}\r\nok"));
         });
-        let gateway = in_front_of(&upstream);
+        let gateway = Gateway::in_front_of(&upstream);
 
         let answer = gateway.raw(head("GET /public/a", "Connection: close\r\n"));
 
@@ -536,118 +513,10 @@ fn an_answer_that_can_be_read_in_two_ways_is_none() {
     }
 }
 
-/// A WebSocket handshake.
-fn handshake(cookie: &str) -> String {
-    let fields = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    head("GET /chat", &format!("{cookie}{fields}"))
-}
-
-const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-
-#[tokio::test]
-async fn a_websocket_goes_through_in_both_directions_and_ends_at_each_in_its_time() {
-    let upstream = RawUpstream::serving(|wire| {
-        let request = wire.head().to_lowercase();
-        assert!(request.contains("upgrade: websocket\r\n") && request.contains("connection: upgrade\r\n"));
-        wire.send(SWITCHING);
-        wire.send("\u{1}welcome");
-        let word = wire.until("\n");
-        wire.send(word);
-        wire.rest();
-        wire.send("goodbye");
-    });
-    let gateway = in_front_of(&upstream);
-    let cookie = gateway.member().await;
-    let mut client = gateway.connect();
-
-    client.send(handshake(&cookie));
-    let answer = client.head();
-    assert!(
-        answer.starts_with("HTTP/1.1 101 ") && answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
-        "{answer}"
-    );
-    client.until("\u{1}welcome");
-    // Nothing of it is read as HTTP any more.
-    client.send("GET \0 :\n");
-    assert_eq!(client.until("\n"), "GET \0 :\n");
-    client.finish();
-
-    assert_eq!(client.rest(), "goodbye");
-    assert!(upstream.received()[0].contains("X-Member-Id: 400007995-00\r\n"));
-}
-
-#[tokio::test]
-async fn an_open_stream_does_not_extend_the_session() {
-    let upstream = RawUpstream::serving(|wire| {
-        wire.head();
-        wire.send(SWITCHING);
-        wire.hears_within(Duration::from_secs(20));
-    });
-    let gateway = in_front_of(&upstream);
-    let cookie = gateway.member().await;
-    gateway.later(1800);
-    let mut client = gateway.connect();
-
-    client.send(handshake(&cookie));
-    let answer = client.head().to_lowercase();
-
-    assert!(answer.starts_with("http/1.1 101 ") && !answer.contains("set-cookie"), "{answer}");
-}
-
-#[tokio::test]
-async fn a_websocket_that_is_refused_is_the_last_of_its_connection() {
-    let upstream = RawUpstream::serving(|wire| {
-        wire.head();
-        wire.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
-    });
-    let gateway = in_front_of(&upstream);
-    let cookie = gateway.member().await;
-    let mut client = gateway.connect();
-
-    client.send(handshake(&cookie));
-    let (head, body) = client.answer();
-
-    // Whatever the client has sent behind its handshake already is no request.
-    assert!(head.contains("connection: close") && body == "no", "{head}");
-}
-
-#[tokio::test]
-async fn no_other_protocol_is_upgraded_to() {
-    let upstream = RawUpstream::answering(OK);
-    let gateway = in_front_of(&upstream);
-    let cookie = gateway.member().await;
-    for upgrade in ["h2c", "websocket, h2c", "h2c\r\nUpgrade: websocket", "TLS/1.0"] {
-        let fields = format!(
-            "{cookie}Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: {upgrade}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
-        );
-        let answer = gateway.raw(head("GET /a", &fields));
-
-        assert!(answer.starts_with("HTTP/1.1 200 "), "{upgrade}: {answer}");
-        let received = upstream.received().concat().to_lowercase();
-        assert!(!received.contains("upgrade") && !received.contains("http2-settings"), "{received}");
-    }
-}
-
-#[test]
-fn an_upgrade_that_nobody_asked_for_is_no_tunnel() {
-    let upstream = RawUpstream::serving(|wire| {
-        wire.head();
-        wire.send(SWITCHING);
-        wire.rest();
-    });
-    let gateway = in_front_of(&upstream);
-
-    let answer = gateway.raw(head("GET /public/a", "Connection: close\r\n"));
-
-    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
-}
-
 #[test]
 fn a_target_is_forwarded_byte_for_byte() {
     let upstream = RawUpstream::answering(OK);
-    let gateway = in_front_of(&upstream);
+    let gateway = Gateway::in_front_of(&upstream);
     let targets = [
         "/public/a",
         "/public/a?",

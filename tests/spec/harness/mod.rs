@@ -102,6 +102,11 @@ impl Gateway {
         Self { started, configuration: text, clock, upstream }
     }
 
+    /// The usual one, with this upstream in place of the one that remembers.
+    pub fn in_front_of(upstream: &RawUpstream) -> Self {
+        Self::with(&Options { upstream: Some(upstream.address()), ..Options::default() })
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.started.running.addresses()[0]
@@ -133,6 +138,14 @@ impl Gateway {
     /// A connection to write requests to by hand.
     pub fn connect(&self) -> Wire {
         Wire::to(self.address())
+    }
+
+    /// What the upstream gets of a request with this line and these fields.
+    pub fn forwards(&self, line: &str, fields: &str) -> Recorded {
+        self.upstream.forget();
+        let answer = self.raw(last_head(line, fields));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{line}: {answer}");
+        self.upstream.last_request()
     }
 
     /// The legacy app.
@@ -172,6 +185,16 @@ impl Gateway {
         let _ = socket.read_to_end(&mut answer);
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+/// A request to the usual site, as a head with these fields.
+pub fn head(line: &str, fields: &str) -> String {
+    format!("{line} HTTP/1.1\r\nHost: members.localhost\r\n{fields}\r\n")
+}
+
+/// The same for a connection that ends with it.
+pub fn last_head(line: &str, fields: &str) -> String {
+    head(line, &format!("{fields}Connection: close\r\n"))
 }
 
 fn configuration(options: &Options, upstream: SocketAddr) -> String {

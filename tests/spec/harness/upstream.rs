@@ -29,6 +29,12 @@ impl Recorded {
         values[0].to_str().unwrap()
     }
 
+    /// The names of its fields as CGI and its heirs read them.
+    pub fn folded_names(&self) -> Vec<String> {
+        let folded = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        self.fields.keys().map(|name| name.as_str().chars().map(folded).collect()).collect()
+    }
+
     /// Whether there is such a field.
     pub fn has(&self, name: &str) -> bool {
         self.fields.contains_key(name)

@@ -3,6 +3,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -158,6 +159,19 @@ impl RawUpstream {
             }
         });
         Self { address, received }
+    }
+
+    /// The same, where each connection has something to tell the test.
+    pub fn telling<T: Send + 'static>(
+        serve: impl Fn(&mut Wire) -> T + Send + Sync + 'static,
+    ) -> (Self, mpsc::Receiver<T>) {
+        let (tell, told) = mpsc::channel();
+        let tell: Mutex<mpsc::Sender<T>> = Mutex::new(tell);
+        let upstream = Self::serving(move |wire| {
+            let word = serve(wire);
+            let _ = tell.lock().unwrap().send(word);
+        });
+        (upstream, told)
     }
 
     /// Reads head after head, without bodies, and gives each this answer.
