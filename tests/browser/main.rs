@@ -10,9 +10,15 @@ mod chromium;
 mod nginx;
 mod site;
 mod tour;
+#[path = "../spec/harness/upstream.rs"]
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "it is that of the specification")]
+mod upstream;
 
+mod choosing;
 mod cookies;
 mod pages;
 mod preserve;
 mod sign_in;
 mod sign_out;
+mod turned_away;
+mod xoxoday;
