@@ -101,6 +101,89 @@ async fn so_is_every_page_of_the_sandbox() {
         browser.visit(&site.at(path)).await;
         assert_is_sound(&browser, name, "en", &SMALL_AND_LARGE).await;
     }
+    browser.visit(&site.at("/book")).await;
+    browser.types("#note", "by the lake").await;
+    browser.click("main form button").await;
+    browser.sees("#booking").await;
+    assert_is_sound(&browser, "app-booked", "en", &SMALL_AND_LARGE).await;
+}
+
+#[tokio::test]
+async fn so_is_every_page_of_the_simulation_of_xoxoday() {
+    let (site, browser) = (Site::as_it_comes(), Browser::open().await);
+    let is_sound = async |name: &str| assert_is_sound(&browser, name, "en", &SMALL_AND_LARGE).await;
+
+    browser.visit(&site.at("/")).await;
+    browser.chooses("rewards").await;
+    browser.sees_xoxodays_form().await;
+    is_sound("xoxoday-form").await;
+    browser.types("#password", "not the password").await;
+    browser.click("form[action='/chef/login'] button").await;
+    browser.sees("[role=alert]").await;
+    is_sound("xoxoday-form-refused").await;
+    browser.click("li:nth-of-type(2) a").await;
+    browser.sees("li:nth-of-type(2) a[aria-current]").await;
+    is_sound("xoxoday-form-somebody-else").await;
+
+    browser.click("a[href^='/chef/signup?']").await;
+    browser.sees("form[action='/chef/signup']").await;
+    is_sound("xoxoday-sign-up").await;
+    let answers = [("name", "Rosa"), ("email", "rosa.alvarez@example.org"), ("country_code", "+1")];
+    for (field, answer) in answers.into_iter().chain([("phone", "5550100"), ("password", "rosa-swims")]) {
+        browser.types(&format!("#{field}"), answer).await;
+    }
+    browser.click("form[action='/chef/signup'] button").await;
+    browser.sees("[role=alert]").await;
+    is_sound("xoxoday-sign-up-refused").await;
+    browser.types("#email", ".uk").await;
+    browser.types("#password", "rosa-swims").await;
+    browser.click("form[action='/chef/signup'] button").await;
+    browser.sees("#code").await;
+    is_sound("xoxoday-code").await;
+    browser.types("#otp", "no code").await;
+    browser.click("form[action='/chef/signup/verify'] button").await;
+    browser.sees("[role=alert]").await;
+    is_sound("xoxoday-code-refused").await;
+
+    browser.visit(&site.at("/")).await;
+    browser.chooses("rewards").await;
+    browser.logs_in_at_xoxoday().await;
+    is_sound("xoxoday-consent").await;
+    browser.visit(&format!("{}/chef/v1/oauth/authorize?client_id=nobody", site.xoxoday().base_url())).await;
+    browser.sees("#rule").await;
+    is_sound("xoxoday-refusal").await;
+}
+
+#[tokio::test]
+async fn so_is_every_page_of_the_simulation_of_partners_v1() {
+    let site = Site::edited(&[("name = \"ymca\"", "name = \"ymca\"\napi = \"partners-v1\"")]);
+    let browser = Browser::open().await;
+    let is_sound = async |name: &str| assert_is_sound(&browser, name, "en", &SMALL_AND_LARGE).await;
+
+    browser.visit(&site.at("/classes?week=2")).await;
+    browser.chooses("ymca").await;
+    browser.sees("form[action='/partners/authorize'] #username").await;
+    is_sound("partners-form").await;
+    browser.types("#password", "not the password").await;
+    browser.click("form[action='/partners/authorize'] button").await;
+    browser.sees("[role=alert]").await;
+    is_sound("partners-form-refused").await;
+    browser.click("li:nth-of-type(1) a").await;
+    browser.sees("li:nth-of-type(1) a[aria-current]").await;
+    browser.click("form[action='/partners/authorize'] button").await;
+    browser.arrives_at(&site.at("/classes?week=2")).await;
+    browser.is_known_to_the_app().await;
+
+    let daxko = site.sandbox().daxko.base_url();
+    for (name, path, seen) in [
+        ("partners-forgot-password", "/partners/forgot_password", "h1"),
+        ("partners-refusal", "/partners/authorize?client_id=nobody", "#rule"),
+        ("daxko-refusal", "/online/auth?client_id=nobody", "#rule"),
+    ] {
+        browser.visit(&format!("{daxko}{path}")).await;
+        browser.sees(seen).await;
+        is_sound(name).await;
+    }
 }
 
 #[tokio::test]
