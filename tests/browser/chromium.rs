@@ -13,8 +13,8 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 use url::Url;
 
-/// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take before a test gives up on it, on a slow machine too. Nobody waits for it to pass.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks at something that is not there yet.
 const GLANCE: Duration = Duration::from_millis(25);
 
@@ -53,6 +53,7 @@ impl Browser {
         ];
         let capabilities = json!({
             "browserName": "chrome",
+            "timeouts": { "script": PATIENCE.as_millis() as u64 },
             "goog:chromeOptions": { "binary": chromium, "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
         });
