@@ -2,9 +2,9 @@
 //!
 //! What all vendors have in common is here; each vendor's own keys are read in the file of its name.
 
-mod daxko;
-mod identity_source;
-mod xoxoday;
+pub(super) mod daxko;
+pub(super) mod identity_source;
+pub(super) mod xoxoday;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 const INTRODUCTION: &str = "# Configuration reference
 
-Written from the doc comments of `src/config/mod.rs` by `member-gateway schema --reference`; do not edit it by hand.
+Written from the doc comments of the tables in `src/config` by `member-gateway schema --reference`; do not edit it by hand.
 
 The gateway reads one file, `gateway.toml` in the working directory or the one named by `--config`. Unknown keys are
 errors. Mistakes are reported together, each with its line and what was expected; where a whole table is none of the

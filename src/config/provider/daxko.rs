@@ -1,5 +1,7 @@
 //! `[[provider]]` with `kind = "daxko"`: environments, credentials and pointers, checked and turned into Daxko's settings.
 
+pub(in crate::config) mod table;
+
 use std::sync::Arc;
 use std::time::Duration;
 

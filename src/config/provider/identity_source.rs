@@ -2,6 +2,8 @@
 //!
 //! A source that is written and not asked is a mistake: whoever wrote it relies on it.
 
+pub(in crate::config) mod table;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

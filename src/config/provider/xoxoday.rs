@@ -1,5 +1,7 @@
 //! `[[provider]]` with `kind = "xoxoday"`: environments, grants and scopes, checked and turned into Xoxoday's settings.
 
+pub(in crate::config) mod table;
+
 use std::sync::Arc;
 
 use url::Url;
