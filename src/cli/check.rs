@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::online::{Online, Simulation, printable};
+use super::online::{Online, printable};
+use super::simulations::{self, Simulation};
 use super::{CommandError, source};
 use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
 use crate::config::{AccessChoice, SiteTable, UpstreamChoice};
 use crate::provider::inspection::{Finding, Verdict};
-use crate::sandbox;
 use crate::time::Clock;
 
 /// Prints what would be served, and what the vendors say to it.
@@ -110,9 +110,7 @@ pub(super) fn assemble(config: &Path) -> Result<Assembled, CommandError> {
 /// Nothing is started, so the sandbox is nowhere.
 fn surroundings(folder: std::path::PathBuf) -> Surroundings {
     let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    let daxko = super::run::sandboxed(&sandbox::daxko::Settings::default(), nowhere);
-    let xoxoday = super::run::sandboxed_xoxoday(&sandbox::xoxoday::Settings::default(), nowhere);
-    Surroundings { folder, clock: Clock::System, daxko, xoxoday, app: nowhere }
+    Surroundings { folder, clock: Clock::System, vendors: simulations::nowhere(), app: nowhere }
 }
 
 fn upstream(table: &SiteTable) -> String {

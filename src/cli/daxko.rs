@@ -11,7 +11,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use clap::Subcommand;
 
 use super::CommandError;
-use super::online::{Online, Simulation, printable};
+use super::online::{Online, printable};
+use super::simulations::Simulation;
 use crate::provider::daxko::member_settings::Line;
 use crate::provider::daxko::{Daxko, Issued};
 use crate::provider::inspection::Registration;

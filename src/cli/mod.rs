@@ -9,6 +9,7 @@ pub mod keygen;
 mod online;
 pub mod run;
 pub mod schema;
+pub mod simulations;
 pub mod verify;
 
 use std::io;

@@ -3,26 +3,17 @@
 //! A provider of the sandbox has its simulation in the process of the command, for as long as the command runs.
 
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use super::{CommandError, run, source};
+use super::simulations::{Prepared, Simulation, Vendors};
+use super::{CommandError, source};
 use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
 use crate::member::ProviderName;
 use crate::provider::daxko::Daxko;
 use crate::provider::inspection::{Registration, advice, described};
 use crate::provider::{ProviderError, Registered};
-use crate::sandbox::{daxko, xoxoday};
 use crate::time::Clock;
-
-/// What a simulated vendor knows when the command begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Simulation {
-    /// Everything that a gateway needs to have registered.
-    SetUp,
-    /// Nothing yet.
-    Fresh,
-}
 
 /// A configuration, and vendors who can be asked.
 pub(super) struct Online {
@@ -30,7 +21,7 @@ pub(super) struct Online {
     pub(super) assembled: Assembled,
     runtime: tokio::runtime::Runtime,
     /// It ends with the command.
-    _sandbox: Option<(daxko::Daxko, xoxoday::Xoxoday)>,
+    _vendors: Option<Vendors>,
 }
 
 impl Online {
@@ -41,37 +32,25 @@ impl Online {
         let loaded = assemble::load(&source)?;
         let failed =
             |error: std::io::Error| CommandError::Failed(format!("the command cannot start: {error}"));
-        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let (for_daxko, for_xoxoday) = (free().map_err(failed)?, free().map_err(failed)?);
-        let of_daxko = daxko::Settings {
-            valid_redirect_uris: (simulation == Simulation::SetUp).then(|| loaded.redirect_uris_at_daxko()),
-            ..daxko::Settings::default()
-        };
-        let of_xoxoday = xoxoday::Settings {
-            redirect_uris: loaded.redirect_uris_at_xoxoday(),
-            ..xoxoday::Settings::default()
-        };
+        let vendors = Prepared::new(&loaded, simulation).map_err(failed)?;
         let surroundings = Surroundings {
             folder,
             clock: Clock::System,
-            daxko: run::sandboxed(&of_daxko, for_daxko.local_addr().map_err(failed)?),
-            xoxoday: run::sandboxed_xoxoday(&of_xoxoday, for_xoxoday.local_addr().map_err(failed)?),
+            vendors: vendors.sandboxed().map_err(failed)?,
             app: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
         };
         let assembled = loaded.assemble(&surroundings)?;
         let is_simulated = |provider: &Registered| loaded.simulates(&provider.name);
-        let sandbox = if assembled.providers.iter().any(is_simulated) {
+        let vendors = if assembled.providers.iter().any(is_simulated) {
             eprintln!(
                 "This is the SANDBOX: vendors are simulated for this command alone, and forget everything afterwards."
             );
-            let daxko = daxko::Daxko::serve(for_daxko, of_daxko, Clock::System).map_err(failed)?;
-            let xoxoday = xoxoday::Xoxoday::serve(for_xoxoday, of_xoxoday, Clock::System).map_err(failed)?;
-            Some((daxko, xoxoday))
+            Some(vendors.serve(&loaded, &Clock::System).map_err(failed)?)
         } else {
             None
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        Ok(Self { loaded, assembled, runtime, _sandbox: sandbox })
+        Ok(Self { loaded, assembled, runtime, _vendors: vendors })
     }
 
     /// The Daxko of this name.

@@ -5,22 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-use url::Url;
-
 use super::CommandError;
-use crate::config::ProviderTable;
+use super::simulations::{Prepared, Simulation, Vendors};
 use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
 use crate::config::diagnostics::Source;
-use crate::config::provider::{self, SandboxedDaxko, SandboxedXoxoday};
 use crate::gateway::Worker;
 use crate::identity::keys::{Algorithm, SigningKey};
-use crate::sandbox::daxko::{self, Daxko};
 use crate::sandbox::legacy_app::{self, LegacyApp, VerificationKey};
-use crate::sandbox::xoxoday::{self, Xoxoday};
-use crate::secret::Secret;
 use crate::server::{self, Listeners, Running};
 use crate::time::Clock;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long what is under way may take once the gateway is to stop.
 const GRACE: Duration = Duration::from_secs(30);
@@ -41,10 +35,8 @@ pub struct Started {
 /// The built-in simulations of the vendors, and the sample app.
 #[derive(Clone)]
 pub struct Sandbox {
-    /// Daxko.
-    pub daxko: Daxko,
-    /// Xoxoday, where a provider is simulated by it.
-    pub xoxoday: Option<Xoxoday>,
+    /// The vendors.
+    pub vendors: Vendors,
     /// The app.
     pub app: LegacyApp,
 }
@@ -93,22 +85,12 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
     let loaded = assemble::load(source)?;
     let uses_sandbox = loaded.uses_sandbox();
     let failed = |error: std::io::Error| CommandError::Failed(format!("the sandbox cannot start: {error}"));
-    let free = || TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let (for_daxko, for_app) = (free().map_err(failed)?, free().map_err(failed)?);
-    let for_xoxoday = free().map_err(failed)?;
-    let settings = daxko::Settings {
-        valid_redirect_uris: Some(loaded.redirect_uris_at_daxko()),
-        ..daxko::Settings::default()
-    };
-    let of_xoxoday = xoxoday::Settings {
-        redirect_uris: loaded.redirect_uris_at_xoxoday(),
-        ..xoxoday::Settings::default()
-    };
+    let for_app = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).map_err(failed)?;
+    let vendors = Prepared::new(&loaded, Simulation::SetUp).map_err(failed)?;
     let surroundings = Surroundings {
         folder,
         clock: clock.clone(),
-        daxko: sandboxed(&settings, for_daxko.local_addr().map_err(failed)?),
-        xoxoday: sandboxed_xoxoday(&of_xoxoday, for_xoxoday.local_addr().map_err(failed)?),
+        vendors: vendors.sandboxed().map_err(failed)?,
         app: for_app.local_addr().map_err(failed)?,
     };
     let assembled = loaded.assemble(&surroundings)?;
@@ -118,12 +100,7 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
     let sandbox = if uses_sandbox {
         let keys = verification_keys(&assembled);
         let app = legacy_app::serve(for_app, keys, clock.clone(), fields(&loaded)).map_err(failed)?;
-        let xoxoday = if loaded.uses_sandboxed_xoxoday() {
-            Some(Xoxoday::serve(for_xoxoday, of_xoxoday, clock.clone()).map_err(failed)?)
-        } else {
-            None
-        };
-        Some(Sandbox { daxko: Daxko::serve(for_daxko, settings, clock).map_err(failed)?, xoxoday, app })
+        Some(Sandbox { vendors: vendors.serve(&loaded, &clock).map_err(failed)?, app })
     } else {
         None
     };
@@ -140,50 +117,6 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
     let running = server::serve(listeners, limits, move |ticker| Worker::new(Arc::clone(&gateway), ticker))
         .map_err(|error| CommandError::Failed(format!("the workers cannot start: {error}")))?;
     Ok(Started { running, sandbox, uses_sample_app: loaded.uses_sample_app(), sites })
-}
-
-/// What the configuration has to know of a simulation of Daxko at `address`.
-pub(super) fn sandboxed(settings: &daxko::Settings, address: SocketAddr) -> SandboxedDaxko {
-    SandboxedDaxko {
-        base_url: Url::parse(&format!("http://{address}/")).expect("an address"),
-        client: settings.clients.first().copied().unwrap_or_default(),
-        client_id: settings.username.clone(),
-        client_secret: Secret::new(settings.password.as_str()),
-        refresh_token: Secret::new(settings.refresh_token.as_str()),
-    }
-}
-
-/// What the configuration has to know of a simulation of Xoxoday at `address`.
-pub(super) fn sandboxed_xoxoday(settings: &xoxoday::Settings, address: SocketAddr) -> SandboxedXoxoday {
-    SandboxedXoxoday {
-        oauth_url: Url::parse(&format!("http://{address}/chef")).expect("an address"),
-        client_id: settings.client_id.clone(),
-        client_secret: Secret::new(settings.client_secret.as_str()),
-    }
-}
-
-impl Loaded {
-    /// The redirect URIs of all sites through their providers at Daxko.
-    pub(super) fn redirect_uris_at_daxko(&self) -> Vec<String> {
-        self.redirect_uris(|provider| matches!(provider, ProviderTable::Daxko(_)))
-    }
-
-    /// The redirect URIs of all sites through their providers at Xoxoday.
-    pub(super) fn redirect_uris_at_xoxoday(&self) -> Vec<String> {
-        self.redirect_uris(|provider| matches!(provider, ProviderTable::Xoxoday(_)))
-    }
-
-    fn redirect_uris(&self, is_wanted: impl Fn(&ProviderTable) -> bool) -> Vec<String> {
-        let mut uris = Vec::new();
-        for site in &self.config.site {
-            let Ok(origin) = crate::route::Origin::parse(&site.public_url) else { continue };
-            let wanted =
-                self.config.provider.iter().filter(|provider| is_wanted(provider)).map(provider::name);
-            let named = wanted.filter(|name| site.providers.iter().any(|used| used == name));
-            uris.extend(named.map(|name| format!("{}/_gateway/callback/{name}", origin.as_str())));
-        }
-        uris
-    }
 }
 
 /// What the sample app needs to verify signatures: the shared key, or the public half of a key pair.
@@ -228,41 +161,20 @@ fn greet(started: &Started, config: &Path) {
     let addresses: Vec<String> = started.running.addresses().iter().map(ToString::to_string).collect();
     tracing::info!(listen = addresses.join(", "), sites = started.sites.join(", "), "serving");
     let Some(sandbox) = &started.sandbox else { return };
-    let mut members = String::new();
-    for member in Daxko::members() {
-        if member.client == 4711 {
-            let state = if member.active { "" } else { "  (inactive unit)" };
-            members.push_str(&format!(
-                "\n      {:<8} {:<14} member {}{state}",
-                member.username, member.password, member.member_id
-            ));
-        }
-    }
-    let mut accounts = String::new();
-    if sandbox.xoxoday.is_some() {
-        accounts.push_str("\n\n  The sample accounts at Xoxoday:\n");
-        for account in Xoxoday::accounts() {
-            let state = if account.member_id.is_some() { "" } else { "  (no member)" };
-            accounts.push_str(&format!("\n      {:<25} {}{state}", account.email, account.password));
-        }
-    }
     eprintln!(
         "
-  This is the SANDBOX: Daxko is simulated at {daxko}{xoxoday}{app}.
+  This is the SANDBOX: {vendors}{app}.
 
   Open {sites}
 
   and sign in; the form is filled in already. The sample members:
-{members}{accounts}
+{people}
 
   For production edit {config}: give [[provider]] your vendor's credentials and another `environment`, give [[site]]
   your public_url and your app as upstream, and run `member-gateway check`. See docs/configuration.md.
 ",
-        daxko = sandbox.daxko.base_url(),
-        xoxoday = sandbox
-            .xoxoday
-            .as_ref()
-            .map_or_else(String::new, |xoxoday| format!(", Xoxoday at {}", xoxoday.base_url())),
+        vendors = sandbox.vendors.addresses(),
+        people = sandbox.vendors.people(),
         app = if started.uses_sample_app {
             format!(", the app is a sample at {}", sandbox.app.base_url())
         } else {

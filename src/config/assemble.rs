@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostics::{Problem, Problems, Source};
-use super::provider::{self, SandboxedDaxko, SandboxedXoxoday};
+use super::provider::{self, Sandboxed};
 use super::secret::{NoSecret, SecretText};
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, UpstreamChoice};
@@ -49,10 +49,8 @@ pub struct Surroundings {
     pub folder: PathBuf,
     /// Where the time comes from.
     pub clock: Clock,
-    /// The built-in simulation of Daxko.
-    pub daxko: SandboxedDaxko,
-    /// The built-in simulation of Xoxoday.
-    pub xoxoday: SandboxedXoxoday,
+    /// The built-in simulations of the vendors.
+    pub vendors: Sandboxed,
     /// The built-in sample app.
     pub app: SocketAddr,
 }
@@ -130,11 +128,23 @@ impl Loaded {
         self.config.provider.iter().find(is_it).is_some_and(provider::is_sandbox)
     }
 
-    /// Whether a provider is the built-in simulation of Xoxoday.
+    /// Whether one of these providers is simulated.
     #[must_use]
-    pub fn uses_sandboxed_xoxoday(&self) -> bool {
-        let is_xoxoday = |table: &&ProviderTable| matches!(table, ProviderTable::Xoxoday(_));
-        self.config.provider.iter().filter(is_xoxoday).any(provider::is_sandbox)
+    pub fn simulates_any(&self, is_meant: impl Fn(&ProviderTable) -> bool) -> bool {
+        self.config.provider.iter().any(|table| is_meant(table) && provider::is_sandbox(table))
+    }
+
+    /// The redirect URIs of all sites through these providers.
+    #[must_use]
+    pub fn redirect_uris(&self, is_meant: impl Fn(&ProviderTable) -> bool) -> Vec<String> {
+        let mut uris = Vec::new();
+        for site in &self.config.site {
+            let Ok(origin) = Origin::parse(&site.public_url) else { continue };
+            let meant = self.config.provider.iter().filter(|table| is_meant(table)).map(provider::name);
+            let named = meant.filter(|name| site.providers.iter().any(|used| used == name));
+            uris.extend(named.map(|name| format!("{}/_gateway/callback/{name}", origin.as_str())));
+        }
+        uris
     }
 
     /// Whether a site has the sample app for an upstream.

@@ -21,6 +21,15 @@ use crate::provider::{Provider, Registered};
 use crate::route::is_loopback_host;
 use crate::secret::Secret;
 
+/// The built-in simulations of the vendors.
+#[derive(Clone, Debug)]
+pub struct Sandboxed {
+    /// Daxko.
+    pub daxko: SandboxedDaxko,
+    /// Xoxoday.
+    pub xoxoday: SandboxedXoxoday,
+}
+
 /// The built-in simulation of Daxko, and the credentials it takes.
 #[derive(Clone, Debug)]
 pub struct SandboxedDaxko {
@@ -48,7 +57,7 @@ pub struct SandboxedXoxoday {
 }
 
 /// The name of a provider.
-pub(crate) fn name(table: &ProviderTable) -> &str {
+pub(super) fn name(table: &ProviderTable) -> &str {
     match table {
         ProviderTable::Daxko(table) => &table.name,
         ProviderTable::Xoxoday(table) => &table.name,

@@ -174,7 +174,7 @@ async fn so_is_every_page_of_the_simulation_of_partners_v1() {
     browser.arrives_at(&site.at("/classes?week=2")).await;
     browser.is_known_to_the_app().await;
 
-    let daxko = site.sandbox().daxko.base_url();
+    let daxko = site.sandbox().vendors.daxko.base_url();
     for (name, path, seen) in [
         ("partners-forgot-password", "/partners/forgot_password", "h1"),
         ("partners-refusal", "/partners/authorize?client_id=nobody", "#rule"),

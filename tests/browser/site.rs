@@ -117,12 +117,12 @@ impl Site {
 
     /// What goes wrong at Daxko on demand.
     pub(crate) fn faults(&self) -> &Faults {
-        self.sandbox().daxko.faults()
+        self.sandbox().vendors.daxko.faults()
     }
 
     /// The simulation of Xoxoday.
     pub(crate) fn xoxoday(&self) -> &Xoxoday {
-        self.sandbox().xoxoday.as_ref().expect("a provider is simulated by it")
+        self.sandbox().vendors.xoxoday.as_ref().expect("a provider is simulated by it")
     }
 
     /// The simulations and the sample app.

@@ -33,7 +33,7 @@ pub(super) fn provider(
     surroundings: &Surroundings,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<Registered> {
-    let sandbox = &surroundings.daxko;
+    let sandbox = &surroundings.vendors.daxko;
     let shared = Shared::read(&table.name, table.title.as_ref(), path, mistakes);
     let simulated = (table.environment == DaxkoEnvironment::Sandbox).then_some(sandbox);
     let client = client(table, path, simulated.map(|sandbox| sandbox.client), mistakes);
@@ -248,7 +248,7 @@ impl Addresses {
 /// The log-in form and the API base, as far as Daxko publishes them.
 fn known(table: &DaxkoTable, surroundings: &Surroundings) -> (Option<Url>, Option<Url>) {
     let fixed = |text: &str| Some(Url::parse(text).expect("an address of Daxko's"));
-    let sandbox = |path: &str| surroundings.daxko.base_url.join(path).ok();
+    let sandbox = |path: &str| surroundings.vendors.daxko.base_url.join(path).ok();
     match (table.api, table.environment) {
         (DaxkoApi::V3, DaxkoEnvironment::Production) => {
             (fixed("https://operations.daxko.com/online/auth"), fixed("https://api.daxko.com"))

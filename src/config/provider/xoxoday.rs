@@ -26,7 +26,8 @@ pub(super) fn provider(
     mistakes: &mut Mistakes<'_>,
 ) -> Option<Registered> {
     let shared = Shared::read(&table.name, table.title.as_ref(), path, mistakes);
-    let simulated = (table.environment == XoxodayEnvironment::Sandbox).then_some(&surroundings.xoxoday);
+    let simulated =
+        (table.environment == XoxodayEnvironment::Sandbox).then_some(&surroundings.vendors.xoxoday);
     let client_id = required(
         table.client_id.clone().filter(|id| !id.trim().is_empty()),
         simulated.map(|sandbox| sandbox.client_id.clone()),
@@ -40,7 +41,7 @@ pub(super) fn provider(
         mistakes,
     );
     let scopes = scopes(table, path, mistakes);
-    let addresses = addresses(table, path, &surroundings.xoxoday, mistakes);
+    let addresses = addresses(table, path, &surroundings.vendors.xoxoday, mistakes);
     let timeout = mistakes.duration(table.timeout.as_ref(), 10, &path.key("timeout"));
     let context = Context {
         names_nobody: table.grant == XoxodayGrant::User,

@@ -155,13 +155,13 @@ impl Gateway {
 
     /// The simulated vendor.
     pub fn daxko(&self) -> &Daxko {
-        &self.started.sandbox.as_ref().expect("the usual configuration has a sandbox").daxko
+        &self.started.sandbox.as_ref().expect("the usual configuration has a sandbox").vendors.daxko
     }
 
     /// The other simulated vendor, where the configuration has it.
     pub fn xoxoday(&self) -> &Xoxoday {
         let sandbox = self.started.sandbox.as_ref().expect("the configuration has a sandbox");
-        sandbox.xoxoday.as_ref().expect("the configuration has a sandboxed Xoxoday")
+        sandbox.vendors.xoxoday.as_ref().expect("the configuration has a sandboxed Xoxoday")
     }
 
     /// How many times a code was brought to the vendor.
