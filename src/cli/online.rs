@@ -63,7 +63,7 @@ impl Online {
                 "no provider of the configuration is called {name:?}\n\nProviders with kind = \"daxko\": {names}."
             )));
         };
-        let Some(daxko) = provider.provider.as_daxko() else {
+        let Some(daxko) = self.daxko_behind(provider) else {
             return Err(CommandError::Usage(format!(
                 "the provider {name:?} is not of kind = \"daxko\"\n\nOther vendors have no settings to be written."
             )));
@@ -72,8 +72,12 @@ impl Online {
     }
 
     fn daxkos(&self) -> impl Iterator<Item = &ProviderName> {
-        let providers = self.assembled.providers.iter();
-        providers.filter(|provider| provider.provider.as_daxko().is_some()).map(|provider| &provider.name)
+        self.assembled.daxkos.iter().map(|(name, _)| name)
+    }
+
+    fn daxko_behind(&self, provider: &Registered) -> Option<&Daxko> {
+        let mut daxkos = self.assembled.daxkos.iter();
+        daxkos.find(|(name, _)| *name == provider.name).map(|(_, daxko)| &**daxko)
     }
 
     /// What the configuration would have a vendor know.
@@ -83,9 +87,9 @@ impl Online {
             let sites = sites.iter().filter(|site| site.login.provider(name.as_str()).is_some());
             sites.map(|site| site.login.redirect_uri(name)).collect::<Vec<_>>()
         };
-        let account = provider.provider.as_daxko().map(Daxko::account);
+        let account = self.daxko_behind(provider).map(Daxko::account);
         let shares = |other: &&Registered| {
-            let theirs = other.provider.as_daxko().map(Daxko::account);
+            let theirs = self.daxko_behind(other).map(Daxko::account);
             other.name != provider.name && account.is_some() && account == theirs
         };
         let others = self.assembled.providers.iter().filter(shares);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostics::{Problem, Problems, Source};
-use super::provider::{self, Sandboxed};
+use super::provider::{self, Providers, Sandboxed};
 use super::secret::{NoSecret, SecretText};
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, UpstreamChoice};
@@ -22,6 +22,7 @@ use crate::identity::Identity;
 use crate::login::Login;
 use crate::member::ProviderName;
 use crate::provider::Registered;
+use crate::provider::daxko::Daxko;
 use crate::random;
 use crate::route::{Origin, Scheme, Sites};
 use crate::secret::Secret;
@@ -66,6 +67,8 @@ pub struct Assembled {
     pub limits: Limits,
     /// All providers, in the order of the config, used by a site or not.
     pub providers: Vec<Registered>,
+    /// Those of Daxko once more: there are commands for its API alone.
+    pub daxkos: Vec<(ProviderName, Arc<Daxko>)>,
     /// What an operator should know although it is no mistake.
     pub warnings: Vec<String>,
     /// What follows from the configuration without being written there.
@@ -323,7 +326,8 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
                 .to_owned(),
         );
     }
-    let providers = provider::assemble(config, surroundings, on_loopback, mistakes);
+    let Providers { registered: providers, daxkos } =
+        provider::assemble(config, surroundings, on_loopback, mistakes);
 
     let logos = pages::provider_logos(config, mistakes);
     let mut sites = Vec::new();
@@ -394,6 +398,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         listen,
         limits,
         providers: providers.into_iter().flatten().collect(),
+        daxkos,
         warnings,
         notes: provider::notes(config),
         signing_keys,

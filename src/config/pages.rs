@@ -7,7 +7,7 @@ use std::path::Path as FilePath;
 
 use super::assemble::{Mistakes, at};
 use super::structure::Path;
-use super::{Config, LocalizedText, PagesTable, ProviderTable, SiteTable, provider};
+use super::{Config, LocalizedText, PagesTable, SiteTable, provider};
 use crate::gateway::branding::{Branding, Localized, Logo, MOST_LOGO, NoLogo};
 use crate::gateway::colour::Colour;
 use crate::gateway::pages::Pages;
@@ -20,13 +20,9 @@ const MOST_TEMPLATE: usize = 256 * 1024;
 pub(super) fn provider_logos(config: &Config, mistakes: &mut Mistakes<'_>) -> BTreeMap<String, Logo> {
     let mut logos = BTreeMap::new();
     for (index, table) in config.provider.iter().enumerate() {
-        let file = match table {
-            ProviderTable::Daxko(table) => &table.logo,
-            ProviderTable::Xoxoday(table) => &table.logo,
-        };
-        let Some(file) = file else { continue };
+        let provider::Common { name, logo: Some(file), .. } = table.common() else { continue };
         if let Some(logo) = logo(file, &at(["provider"]).index(index).key("logo"), mistakes) {
-            logos.insert(provider::name(table).to_owned(), logo);
+            logos.insert(name.to_owned(), logo);
         }
     }
     logos

@@ -14,8 +14,9 @@ use url::Url;
 use super::assemble::{Mistakes, Surroundings, at};
 use super::secret::SecretText;
 use super::structure::Path;
-use super::{Config, DaxkoEnvironment, EncodingChoice, ProviderTable, XoxodayEnvironment};
+use super::{Config, EncodingChoice, ProviderTable};
 use crate::member::ProviderName;
+use crate::provider::daxko::Daxko;
 use crate::provider::token_endpoint::Encoding;
 use crate::provider::{Provider, Registered};
 use crate::route::is_loopback_host;
@@ -56,66 +57,120 @@ pub struct SandboxedXoxoday {
     pub client_secret: Secret,
 }
 
+/// What `[[provider]]` is asked, whichever vendor it is of.
+trait Vendor {
+    /// What all of them have.
+    fn common(&self) -> Common<'_>;
+
+    /// What follows from the table without being written there.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The vendor itself.
+    fn provider(
+        &self,
+        path: &Path,
+        config: &Config,
+        surroundings: &Surroundings,
+        mistakes: &mut Mistakes<'_>,
+    ) -> Option<Built>;
+}
+
+/// What the tables of all vendors have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Common<'a> {
+    /// The name of the provider.
+    pub(super) name: &'a str,
+    /// What members read.
+    pub(super) title: Option<&'a str>,
+    /// What they see.
+    pub(super) logo: Option<&'a str>,
+    /// Whether it is simulated.
+    pub(super) is_sandbox: bool,
+    /// The environments beyond the sandbox, for whoever has to choose another one.
+    pub(super) environments: &'static str,
+}
+
+/// A vendor that is ready.
+struct Built {
+    registered: Registered,
+    /// The same once more, where it is Daxko: there are commands for its API alone.
+    daxko: Option<Arc<Daxko>>,
+}
+
+impl From<Registered> for Built {
+    fn from(registered: Registered) -> Self {
+        Self { registered, daxko: None }
+    }
+}
+
+impl ProviderTable {
+    fn vendor(&self) -> &dyn Vendor {
+        match self {
+            Self::Daxko(table) => table,
+            Self::Xoxoday(table) => table,
+        }
+    }
+
+    /// What all vendors' tables have.
+    pub(super) fn common(&self) -> Common<'_> {
+        self.vendor().common()
+    }
+}
+
 /// The name of a provider.
 pub(super) fn name(table: &ProviderTable) -> &str {
-    match table {
-        ProviderTable::Daxko(table) => &table.name,
-        ProviderTable::Xoxoday(table) => &table.name,
-    }
+    table.common().name
 }
 
 /// Whether a provider is simulated.
 pub(super) fn is_sandbox(table: &ProviderTable) -> bool {
-    match table {
-        ProviderTable::Daxko(table) => table.environment == DaxkoEnvironment::Sandbox,
-        ProviderTable::Xoxoday(table) => table.environment == XoxodayEnvironment::Sandbox,
-    }
-}
-
-/// The environments beyond the sandbox, for whoever has to choose another one.
-fn environments(table: &ProviderTable) -> &'static str {
-    match table {
-        ProviderTable::Daxko(_) => "\"production\", \"train\", \"demo\" or \"data-validation\"",
-        ProviderTable::Xoxoday(_) => "\"production\" or \"staging\"",
-    }
+    table.common().is_sandbox
 }
 
 /// What an operator should know about the providers although it is no mistake.
 pub(super) fn notes(config: &Config) -> Vec<String> {
-    let of = |table: &ProviderTable| match table {
-        ProviderTable::Daxko(_) => Vec::new(),
-        ProviderTable::Xoxoday(table) => xoxoday::notes(table),
-    };
-    config.provider.iter().flat_map(of).collect()
+    config.provider.iter().flat_map(|table| table.vendor().notes()).collect()
 }
 
-/// The providers in their order; nothing in the place of one that is wrong.
+/// All providers that could be built.
+#[derive(Default)]
+pub(super) struct Providers {
+    /// In the order of the config; nothing in the place of one that is wrong.
+    pub(super) registered: Vec<Option<Registered>>,
+    /// Those of Daxko once more.
+    pub(super) daxkos: Vec<(ProviderName, Arc<Daxko>)>,
+}
+
+/// Builds the providers.
 pub(super) fn assemble(
     config: &Config,
     surroundings: &Surroundings,
     on_loopback: bool,
     mistakes: &mut Mistakes<'_>,
-) -> Vec<Option<Registered>> {
+) -> Providers {
     let mut known = HashSet::new();
-    let mut providers = Vec::new();
+    let mut providers = Providers::default();
     for (index, table) in config.provider.iter().enumerate() {
         let path = at(["provider"]).index(index);
-        if !known.insert(name(table)) {
+        let common = table.common();
+        if !known.insert(common.name) {
             mistakes.note(&path.key("name"), "two providers have this name", "each name once");
         }
-        if is_sandbox(table) && !on_loopback {
+        if common.is_sandbox && !on_loopback {
             mistakes.note_with_help(
                 &path.key("environment"),
                 "the sandbox is for sites on loopback, and not every site is",
-                environments(table),
+                common.environments,
                 "in the sandbox anybody can sign in as anybody",
             );
         }
-        let provider = match table {
-            ProviderTable::Daxko(table) => daxko::provider(table, &path, config, surroundings, mistakes),
-            ProviderTable::Xoxoday(table) => xoxoday::provider(table, &path, surroundings, mistakes),
-        };
-        providers.push(provider);
+        let built = table.vendor().provider(&path, config, surroundings, mistakes);
+        let (registered, daxko) = built.map(|built| (built.registered, built.daxko)).unzip();
+        let named = registered.as_ref().map(|registered| registered.name.clone());
+        providers.daxkos.extend(named.zip(daxko.flatten()));
+        providers.registered.push(registered);
     }
     providers
 }
@@ -128,8 +183,9 @@ struct Shared {
 
 impl Shared {
     /// Checks the name and the title.
-    fn read(name: &str, title: Option<&String>, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Self> {
-        let title = title.map_or_else(|| name.to_owned(), Clone::clone);
+    fn read(table: &impl Vendor, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Self> {
+        let Common { name, title, .. } = table.common();
+        let title = title.unwrap_or(name).to_owned();
         let name = ProviderName::new(name.to_owned()).ok();
         if name.is_none() {
             let help = "the name is part of the redirect URI that the vendor knows";

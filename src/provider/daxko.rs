@@ -293,10 +293,6 @@ impl Provider for Daxko {
     fn inspect<'a>(&'a self, registration: &'a Registration) -> BoxFuture<'a, Vec<Finding>> {
         Box::pin(self.findings(registration))
     }
-
-    fn as_daxko(&self) -> Option<&Self> {
-        Some(self)
-    }
 }
 
 #[cfg(test)]

@@ -5,8 +5,11 @@
 use std::error::Error;
 use std::time::Duration;
 
-use super::{ProviderError, RedirectUri};
-use crate::time::UnixTime;
+use reqwest::RequestBuilder;
+
+use super::{AuthorizationCode, ProviderError, RedirectUri, token_endpoint};
+use crate::secret::Secret;
+use crate::time::{Clock, UnixTime};
 
 /// A clock that differs by more than this is wrong: codes and signatures live for minutes.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
@@ -117,6 +120,40 @@ impl Finding {
         }
         Self::good("clock: within 30 s of the vendor's")
     }
+}
+
+/// What a vendor says that has nobody to ask but its token endpoint. A code that was never issued spends nothing, and how
+/// it is refused tells whether the credentials were taken. `address` is the key that says where the endpoint is.
+pub(super) async fn by_made_up_code(
+    vendor: &'static str,
+    address: &'static str,
+    registration: &Registration,
+    clock: &Clock,
+    request: impl Fn(&AuthorizationCode, &RedirectUri) -> RequestBuilder,
+) -> Vec<Finding> {
+    let Some(redirect_uri) = registration.redirect_uris.first() else {
+        let what = "credentials: no site uses this provider, so there is nothing to ask with";
+        return vec![Finding::unknown(what, "name it in `providers` of a [[site]]")];
+    };
+    let code = AuthorizationCode(Secret::new("made-up-by-member-gateway-check"));
+    let endpoint = "token endpoint";
+    let answer = match token_endpoint::ask(request(&code, redirect_uri), endpoint).await {
+        Ok(answer) => answer,
+        Err(error) => return vec![Finding::of_made_up_code(&error)],
+    };
+    let credentials = match token_endpoint::token_response(&answer, endpoint) {
+        Err(error) => Finding::of_made_up_code(&error),
+        Ok(_) => Finding::unknown(
+            "credentials: the token endpoint takes any code",
+            format!("compare {address} with what the vendor gave out"),
+        ),
+    };
+    let registered = registration.redirect_uris.iter().map(|RedirectUri(uri)| {
+        let what = format!("redirect URI: whether {uri} is registered, {vendor} does not tell");
+        Finding::unknown(what, "compare it with what is registered there, and sign in once")
+    });
+    let clock = Finding::of_clocks(clock.now(), answer.date);
+    [credentials].into_iter().chain(registered).chain([clock]).collect()
 }
 
 /// An error with its sources.

@@ -18,7 +18,6 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
-use self::daxko::Daxko;
 use self::inspection::{Finding, Registration};
 use self::membership::Memberships;
 use crate::member::{Member, ProviderName};
@@ -47,11 +46,6 @@ pub trait Provider: Send + Sync {
     fn inspect<'a>(&'a self, _registration: &'a Registration) -> BoxFuture<'a, Vec<Finding>> {
         let what = "credentials: this vendor cannot be asked without a member";
         Box::pin(async move { vec![Finding::unknown(what, "sign in once")] })
-    }
-
-    /// Daxko, where it is that: there are commands for its API alone.
-    fn as_daxko(&self) -> Option<&Daxko> {
-        None
     }
 }
 

@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 
 use super::claims::{Claims, Ids, ProfilePointers};
 use super::directory::{Directory, Headers};
-use super::inspection::{Finding, Registration};
+use super::inspection::{self, Finding, Registration};
 use super::token_endpoint::{self, Encoding, Http};
 use super::{AuthorizationCode, BoxFuture, Provider, ProviderError, QUERY_VALUE, RedirectUri, State};
 use crate::member::{Member, ProviderName};
@@ -196,33 +196,6 @@ impl Xoxoday {
         self.http.post(&self.token_url, self.settings.token_encoding, &parameters)
     }
 
-    /// Xoxoday has nobody to ask but the token endpoint. A code that was never issued spends nothing, and how it is
-    /// refused tells whether the credentials were taken.
-    async fn findings(&self, registration: &Registration) -> Vec<Finding> {
-        let Some(redirect_uri) = registration.redirect_uris.first() else {
-            let what = "credentials: no site uses this provider, so there is nothing to ask with";
-            return vec![Finding::unknown(what, "name it in `providers` of a [[site]]")];
-        };
-        let code = AuthorizationCode(Secret::new("made-up-by-member-gateway-check"));
-        let answer = match token_endpoint::ask(self.token_request(&code, redirect_uri), TOKEN).await {
-            Ok(answer) => answer,
-            Err(error) => return vec![Finding::of_made_up_code(&error)],
-        };
-        let credentials = match token_endpoint::token_response(&answer, TOKEN) {
-            Err(error) => Finding::of_made_up_code(&error),
-            Ok(_) => Finding::unknown(
-                "credentials: the token endpoint takes any code",
-                "compare oauth_url with what the vendor gave out",
-            ),
-        };
-        let registered = registration.redirect_uris.iter().map(|RedirectUri(uri)| {
-            let what = format!("redirect URI: whether {uri} is registered, Xoxoday does not tell");
-            Finding::unknown(what, "compare it with what is registered there, and sign in once")
-        });
-        let clock = Finding::of_clocks(self.settings.clock.now(), answer.date);
-        [credentials].into_iter().chain(registered).chain([clock]).collect()
-    }
-
     async fn userinfo(&self, userinfo: &Userinfo, token: &Secret) -> Result<Wiped, ProviderError> {
         let mut request = self
             .userinfo_http
@@ -294,7 +267,14 @@ impl Provider for Xoxoday {
     }
 
     fn inspect<'a>(&'a self, registration: &'a Registration) -> BoxFuture<'a, Vec<Finding>> {
-        Box::pin(self.findings(registration))
+        let request = |code: &_, redirect_uri: &_| self.token_request(code, redirect_uri);
+        Box::pin(inspection::by_made_up_code(
+            "Xoxoday",
+            "oauth_url",
+            registration,
+            &self.settings.clock,
+            request,
+        ))
     }
 }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::{Shared, authorize_params, credential, encoding, is_pointer, required, vendor_url};
+use super::{
+    Built, Common, Shared, Vendor, authorize_params, credential, encoding, is_pointer, required, vendor_url,
+};
 use crate::config::assemble::{Mistakes, Surroundings};
 use crate::config::structure::Path;
 use crate::config::{
@@ -25,16 +27,38 @@ use crate::route::Origin;
 /// More often, and the checks would be the most of what Daxko has to answer.
 const LEAST_RECHECK: Duration = Duration::from_secs(60);
 
+impl Vendor for DaxkoTable {
+    fn common(&self) -> Common<'_> {
+        Common {
+            name: &self.name,
+            title: self.title.as_deref(),
+            logo: self.logo.as_deref(),
+            is_sandbox: self.environment == DaxkoEnvironment::Sandbox,
+            environments: "\"production\", \"train\", \"demo\" or \"data-validation\"",
+        }
+    }
+
+    fn provider(
+        &self,
+        path: &Path,
+        config: &Config,
+        surroundings: &Surroundings,
+        mistakes: &mut Mistakes<'_>,
+    ) -> Option<Built> {
+        provider(self, path, config, surroundings, mistakes)
+    }
+}
+
 /// Daxko, as a provider.
-pub(super) fn provider(
+fn provider(
     table: &DaxkoTable,
     path: &Path,
     config: &Config,
     surroundings: &Surroundings,
     mistakes: &mut Mistakes<'_>,
-) -> Option<Registered> {
+) -> Option<Built> {
     let sandbox = &surroundings.vendors.daxko;
-    let shared = Shared::read(&table.name, table.title.as_ref(), path, mistakes);
+    let shared = Shared::read(table, path, mistakes);
     let simulated = (table.environment == DaxkoEnvironment::Sandbox).then_some(sandbox);
     let client = client(table, path, simulated.map(|sandbox| sandbox.client), mistakes);
     let client_id = required(
@@ -100,7 +124,9 @@ pub(super) fn provider(
         let vendor: Arc<dyn Membership> = Arc::<Daxko>::clone(daxko);
         Arc::new(Memberships::new(vendor, policy))
     });
-    shared.register(daxko, path, mistakes).map(|registered| Registered { memberships, ..registered })
+    let kept = daxko.as_ref().ok().map(Arc::clone);
+    let registered = shared.register(daxko, path, mistakes)?;
+    Some(Built { registered: Registered { memberships, ..registered }, daxko: kept })
 }
 
 /// Whose membership has to be active, and how often that is asked; nothing where nobody wants to know.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use url::Url;
 
 use super::identity_source::{self, Context};
-use super::{SandboxedXoxoday, Shared, authorize_params, credential, encoding, required, vendor_url};
+use super::{Built, Common, SandboxedXoxoday, Shared, Vendor};
+use super::{authorize_params, credential, encoding, required, vendor_url};
 use crate::config::assemble::{Mistakes, Surroundings};
 use crate::config::structure::Path;
-use crate::config::{XoxodayEnvironment, XoxodayGrant, XoxodayTable};
+use crate::config::{Config, XoxodayEnvironment, XoxodayGrant, XoxodayTable};
 use crate::provider::Registered;
 use crate::provider::token_endpoint::Encoding;
 use crate::provider::xoxoday::{self, Grant, Xoxoday};
@@ -18,14 +19,41 @@ use crate::provider::xoxoday::{self, Grant, Xoxoday};
 /// The scope without which no company token is given out.
 const USER_SESSION: &str = "user_session";
 
+impl Vendor for XoxodayTable {
+    fn common(&self) -> Common<'_> {
+        Common {
+            name: &self.name,
+            title: self.title.as_deref(),
+            logo: self.logo.as_deref(),
+            is_sandbox: self.environment == XoxodayEnvironment::Sandbox,
+            environments: "\"production\" or \"staging\"",
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let notes = identity_source::notes(&self.identity).into_iter();
+        notes.map(|note| format!("provider \"{}\": {note}", self.name)).collect()
+    }
+
+    fn provider(
+        &self,
+        path: &Path,
+        _: &Config,
+        surroundings: &Surroundings,
+        mistakes: &mut Mistakes<'_>,
+    ) -> Option<Built> {
+        provider(self, path, surroundings, mistakes).map(Built::from)
+    }
+}
+
 /// Xoxoday, as a provider.
-pub(super) fn provider(
+fn provider(
     table: &XoxodayTable,
     path: &Path,
     surroundings: &Surroundings,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<Registered> {
-    let shared = Shared::read(&table.name, table.title.as_ref(), path, mistakes);
+    let shared = Shared::read(table, path, mistakes);
     let simulated =
         (table.environment == XoxodayEnvironment::Sandbox).then_some(&surroundings.vendors.xoxoday);
     let client_id = required(
@@ -71,14 +99,6 @@ pub(super) fn provider(
         clock: surroundings.clock.clone(),
     };
     shared.register(Xoxoday::new(settings).map(Arc::new), path, mistakes)
-}
-
-/// What follows from the table without being written there.
-pub(super) fn notes(table: &XoxodayTable) -> Vec<String> {
-    identity_source::notes(&table.identity)
-        .into_iter()
-        .map(|note| format!("provider \"{}\": {note}", table.name))
-        .collect()
 }
 
 fn scopes(table: &XoxodayTable, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Vec<String>> {
