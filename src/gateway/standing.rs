@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::site::Site;
 use crate::member::Member;
-use crate::provider::membership::{Memberships, Standing, Verdict};
+use crate::provider::ProviderError;
+use crate::provider::membership::{Memberships, Verdict};
 use crate::session::Session;
 use crate::time::UnixTime;
 
@@ -32,11 +33,14 @@ pub(super) async fn confirm(site: &Site, session: Session, now: UnixTime) -> Res
             return Ok(Session { vouched, ..session });
         }
         Verdict::Lapsed => Doubt::Lapsed,
-        Verdict::Unknown if known.ask => match ask(memberships, &session.member, now).await {
-            Some(Standing::Active) => return Ok(Session { vouched: now, ..session }),
-            Some(Standing::Lapsed) => Doubt::Lapsed,
-            None => Doubt::Unknown,
-        },
+        Verdict::Unknown if known.ask => {
+            let answer = memberships.ask_in_turn(&session.member, session.vouched, now).await;
+            match answer.inspect_err(|error| say_why(&session.member, error)) {
+                Ok(Verdict::Active(vouched)) => return Ok(Session { vouched, ..session }),
+                Ok(Verdict::Lapsed) => Doubt::Lapsed,
+                Ok(Verdict::Unknown) | Err(_) => Doubt::Unknown,
+            }
+        }
         Verdict::Unknown => Doubt::Unknown,
     };
     tracing::info!(site = site.origin.as_str(), session = %session.id, ?doubt, "a session is not let through");
@@ -45,17 +49,13 @@ pub(super) async fn confirm(site: &Site, session: Session, now: UnixTime) -> Res
 
 fn ask_in_background(memberships: Arc<Memberships>, member: Member, now: UnixTime) {
     tokio::spawn(async move {
-        ask(&memberships, &member, now).await;
+        if let Err(error) = memberships.ask(&member, now).await {
+            say_why(&member, &error);
+        }
     });
 }
 
-async fn ask(memberships: &Memberships, member: &Member, now: UnixTime) -> Option<Standing> {
-    match memberships.ask(member, now).await {
-        Ok(standing) => Some(standing),
-        Err(error) => {
-            let error = &error as &(dyn std::error::Error + 'static);
-            tracing::warn!(provider = %member.provider, error, "whether a membership is active could not be asked");
-            None
-        }
-    }
+fn say_why(member: &Member, error: &ProviderError) {
+    let error = error as &(dyn std::error::Error + 'static);
+    tracing::warn!(provider = %member.provider, error, "whether a membership is active could not be asked");
 }

@@ -3,11 +3,14 @@
 //!
 //! The last answer travels in the session as the instant at which it was given, so that a restart forgets nothing; what
 //! the vendor has said since is kept here, in bounded memory. While the vendor cannot be asked the last good answer
-//! counts, for a time that the operator sets, and the vendor is left alone for a while. How a vendor is asked is
-//! [`Membership`]'s to know; what a lapsed member sees is not decided here.
+//! counts, for a time that the operator sets, and the vendor is left alone for a while; where it only has an odd record of
+//! one member, it is left alone about that one. How a vendor is asked is [`Membership`]'s to know; what a lapsed member sees
+//! is not decided here.
 
 use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -25,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(30);
 /// The same at most, however long it asks for itself.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// So many answers can be waited for at the same time.
+const TURNS: usize = 64;
 
 /// Whose membership it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,18 +96,27 @@ pub struct Memberships {
     vendor: Arc<dyn Membership>,
     policy: Policy,
     memory: Mutex<Memory>,
+    /// Whoever waits for an answer takes one of these, the same for the same subject.
+    turns: [tokio::sync::Mutex<()>; TURNS],
+    hasher: RandomState,
 }
 
 #[derive(Default)]
 struct Memory {
     records: HashMap<Bytes, Record>,
     paused_until: Option<UnixTime>,
+    /// The last of whom the vendor gave an answer that is none, if it has given a good one about nobody since.
+    odd: Option<Bytes>,
+    questions: u64,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Record {
     answer: Option<(Standing, UnixTime)>,
+    /// The question to which it is the answer.
+    question: u64,
     asked: Option<UnixTime>,
+    paused_until: Option<UnixTime>,
 }
 
 impl fmt::Debug for Memberships {
@@ -114,7 +129,8 @@ impl Memberships {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(vendor: Arc<dyn Membership>, policy: Policy) -> Self {
-        Self { vendor, policy, memory: Mutex::default() }
+        let turns = std::array::from_fn(|_| tokio::sync::Mutex::default());
+        Self { vendor, policy, memory: Mutex::default(), turns, hasher: RandomState::new() }
     }
 
     /// What is known of a member of whom the vendor said at `vouched` that the membership is active. Of all who look up
@@ -125,8 +141,10 @@ impl Memberships {
             return Known { verdict: Verdict::Active(vouched), ask: false };
         }
         let mut memory = self.memory();
-        let is_paused = memory.paused_until.is_some_and(|until| now < until);
+        let lasts = |pause: Option<UnixTime>| pause.is_some_and(|until| now < until);
+        let is_paused = lasts(memory.paused_until);
         let record = memory.record(self.subject_of(member), self.policy.recheck, now);
+        let is_paused = is_paused || lasts(record.paused_until);
         let vouched = match record.answer {
             Some((Standing::Lapsed, at)) if at >= vouched => {
                 return Known { verdict: Verdict::Lapsed, ask: false };
@@ -165,17 +183,53 @@ impl Memberships {
     /// # Errors
     /// Where there is no answer. The vendor is then left alone for a while by all who need not wait for it.
     pub async fn ask(&self, member: &Member, now: UnixTime) -> Result<Standing, ProviderError> {
+        let question = self.memory().next_question();
         let answer = self.vendor.standing(self.policy.subject, member).await;
+        let subject = self.subject_of(member);
         let mut memory = self.memory();
         match &answer {
             Ok(standing) => {
-                memory.paused_until = None;
-                let record = memory.record(self.subject_of(member), self.policy.recheck, now);
-                *record = Record { answer: Some((*standing, now)), asked: None };
+                (memory.paused_until, memory.odd) = (None, None);
+                let record = memory.record(subject, self.policy.recheck, now);
+                // An answer that was long on its way says less than one to a later question.
+                if record.question < question {
+                    *record = Record { answer: Some((*standing, now)), question, ..Record::default() };
+                }
             }
-            Err(error) => memory.paused_until = Some(now.plus(pause_after(error))),
+            Err(error) => {
+                let until = now.plus(pause_after(error));
+                // Of one member it is the record that is odd, of the next one too it is the vendor.
+                let is_only_one = memory.odd.as_ref().is_none_or(|odd| *odd == subject);
+                if is_about_one(error) && is_only_one {
+                    memory.odd = Some(subject.clone());
+                    memory.record(subject, self.policy.recheck, now).paused_until = Some(until);
+                } else {
+                    memory.paused_until = Some(until);
+                }
+            }
         }
         answer
+    }
+
+    /// Asks on behalf of somebody who has to wait for the answer, once for all who wait for the same one.
+    ///
+    /// # Errors
+    /// Where there is no answer. Whoever comes next is not told why, only that it is unknown.
+    pub async fn ask_in_turn(
+        &self,
+        member: &Member,
+        vouched: UnixTime,
+        now: UnixTime,
+    ) -> Result<Verdict, ProviderError> {
+        let _turn = self.turn_of(member).lock().await;
+        let known = self.look_up(member, vouched, now);
+        if known.verdict != Verdict::Unknown || !known.ask {
+            return Ok(known.verdict);
+        }
+        Ok(match self.ask(member, now).await? {
+            Standing::Active => Verdict::Active(now),
+            Standing::Lapsed => Verdict::Lapsed,
+        })
     }
 
     /// Asks on behalf of somebody who is signing in, and says when the vendor last called the membership active. That is
@@ -204,6 +258,11 @@ impl Memberships {
         now.since(vouched) >= self.policy.recheck
     }
 
+    fn turn_of(&self, member: &Member) -> &tokio::sync::Mutex<()> {
+        let hash = self.hasher.hash_one(self.subject_of(member));
+        &self.turns[usize::try_from(hash % TURNS as u64).unwrap_or_default()]
+    }
+
     fn subject_of(&self, member: &Member) -> Bytes {
         match self.policy.subject {
             Subject::Member => member.id.to_bytes(),
@@ -217,6 +276,11 @@ impl Memberships {
 }
 
 impl Memory {
+    fn next_question(&mut self) -> u64 {
+        self.questions += 1;
+        self.questions
+    }
+
     /// The record of a member. Where there are too many, those go that nobody could do without: their answers are due
     /// anyway, and the sessions remember when they were last good.
     fn record(&mut self, subject: Bytes, recheck: Duration, now: UnixTime) -> &mut Record {
@@ -227,6 +291,22 @@ impl Memory {
             }
         }
         self.records.entry(subject).or_default()
+    }
+}
+
+/// Whether an error may come from what the vendor has noted of one member: with the next one all may be well.
+fn is_about_one(error: &ProviderError) -> bool {
+    match error {
+        // Without another token nobody's record can be read.
+        ProviderError::ClientRefused { status, .. } => *status != 401,
+        ProviderError::Unintelligible { .. } => true,
+        ProviderError::Busy { .. }
+        | ProviderError::Unreachable { .. }
+        | ProviderError::CodeRefused
+        | ProviderError::NoIdentity { .. }
+        | ProviderError::NotInDirectory
+        | ProviderError::AmbiguousInDirectory
+        | ProviderError::Lapsed => false,
     }
 }
 
@@ -267,17 +347,42 @@ mod tests {
             _: &'a Member,
         ) -> BoxFuture<'a, Result<Standing, ProviderError>> {
             let answer = self.0.lock().unwrap().pop_front().expect("asked once too often");
-            Box::pin(async { answer })
+            Box::pin(async {
+                tokio::task::yield_now().await;
+                answer
+            })
         }
+    }
+
+    /// Says to the first who asks what it is told to say later, and to all others that the membership has ended.
+    struct Slow(Mutex<Option<tokio::sync::oneshot::Receiver<Standing>>>);
+
+    impl Membership for Slow {
+        fn standing<'a>(
+            &'a self,
+            _: Subject,
+            _: &'a Member,
+        ) -> BoxFuture<'a, Result<Standing, ProviderError>> {
+            let later = self.0.lock().unwrap().take();
+            Box::pin(async {
+                match later {
+                    Some(answer) => Ok(answer.await.unwrap()),
+                    None => Ok(Standing::Lapsed),
+                }
+            })
+        }
+    }
+
+    fn policy(subject: Subject) -> Policy {
+        Policy { subject, recheck: Duration::from_secs(HOUR), grace: Duration::from_secs(24 * HOUR) }
     }
 
     fn memberships(
         answers: impl IntoIterator<Item = Result<Standing, ProviderError>>,
         subject: Subject,
     ) -> Memberships {
-        let (recheck, grace) = (Duration::from_secs(HOUR), Duration::from_secs(24 * HOUR));
         let vendor = Arc::new(Vendor(Mutex::new(answers.into_iter().collect())));
-        Memberships::new(vendor, Policy { subject, recheck, grace })
+        Memberships::new(vendor, policy(subject))
     }
 
     fn member(id: &str) -> Member {
@@ -362,6 +467,56 @@ mod tests {
         assert_eq!(memberships.at_login(&rosa, after(HOUR)).await.unwrap(), after(HOUR));
         assert_eq!(memberships.at_login(&rosa, after(2 * HOUR)).await.unwrap(), after(HOUR));
         assert!(memberships.at_login(&rosa, after(26 * HOUR)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_record_that_makes_no_sense_keeps_nobody_else_from_being_asked_about() {
+        let odd =
+            || Err(ProviderError::Unintelligible { endpoint: "unit's record", what: "it does not say" });
+        let memberships = memberships([odd(), odd(), odd()], Subject::Member);
+        let [rosa, jin] = ["400007995-00", "400007995-01"].map(member);
+        let again = after(26 * HOUR);
+        memberships.ask(&rosa, again).await.unwrap_err();
+        memberships.ask(&rosa, again).await.unwrap_err();
+
+        assert_eq!(memberships.look_up(&jin, LOGIN, again), Known { verdict: Verdict::Unknown, ask: true });
+        assert!(!memberships.look_up(&rosa, LOGIN, again).ask, "about her it is not asked over and over");
+        assert!(memberships.look_up(&rosa, LOGIN, again.plus(PAUSE)).ask);
+
+        // Two in a row: it is the vendor that has changed.
+        memberships.ask(&jin, again).await.unwrap_err();
+        assert!(!memberships.look_up(&member("400007995-02"), LOGIN, again).ask);
+    }
+
+    #[tokio::test]
+    async fn of_two_answers_that_of_whoever_asked_last_counts_in_whatever_order_they_come() {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let memberships =
+            Memberships::new(Arc::new(Slow(Mutex::new(Some(receiver)))), policy(Subject::Member));
+        let rosa = member("400007995-00");
+        let (first, second) = tokio::join!(memberships.ask(&rosa, after(HOUR)), async {
+            let second = memberships.ask(&rosa, after(HOUR + 1)).await;
+            sender.send(Standing::Active).unwrap();
+            second
+        });
+        assert_eq!((first.unwrap(), second.unwrap()), (Standing::Active, Standing::Lapsed));
+
+        assert_eq!(memberships.look_up(&rosa, LOGIN, after(HOUR + 2)).verdict, Verdict::Lapsed);
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_an_answer_wait_for_the_same_one() {
+        let memberships = memberships([Ok(Standing::Active), busy(None)], Subject::Member);
+        let [rosa, jin] = ["400007995-00", "400007995-01"].map(member);
+        let now = after(26 * HOUR);
+        for (member, expected) in [(&rosa, Some(Verdict::Active(now))), (&jin, None)] {
+            let ask = || memberships.ask_in_turn(member, LOGIN, now);
+            let (one, two, three) = tokio::join!(ask(), ask(), ask());
+            assert_eq!(one.ok(), expected);
+            for other in [two, three] {
+                assert_eq!(other.unwrap(), expected.unwrap_or(Verdict::Unknown), "of {member:?}");
+            }
+        }
     }
 
     #[test]
