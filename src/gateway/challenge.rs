@@ -77,6 +77,12 @@ pub fn is_prefetch(fields: &HeaderMap) -> bool {
     fields.get(SEC_PURPOSE).is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch"))
 }
 
+/// Whether the browser says that it fetches something for a page, and that nobody is going there.
+#[must_use]
+pub fn is_subresource(fields: &HeaderMap) -> bool {
+    fields.get(SEC_FETCH_MODE).is_some_and(|mode| mode != "navigate")
+}
+
 /// Whether the request is a CORS preflight (Fetch §4.8): the browser's own question. It has no body and carries neither
 /// cookies nor credentials; what does is something else that wants to pass for one.
 #[must_use]

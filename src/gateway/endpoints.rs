@@ -110,6 +110,10 @@ fn parameter(request: &Request<Incoming>, name: &str) -> Option<String> {
 
 fn login(site: &Site, request: &Request<Incoming>, now: UnixTime) -> Response<Body> {
     let return_to = ReturnTo::new(&parameter(request, "return_to").unwrap_or_default());
+    // Whoever can put a picture into a page of the site could otherwise fill a browser with attempts.
+    if challenge::is_subresource(request.headers()) {
+        return unauthorized(site, &login_path(None, &return_to));
+    }
     let named = parameter(request, "provider").and_then(|name| site.login.provider(&name));
     start(site, named, return_to, request.headers(), now)
 }

@@ -131,3 +131,24 @@ async fn a_browser_without_any_cookies_ends_on_the_error_page_at_once() {
         assert_eq!((page.status.as_u16(), page.url.path()), (400, "/_gateway/error"));
     }
 }
+
+#[tokio::test]
+async fn a_picture_or_a_script_that_names_the_login_starts_none() {
+    let gateway = Gateway::with_sandbox();
+    let mut browser = gateway.browser();
+    starts(&mut browser, "/classes").await;
+    let under_way = browser.attempts();
+
+    for (mode, dest) in [("no-cors", "image"), ("no-cors", "script"), ("cors", "empty"), ("no-cors", "style")]
+    {
+        for round in 0..12 {
+            let fields = [("accept", "*/*"), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+            let path = format!("/_gateway/login?return_to=/classes?{}", round % 2);
+            let page = browser.request(http::Method::GET, &path, &fields, "").await;
+            assert_eq!(page.status, 401, "{dest}: {}", page.location());
+        }
+    }
+
+    assert_eq!(browser.attempts(), under_way, "what somebody else has put into a page ends no login");
+    starts(&mut browser, "/classes?0").await;
+}
