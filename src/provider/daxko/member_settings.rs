@@ -195,10 +195,15 @@ impl Document {
             Value::Array(array) => return array.is_empty().then(Self::default),
             Value::Bool(_) | Value::Number(_) | Value::String(_) => return None,
         };
+        // Whatever else has been said, with a success or without, an error for example: nobody has told what is saved.
+        let is_theirs = |name: &str| envelope.contains_key(name);
+        if !envelope.is_empty() && !["settings", "valid_redirect_uris", "links"].into_iter().any(is_theirs) {
+            return None;
+        }
         let wrapped = !envelope.contains_key("valid_redirect_uris");
         let mut others = match wrapped.then(|| envelope.remove("settings")).flatten() {
             Some(Value::Object(settings)) => settings,
-            Some(Value::Null) => Map::new(),
+            Some(Value::Null) if envelope.is_empty() => Map::new(),
             Some(_) => return None,
             None => std::mem::take(&mut envelope),
         };
@@ -325,6 +330,9 @@ mod tests {
             json!("saved"),
             json!([1]),
             json!({ "settings": "none" }),
+            json!({ "error": "temporarily_unavailable" }),
+            json!({ "message": "Not found", "settings": null }),
+            json!({ "status": 200, "data": { "valid_redirect_uris": ["https://a.example/"] } }),
             json!({ "valid_redirect_uris": "https://a.example/" }),
             json!({ "valid_redirect_uris": [1] }),
             json!({ "valid_redirect_uris": [], "links": [] }),
