@@ -113,6 +113,7 @@ struct Reading {
     /// Whether the last line ends: one that does not may be half a line.
     is_whole: bool,
     rows: Result<Rows, FileError>,
+    text: Vec<u8>,
 }
 
 struct State {
@@ -140,9 +141,16 @@ impl FileDirectory {
     /// # Errors
     /// [`FileError`] says what is wrong with it, and where.
     pub fn open(path: PathBuf) -> Result<Self, FileError> {
-        let Reading { stamp, rows, .. } = read(&path);
-        let rows = Arc::new(rows?);
-        let state = State { rows, stamp, pending: None, looked: None, is_wrong: false };
+        let Reading { stamp, is_whole, rows, text } = read(&path);
+        let mut rows = rows?;
+        let (mut stamp, mut pending) = (stamp, None);
+        if !is_whole {
+            // The first login looks again, and takes the last line too if nobody is writing any more.
+            (stamp, pending) = (None, stamp);
+            let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+            rows = self::rows(&text[..end]).unwrap_or_default();
+        }
+        let state = State { rows: Arc::new(rows), stamp, pending, looked: None, is_wrong: false };
         Ok(Self(Arc::new(Watched { path, state: Mutex::new(state) })))
     }
 
@@ -241,9 +249,9 @@ fn read(path: &Path) -> Reading {
     match text {
         Ok((text, is_settled)) => {
             let is_whole = is_settled && text.ends_with(b"\n");
-            Reading { stamp, is_whole, rows: rows(&text) }
+            Reading { stamp, is_whole, rows: rows(&text), text }
         }
-        Err(error) => Reading { stamp: None, is_whole: true, rows: Err(error.into()) },
+        Err(error) => Reading { stamp: None, is_whole: true, rows: Err(error.into()), text: Vec::new() },
     }
 }
 
@@ -422,12 +430,24 @@ mod tests {
     #[tokio::test]
     async fn a_last_line_that_may_be_half_written_is_taken_once_it_has_stayed_the_same() {
         let (mut fixture, directory) = Fixture::new(&format!("{HEADER}a@b,1,400-00"));
-        assert_eq!(fixture.ids(&directory, "a@b").await, "1 400-00", "at the start nobody is writing");
+        assert_eq!(fixture.ids(&directory, "a@b").await, "1 400-00", "it is as it was at the start");
         fixture.write(&format!("{HEADER}a@b,1,40"));
         fixture.later(5);
         assert_eq!(fixture.ids(&directory, "a@b").await, "1 400-00");
         fixture.later(5);
         assert_eq!(fixture.ids(&directory, "a@b").await, "1 40");
+    }
+
+    #[tokio::test]
+    async fn at_the_start_too_a_last_line_may_be_half_written() {
+        let (mut fixture, directory) = Fixture::new(&format!("{HEADER}a@b,1,1\nc@d,2,40"));
+        // Whoever is writing goes on.
+        fixture.write(&format!("{HEADER}a@b,1,1\nc@d,2,400-"));
+        assert_eq!(fixture.ids(&directory, "c@d").await, "NotInDirectory");
+        assert_eq!(fixture.ids(&directory, "a@b").await, "1 1", "whoever is there is there");
+        fixture.write(&format!("{HEADER}a@b,1,1\nc@d,2,400-00\n"));
+        fixture.later(5);
+        assert_eq!(fixture.ids(&directory, "c@d").await, "2 400-00");
     }
 
     #[test]
