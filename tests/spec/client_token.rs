@@ -140,6 +140,8 @@ async fn a_lifetime_may_be_text_a_number_short_or_missing() {
         (Fault::WithField { name: "expires_in".into(), value: json!("3600") }, 3_539, 3_540),
         (Fault::WithField { name: "expires_in".into(), value: json!(3600) }, 3_539, 3_540),
         (Fault::WithField { name: "expires_in".into(), value: json!("20") }, 9, 10),
+        (Fault::WithField { name: "expires_in".into(), value: json!("0") }, 4, 5),
+        (Fault::WithField { name: "expires_in".into(), value: json!(1) }, 4, 5),
         (Fault::WithoutField("expires_in".into()), 539, 540),
         (Fault::WithField { name: "expires_in".into(), value: json!("soon") }, 539, 540),
         (Fault::WithField { name: "expires_in".into(), value: json!(u64::MAX) }, 86_399, 86_400),

@@ -172,12 +172,14 @@ impl ClientToken {
         match outcome {
             Ok(granted) => {
                 let lifetime = granted.lifetime.unwrap_or(UNSAID);
-                // A token that lives no longer than the margin would never be used.
+                // A token that lives no longer than the margin would never be used, and one that lives for no time at all
+                // would be fetched for every request.
                 let margin = MARGIN.min(lifetime / 2);
+                let usable = lifetime.saturating_sub(margin).max(PAUSE);
                 let token = Arc::new(Token {
                     value: granted.value,
                     expires: granted.lifetime.map(|lifetime| now.plus(lifetime)),
-                    usable_until: now.plus(lifetime.saturating_sub(margin)),
+                    usable_until: now.plus(usable),
                     replaced_at,
                     serial: ended + 1,
                 });
