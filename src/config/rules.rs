@@ -20,7 +20,7 @@ pub(super) fn rules(table: &SiteTable, path: &Path, config: &Config, mistakes: &
     Rules::new(rules.collect(), table.ignore_case)
 }
 
-/// Warns of rules that stand behind a wider one.
+/// Warns of rules that stand behind a wider one, and of ids that may be somebody else's at another vendor.
 pub(super) fn warn(table: &SiteTable, rules: &Rules, warnings: &mut Vec<String>) {
     for (index, taken_by) in rules.unreachable() {
         // The places hold where every rule could be read; otherwise there are mistakes, and no warnings.
@@ -30,6 +30,19 @@ pub(super) fn warn(table: &SiteTable, rules: &Rules, warnings: &mut Vec<String>)
              move it up or remove it",
             table.public_url, rule.path, earlier.path
         ));
+    }
+    let several = table.providers.len() > 1;
+    for rule in table.rule.iter().filter(|_| several) {
+        let Some(allow) = &rule.allow else { continue };
+        if allow.provider.is_none() && (allow.member_id.is_some() || allow.member_unit_id.is_some()) {
+            warnings.push(format!(
+                "{}: the rule for \"{}\" allows ids of any of the providers {}, and the same id may be another person at \
+                 each of them: add `provider` to its `allow`",
+                table.public_url,
+                rule.path,
+                table.providers.join(", ")
+            ));
+        }
     }
 }
 

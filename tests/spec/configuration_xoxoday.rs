@@ -271,3 +271,24 @@ fn the_examples_of_the_documentation_are_valid() {
         assert_eq!(ended.status, 0, "{identity}: {}", ended.errors);
     }
 }
+
+#[test]
+fn ids_that_a_rule_allows_at_a_site_with_two_vendors_want_a_provider_beside_them() {
+    let two = |allow: &str| {
+        let daxko = "[[provider]]\nname = \"ymca\"\nkind = \"daxko\"\nclient = 4711\nclient_id = \"lakes_web\"\n\
+                     client_secret = \"hunter2\"\nrefresh_token = \"eyJ.refresh\"\n\n[[site]]";
+        let rule = format!("[[site.rule]]\npath = \"/staff/**\"\naccess = \"member\"\nallow = {allow}\n");
+        let text = VALID.replace("[[site]]", daxko).replace("providers = [", "providers = [\"ymca\", ");
+        check(&format!("{text}\n{rule}"), "")
+    };
+    for allow in ["{ member_id = [\"400011208-00\"] }", "{ member_unit_id = [\"400011208\"] }"] {
+        let ended = two(allow);
+        let warning = "warning: https://members.example.org: the rule for \"/staff/**\" allows ids of any of the \
+                       providers ymca, rewards";
+        assert!(ended.status == 0 && ended.output.contains(warning), "{}{}", ended.output, ended.errors);
+    }
+    for allow in ["{ member_id = [\"400011208-00\"], provider = [\"ymca\"] }", "{ provider = [\"rewards\"] }"]
+    {
+        assert!(!two(allow).output.contains("warning"), "{allow}");
+    }
+}
