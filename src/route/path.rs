@@ -13,6 +13,8 @@ use std::borrow::Cow;
 
 /// More readings than this have no honest origin.
 const MOST: usize = 32;
+/// Nor do so many octets of them: each costs a look in every way.
+const MOST_OCTETS: usize = 64 * 1024;
 
 /// A path in all its readings; the first is the path as it came.
 #[derive(Clone, Debug)]
@@ -23,7 +25,7 @@ pub struct Readings<'a> {
 
 /// The path can be read in so many ways that nothing sensible was meant by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the path can be read in more than {MOST} ways")]
+#[error("the path can be read in too many ways")]
 pub struct TooManyReadings;
 
 impl<'a> Readings<'a> {
@@ -36,13 +38,15 @@ impl<'a> Readings<'a> {
         if !is_plain(path) {
             let mut at = 0;
             let mut known = vec![path.to_vec()];
+            let mut octets = path.len();
             while let Some(reading) = known.get(at).cloned() {
                 for read in WAYS {
                     let Cow::Owned(new) = read(&reading) else { continue };
                     if !known.contains(&new) {
+                        octets += new.len();
                         known.push(new);
                     }
-                    if known.len() > MOST {
+                    if known.len() > MOST || octets > MOST_OCTETS {
                         return Err(TooManyReadings);
                     }
                 }
@@ -308,6 +312,23 @@ mod tests {
         for path in ["/", "/classes", "/a/b.c/d-e_f~g", "/a:b@c,d=e+f!g", "/a/", "/a..b/c.d/e:f$"] {
             assert_eq!(readings(path), [path]);
         }
+    }
+
+    #[test]
+    fn a_long_path_has_few_readings_or_none_was_meant() {
+        let made_to_have_many = format!("/{}", "/a;b\\..".repeat(2000));
+        let honest = format!("/{}", "caf%C3%A9%20au%20lait/".repeat(700));
+        assert_eq!(Readings::of(made_to_have_many.as_bytes()).unwrap_err(), TooManyReadings);
+        assert!(Readings::of(honest.as_bytes()).is_ok());
+        let looked_at =
+            |path: &str| Readings::of(path.as_bytes()).map_or(0, |all| all.iter().map(<[u8]>::len).sum());
+        for unit in ["%09%2f", "a/", "//a;b", "%252f", "..%5c"] {
+            assert!(looked_at(&unit.repeat(16_000 / unit.len())) <= MOST_OCTETS, "{unit}");
+        }
+        let nine = |times: usize| {
+            Readings::of(format!("/{}", "/a;b.".repeat(times)).as_bytes()).map(|all| all.iter().count())
+        };
+        assert_eq!((nine(10), nine(3000)), (Ok(9), Err(TooManyReadings)));
     }
 
     #[test]
