@@ -106,14 +106,32 @@ impl Online {
     }
 }
 
-/// A text as a terminal may show it: what a vendor sends could otherwise move the cursor.
+/// A text as a terminal may show it: what a vendor sends could otherwise move the cursor, or have a line read from the
+/// right (UAX #9), or hide a character.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let is_hidden = |c: char| {
+        let has_no_width = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{feff}');
+        let turns_or_ends_lines = matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+        c.is_control() || has_no_width || turns_or_ends_lines
+    };
+    text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
 impl From<ProviderError> for CommandError {
     fn from(error: ProviderError) -> Self {
         let next = advice(&error);
         Self::Failed(format!("{}\n\nWhat to do: {next}.", described(&error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_vendor_sends_moves_no_cursor_and_turns_no_line_around() {
+        let sent = "https://a.example/\u{1b}[2K\r\u{9b}1A\u{202e}gro.live\u{2066}\u{200f}\u{2028}\u{feff}\u{200b}café";
+        let shown = "https://a.example/\u{fffd}[2K\u{fffd}\u{fffd}1A\u{fffd}gro.live\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}café";
+        assert_eq!(printable(sent), shown);
     }
 }

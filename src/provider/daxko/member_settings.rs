@@ -271,8 +271,12 @@ impl Link {
 /// Whether an address is a callback at one of these hosts, in any spelling.
 #[must_use]
 pub fn is_callback(address: &str, hosts: &[String]) -> bool {
-    let Ok(url) = Url::parse(address.trim()) else { return false };
+    // A link without a scheme takes that of the log-in form.
+    let form = Url::parse("https://log-in-form.invalid/").expect("an address");
+    let Ok(url) = form.join(address.trim()) else { return false };
     let Some(host) = url.host_str() else { return false };
+    // With the dot of the root at its end it is the same host to a browser (RFC 1034 §3.1).
+    let host = host.strip_suffix('.').unwrap_or(host);
     if !hosts.iter().any(|own| own.eq_ignore_ascii_case(host)) {
         return false;
     }
@@ -296,6 +300,9 @@ mod tests {
             "http://members.example.org:8080/_gateway/callback/ymca?a=b",
             "https://MEMBERS.example.org//_gateway/%63allback/",
             "https://members.example.org/join/../_GATEWAY/callback",
+            "//members.example.org/_gateway/callback/ymca",
+            "\\\\members.example.org\\_gateway\\callback\\ymca",
+            "https://members.example.org./_gateway/callback/ymca",
         ] {
             assert!(is_callback(address, &hosts()), "{address}");
         }
