@@ -99,8 +99,9 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
     }
     let sandbox = if uses_sandbox {
         let keys = verification_keys(&assembled);
-        let app = legacy_app::serve(for_app, keys, clock.clone(), fields(&loaded)).map_err(failed)?;
-        Some(Sandbox { vendors: vendors.serve(&loaded, &clock).map_err(failed)?, app })
+        let vendors = vendors.serve(&loaded, &clock).map_err(failed)?;
+        let app = legacy_app::serve(for_app, keys, clock, fields(&loaded)).map_err(failed)?;
+        Some(Sandbox { vendors, app })
     } else {
         None
     };

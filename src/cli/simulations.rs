@@ -66,7 +66,7 @@ impl Prepared {
 
     /// What the configuration has to know of them.
     pub(super) fn sandboxed(&self) -> io::Result<Sandboxed> {
-        let (daxko, xoxoday) = (&self.daxko, &self.xoxoday);
+        let Self { daxko, xoxoday } = self;
         Ok(Sandboxed {
             daxko: sandboxed_daxko(&daxko.1, daxko.0.local_addr()?),
             xoxoday: sandboxed_xoxoday(&xoxoday.1, xoxoday.0.local_addr()?),
@@ -75,7 +75,7 @@ impl Prepared {
 
     /// Begins to serve those that the configuration uses.
     pub(super) fn serve(self, loaded: &Loaded, clock: &Clock) -> io::Result<Vendors> {
-        let (daxko, xoxoday) = (self.daxko, self.xoxoday);
+        let Self { daxko, xoxoday } = self;
         let daxko = Daxko::serve(daxko.0, daxko.1, clock.clone())?;
         let xoxoday =
             loaded.simulates_any(is_xoxoday).then(|| Xoxoday::serve(xoxoday.0, xoxoday.1, clock.clone()));
@@ -113,8 +113,9 @@ fn sandboxed_xoxoday(settings: &xoxoday::Settings, address: SocketAddr) -> Sandb
 impl Vendors {
     /// Who is simulated, and where.
     pub(super) fn addresses(&self) -> String {
-        let mut text = format!("Daxko is simulated at {}", self.daxko.base_url());
-        if let Some(xoxoday) = &self.xoxoday {
+        let Self { daxko, xoxoday } = self;
+        let mut text = format!("Daxko is simulated at {}", daxko.base_url());
+        if let Some(xoxoday) = xoxoday {
             text.push_str(&format!(", Xoxoday at {}", xoxoday.base_url()));
         }
         text
@@ -122,6 +123,8 @@ impl Vendors {
 
     /// Who can sign in there.
     pub(super) fn people(&self) -> String {
+        // Named one by one, so that none is forgotten.
+        let Self { daxko: _, xoxoday } = self;
         let mut text = String::new();
         for member in Daxko::members().iter().filter(|member| member.client == 4711) {
             let state = if member.active { "" } else { "  (inactive unit)" };
@@ -130,7 +133,7 @@ impl Vendors {
                 member.username, member.password, member.member_id
             ));
         }
-        if self.xoxoday.is_some() {
+        if xoxoday.is_some() {
             text.push_str("\n\n  The sample accounts at Xoxoday:\n");
             for account in Xoxoday::accounts() {
                 let state = if account.member_id.is_some() { "" } else { "  (no member)" };
