@@ -35,6 +35,7 @@ mod session_cookie;
 mod sign_in;
 mod signature;
 mod strangers;
+mod two_vendors;
 mod upgrades;
 mod upstream;
 mod verifiers;
