@@ -238,7 +238,11 @@ impl Watched {
 
 fn read(path: &Path) -> Reading {
     let mut stamp = None;
-    let text = File::open(path).and_then(|file| {
+    let regular = std::fs::metadata(path).and_then(|metadata| {
+        // A pipe would be waited for, perhaps for ever.
+        if metadata.is_file() { Ok(()) } else { Err(io::Error::other("it is no regular file")) }
+    });
+    let text = regular.and_then(|()| File::open(path)).and_then(|file| {
         let before = Stamp::of(&file.metadata()?);
         let mut text = Vec::new();
         (&file).take(MOST_OCTETS + 1).read_to_end(&mut text)?;
@@ -448,6 +452,20 @@ mod tests {
         fixture.write(&format!("{HEADER}a@b,1,1\nc@d,2,400-00\n"));
         fixture.later(5);
         assert_eq!(fixture.ids(&directory, "c@d").await, "2 400-00");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_regular_file_is_not_waited_for() {
+        let (mut fixture, directory) = Fixture::new(&format!("{HEADER}a@b,1,1\n"));
+        std::fs::remove_file(fixture.path()).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(fixture.path()).status().unwrap().success());
+        fixture.later(5);
+        let found = fixture.ids(&directory, "a@b");
+        let found = tokio::time::timeout(Duration::from_secs(10), found).await;
+        // Whoever waits for a writer would keep the test from ending; now there is one, for as long as it takes.
+        drop(File::options().read(true).write(true).open(fixture.path()));
+        assert_eq!(found.as_deref(), Ok("1 1"));
+        assert!(FileDirectory::open("/dev/null".into()).unwrap_err().to_string().contains("no regular file"));
     }
 
     #[test]
