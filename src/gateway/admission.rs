@@ -51,7 +51,7 @@ pub(super) fn admit(
 ) -> Result<Admission, Refusal> {
     let (method, headers) = (request.method(), request.headers());
     if rule.access == Access::Deny {
-        return Err(Refusal::denied().with_remedy(site.remedy(rule)));
+        return Err(Refusal::denied().by_rule(&rule.pattern, site.remedy(rule)));
     }
     if upgrade::is_websocket(method, request.version(), headers) && !origin_is_welcome(site, rule, headers) {
         return Err(Refusal::foreign_origin());
@@ -62,7 +62,7 @@ pub(super) fn admit(
     let unreadable = match site.cookies.session(headers, now) {
         Presented::Session(session) if site.knows_provider_of(&session) => {
             if !rule.allow.admits(&session.member) {
-                return Err(Refusal::not_admitted().with_remedy(site.remedy(rule)));
+                return Err(Refusal::not_admitted().by_rule(&rule.pattern, site.remedy(rule)));
             }
             return Ok(Admission::Pass(Visitor::Member { session, has_changed: false }));
         }

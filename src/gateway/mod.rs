@@ -116,7 +116,7 @@ impl Respond for Worker {
             Ok(response) => response,
             Err((refusal, site)) => {
                 let site = site.and_then(|index| self.gateway.sites.get(index));
-                refusal.into_response(&reader, site.map_or(&pages::NOWHERE, |site| &site.pages))
+                refusal.into_response(&reader, site)
             }
         }
     }

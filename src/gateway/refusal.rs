@@ -14,12 +14,14 @@ use super::branding::Localized;
 use super::challenge;
 use super::failure::{Cause, Reference};
 use super::language::Language;
-use super::pages::{Button, Kind, Page, Pages, Trouble};
+use super::pages::{self, Button, Kind, Page, Pages, Trouble};
+use super::site::Site;
 use super::texts::{Explanation, Texts};
 use crate::login::LoginError;
 use crate::login::return_to::ReturnTo;
 use crate::provider::ProviderError;
 use crate::route::NoSite;
+use crate::route::pattern::Pattern;
 use crate::upstream::UpstreamError;
 
 /// Who reads an answer: a person in a browser, or a program.
@@ -70,6 +72,8 @@ pub struct Refusal {
     status: StatusCode,
     kind: Kind,
     explain: fn(&'static Texts) -> &'static Explanation,
+    /// The pattern of the rule that wants it, for the log.
+    rule: Option<String>,
     /// What the operator says about it.
     remedy: Option<Localized>,
     fields: Vec<(HeaderName, HeaderValue)>,
@@ -79,7 +83,15 @@ pub struct Refusal {
 
 impl Refusal {
     const fn new(status: StatusCode, explain: fn(&'static Texts) -> &'static Explanation) -> Self {
-        Self { status, kind: Kind::Error, explain, remedy: None, fields: Vec::new(), logged_as: None }
+        Self {
+            status,
+            kind: Kind::Error,
+            explain,
+            rule: None,
+            remedy: None,
+            fields: Vec::new(),
+            logged_as: None,
+        }
     }
 
     /// The app behind the site gives no answer.
@@ -104,9 +116,10 @@ impl Refusal {
         self
     }
 
-    /// The same, with what the operator says about it.
+    /// The same, as a rule wants it, with what the operator says about it.
     #[must_use]
-    pub fn with_remedy(mut self, remedy: Option<&Localized>) -> Self {
+    pub fn by_rule(mut self, rule: &Pattern, remedy: Option<&Localized>) -> Self {
+        self.rule = Some(rule.to_string());
         self.remedy = remedy.cloned();
         self
     }
@@ -245,14 +258,16 @@ impl Refusal {
 
     /// The response to it. Its reference is in the log, for whoever asks about it with the number from the page.
     #[must_use]
-    pub fn into_response(self, reader: &Reader, pages: &Pages) -> Response<Body> {
-        let Self { status, kind, explain, remedy, fields, logged_as } = self;
+    pub fn into_response(self, reader: &Reader, site: Option<&Site>) -> Response<Body> {
+        let Self { status, kind, explain, rule, remedy, fields, logged_as } = self;
+        let pages = site.map_or(&*pages::NOWHERE, |site| &site.pages);
         let Explanation { title, advice, .. } = *explain(Texts::of(Language::English));
         let reference = logged_as.unwrap_or_else(|| {
-            let (reference, site, status) = (Reference::new(), pages.name(), status.as_u16());
+            let (reference, status) = (Reference::new(), status.as_u16());
+            let site = site.map(|site| site.origin.as_str());
             match reader.audience {
-                Audience::Person => tracing::info!(site, %reference, status, title, "refused"),
-                Audience::Program => tracing::debug!(site, %reference, status, title, "refused"),
+                Audience::Person => tracing::info!(site, %reference, status, rule, title, "refused"),
+                Audience::Program => tracing::debug!(site, %reference, status, rule, title, "refused"),
             }
             reference
         });

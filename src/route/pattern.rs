@@ -1,5 +1,7 @@
 //! Path patterns: `*` for any characters within one segment, `/**` at the end for that path and all below it.
 
+use std::fmt;
+
 /// A pattern that matches whole paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
@@ -103,12 +105,29 @@ fn segment_matches(pattern: &[u8], segment: &[u8], ignore_case: bool) -> bool {
     pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
+/// As it was written.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            write!(f, "/{}", String::from_utf8_lossy(segment))?;
+        }
+        f.write_str(if self.and_below { "/**" } else { "" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn matches(pattern: &str, path: &str) -> bool {
         Pattern::parse(pattern).unwrap().matches(path.as_bytes(), false)
+    }
+
+    #[test]
+    fn a_pattern_is_shown_as_it_was_written() {
+        for text in ["/", "/a", "/a/", "/*.css", "/a/*/c", "/a/**", "/**", "/ä"] {
+            assert_eq!(Pattern::parse(text).unwrap().to_string(), text);
+        }
     }
 
     #[test]

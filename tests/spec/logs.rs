@@ -30,7 +30,8 @@ impl Program {
              [identity.signature]\n\
              keys = [{{ id = \"k\", algorithm = \"hmac-sha256\", key = \"{SIGNING_KEY}\" }}]\n\
              [[provider]]\nname = \"ymca\"\nkind = \"daxko\"\nenvironment = \"sandbox\"\n\
-             [[site]]\npublic_url = \"https://members.localhost\"\nupstream = \"sandbox\"\nproviders = [\"ymca\"]\n"
+             [[site]]\npublic_url = \"https://members.localhost\"\nupstream = \"sandbox\"\nproviders = [\"ymca\"]\n\
+             [[site.rule]]\npath = \"/board/**\"\naccess = \"deny\"\n"
         );
         std::fs::write(&path, config).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_member-gateway"))
@@ -128,4 +129,22 @@ async fn a_loop_is_told_once_as_a_warning_with_the_number_of_its_page() {
 
     let told: Vec<&str> = log.lines().filter(|line| line.contains("goes round in circles")).collect();
     assert!(told.len() == 1 && told[0].contains("WARN") && told[0].contains(number), "{number} in {told:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_names_its_site_as_a_failed_sign_in_does_and_the_rule_behind_it() {
+    let program = Program::start();
+    let mut browser = Browser::new(program.address);
+
+    let page = browser.visit("/board/canary-minutes").await;
+    let number = page.body.split("<strong>").nth(1).unwrap().split('<').next().unwrap();
+    let log = program.end();
+
+    let told: Vec<&str> =
+        log.lines().filter(|line| line.contains("refused") && line.contains(number)).collect();
+    assert_eq!(told.len(), 1, "{number} in {log}");
+    for words in ["site=\"https://members.localhost\"", "rule=\"/board/**\"", "status=403"] {
+        assert!(told[0].contains(words), "{words} in {}", told[0]);
+    }
+    assert!(!told[0].contains("canary"), "{}", told[0]);
 }
