@@ -248,6 +248,12 @@ impl Memberships {
             Some((Standing::Active, at))
                 if now.since(at) < self.policy.recheck.saturating_add(self.policy.grace) =>
             {
+                let error = &error as &(dyn std::error::Error + 'static);
+                tracing::warn!(
+                    provider = %member.provider,
+                    error,
+                    "whether a membership is active could not be asked; the last answer counts"
+                );
                 Ok(at)
             }
             Some((Standing::Active | Standing::Lapsed, _)) | None => Err(error),
