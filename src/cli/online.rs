@@ -65,7 +65,8 @@ impl Online {
         };
         let Some(daxko) = self.daxko_behind(provider) else {
             return Err(CommandError::Usage(format!(
-                "the provider {name:?} is not of kind = \"daxko\"\n\nOther vendors have no settings to be written."
+                "the provider {name:?} is not of kind = \"daxko\"\n\nThis command is for Daxko alone; other vendors have no \
+                 settings to write and no token to fetch."
             )));
         };
         Ok((provider, daxko))

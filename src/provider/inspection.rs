@@ -93,13 +93,15 @@ impl Finding {
             return Self::good("credentials: taken; a made-up code was refused");
         }
         let what = format!("credentials: {}", described(error));
-        let ProviderError::ClientRefused { error: Some(code), .. } = error else {
-            return Self::unknown(what, advice(error));
+        // Nobody is there, nothing is there, or the client is not known: members would meet the same.
+        let is_wrong = match error {
+            ProviderError::Unreachable { .. } | ProviderError::ClientRefused { status: 404, .. } => true,
+            ProviderError::ClientRefused { error: Some(code), .. } => {
+                matches!(code.as_str(), "invalid_client" | "unauthorized_client")
+            }
+            _ => false,
         };
-        if matches!(code.as_str(), "invalid_client" | "unauthorized_client") {
-            return Self::wrong(what, advice(error));
-        }
-        Self::unknown(what, advice(error))
+        if is_wrong { Self::wrong(what, advice(error)) } else { Self::unknown(what, advice(error)) }
     }
 
     /// What the vendor's clock says about ours.
@@ -172,12 +174,18 @@ pub fn described(error: &ProviderError) -> String {
 #[must_use]
 pub fn advice(error: &ProviderError) -> &'static str {
     match error {
+        // Whatever code comes with it.
+        ProviderError::ClientRefused { status: 404, .. } => {
+            "compare the addresses of this [[provider]] with what the vendor gave out: there is nothing at this one"
+        }
         ProviderError::ClientRefused { error: Some(code), .. } => match code.as_str() {
             "invalid_client" => "compare client_id and client_secret with what the vendor gave out",
             "invalid_scope" => {
                 "compare `client` with the number of the association; it has to be granted to client_id"
             }
-            "unauthorized_client" => "ask the vendor what this client_id may do",
+            "unauthorized_client" => {
+                "compare client_id and client_secret with what the vendor gave out; if they are right, ask what this client may do"
+            }
             "invalid_grant" => {
                 "compare client_id, client_secret and refresh_token with what the vendor gave out"
             }
@@ -185,9 +193,6 @@ pub fn advice(error: &ProviderError) -> &'static str {
         },
         ProviderError::ClientRefused { status: 401, .. } => {
             "compare refresh_token, client_id and client_secret with what the vendor gave out: they belong together"
-        }
-        ProviderError::ClientRefused { status: 404, .. } => {
-            "compare api_base_url with what the vendor gave out"
         }
         ProviderError::ClientRefused { .. } => {
             "compare the keys of this [[provider]] with what the vendor gave out"
@@ -238,6 +243,18 @@ mod tests {
             (refused("invalid_client"), Verdict::Wrong),
             (refused("unauthorized_client"), Verdict::Wrong),
             (refused("invalid_request"), Verdict::Unknown),
+            (
+                ProviderError::ClientRefused {
+                    endpoint: "token endpoint",
+                    status: 404,
+                    error: Some("PLE10030".to_owned()),
+                },
+                Verdict::Wrong,
+            ),
+            (
+                ProviderError::ClientRefused { endpoint: "token endpoint", status: 400, error: None },
+                Verdict::Unknown,
+            ),
             (
                 ProviderError::Busy { endpoint: "token endpoint", status: 503, retry_after: None },
                 Verdict::Unknown,

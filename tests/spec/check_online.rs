@@ -157,7 +157,7 @@ fn credentials_that_are_not_taken_are_wrong_and_what_cannot_be_told_is_said_to_b
         (400, "{\"error\":\"invalid_client\"}", 1, "WRONG", "compare client_id and client_secret"),
         (400, "{\"error\":\"invalid_scope\"}", 1, "WRONG", "compare `client`"),
         (401, "", 1, "WRONG", "compare refresh_token"),
-        (404, "", 1, "WRONG", "compare api_base_url"),
+        (404, "", 1, "WRONG", "compare the addresses"),
         (200, "<h1>It works!</h1>", 1, "WRONG", "compare the addresses"),
         (400, "{\"error\":\"hunter2 is wrong\"}", 1, "WRONG", "compare the keys"),
         (429, "", 0, "unknown", "wait a minute"),
@@ -250,4 +250,13 @@ fn xoxodays_credentials_are_proved_by_a_code_that_was_made_up() {
 
     assert_eq!(ended.status, 1, "{ended:?}");
     has(&ended, &["\nprovider rewards, asked\n  WRONG    credentials: the vendor refuses this gateway"]);
+    has(&ended, &["\n           compare client_id and client_secret with what the vendor gave out"]);
+}
+
+#[test]
+fn an_xoxoday_that_is_not_there_is_wrong_as_a_daxko_is() {
+    let ended = check(&rewards("oauth_url = \"http://127.0.0.1:1/chef\""));
+
+    assert_eq!(ended.status, 1, "{ended:?}");
+    has(&ended, &["\nprovider rewards, asked\n  WRONG    credentials: no answer from the token endpoint"]);
 }
