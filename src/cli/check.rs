@@ -7,7 +7,7 @@ use super::online::{Online, printable};
 use super::simulations::{self, Simulation};
 use super::{CommandError, source};
 use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
-use crate::config::{AccessChoice, SiteTable, UpstreamChoice};
+use crate::config::{AccessChoice, AllowTable, SiteTable, UpstreamChoice};
 use crate::provider::inspection::{Finding, Verdict};
 use crate::time::Clock;
 
@@ -58,7 +58,8 @@ fn print(
         for rule in &table.rule {
             let methods =
                 rule.methods.as_ref().map(|methods| format!(" {}", methods.join(" "))).unwrap_or_default();
-            writeln!(output, "    {:<9} {}{methods}", access(rule.access), rule.path)?;
+            let only = rule.allow.as_ref().map(only).unwrap_or_default();
+            writeln!(output, "    {:<9} {}{methods}{only}", access(rule.access), rule.path)?;
         }
         writeln!(output, "    member    everything else")?;
     }
@@ -119,6 +120,18 @@ fn upstream(table: &SiteTable) -> String {
         UpstreamChoice::One(address) => address.clone(),
         UpstreamChoice::Several(addresses) => addresses.join(", "),
     }
+}
+
+/// Whom a rule lets through of all members.
+fn only(allow: &AllowTable) -> String {
+    let lists = [
+        ("provider", &allow.provider),
+        ("member_id", &allow.member_id),
+        ("member_unit_id", &allow.member_unit_id),
+    ];
+    let listed =
+        lists.iter().filter_map(|(name, list)| Some(format!("{name} {}", list.as_ref()?.join(", "))));
+    format!(" (only {})", listed.collect::<Vec<_>>().join(" and "))
 }
 
 const fn access(access: AccessChoice) -> &'static str {

@@ -5,16 +5,18 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::diagnostics::{Problem, Problems, Source};
 use super::provider::{self, Providers, Sandboxed};
+use super::pruning::{self, Pruned};
 use super::secret::{NoSecret, SecretText};
-use super::structure::{self, Document, Path};
+use super::structure::{self, Document, Path, Step};
 use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, UpstreamChoice};
-use super::{pages, pruning, rules, server, signature, site, units};
+use super::{pages, rules, server, signature, site, units};
 use crate::gateway::Gateway;
 use crate::gateway::site::Site;
 use crate::gateway::via::Pseudonym;
@@ -41,6 +43,8 @@ pub struct Loaded {
     document: Document,
     /// What is wrong with the lines that are left out of all this.
     misshapen: Option<Problems>,
+    /// Which lines these are.
+    lost: Vec<Path>,
 }
 
 /// What a configuration needs to know beyond the file.
@@ -95,7 +99,7 @@ pub fn load(source: &Source) -> Result<Loaded, Problems> {
     let schema = super::json_schema();
     match structure::check(source, &schema) {
         Ok(document) => match toml::from_str(&source.text) {
-            Ok(config) => Ok(Loaded { config, document, misshapen: None }),
+            Ok(config) => Ok(Loaded { config, document, misshapen: None, lost: Vec::new() }),
             // Whatever the schema lets pass and serde does not; the message may quote the file, so it is not shown.
             Err(error) => {
                 let span = error.span().unwrap_or_default();
@@ -104,13 +108,15 @@ pub fn load(source: &Source) -> Result<Loaded, Problems> {
         },
         Err(problems) => {
             let rest = pruning::without(&source.text, problems.as_slice());
-            let rest = rest.map(|text| Source::new(source.name.as_str(), text));
-            let read_on = rest.and_then(|rest| {
+            let read_on = rest.and_then(|Pruned { text, lost }| {
+                let rest = Source::new(source.name.as_str(), text);
                 let document = structure::check(&rest, &schema).ok()?;
-                Some((toml::from_str(&rest.text).ok()?, document))
+                Some((toml::from_str(&rest.text).ok()?, document, lost))
             });
             match read_on {
-                Some((config, document)) => Ok(Loaded { config, document, misshapen: Some(problems) }),
+                Some((config, document, lost)) => {
+                    Ok(Loaded { config, document, misshapen: Some(problems), lost })
+                }
                 None => Err(problems),
             }
         }
@@ -165,8 +171,12 @@ impl Loaded {
     /// # Errors
     /// [`Problems`] lists every mistake.
     pub fn assemble(&self, surroundings: &Surroundings) -> Result<Assembled, Problems> {
-        let mut mistakes =
-            Mistakes { document: &self.document, folder: &surroundings.folder, found: Vec::new() };
+        let mut mistakes = Mistakes {
+            document: &self.document,
+            folder: &surroundings.folder,
+            lost: &self.lost,
+            found: Vec::new(),
+        };
         let assembled = assemble(&self.config, surroundings, &mut mistakes);
         if let Some(misshapen) = &self.misshapen {
             return Err(misshapen.clone().with(mistakes.found));
@@ -182,14 +192,14 @@ impl Loaded {
 pub(super) struct Mistakes<'a> {
     document: &'a Document,
     folder: &'a std::path::Path,
+    lost: &'a [Path],
     found: Vec<Problem>,
 }
 
 impl Mistakes<'_> {
     /// Notes that the value at `path` is wrong.
     pub(super) fn note(&mut self, path: &Path, message: impl Into<String>, expected: &str) {
-        let problem = Problem::new(self.document.span_of(path), message);
-        self.found.push(if expected.is_empty() { problem } else { problem.expecting(expected) });
+        self.push(path, expected, |span| Problem::new(span, message));
     }
 
     /// The same, with something to do about it.
@@ -200,8 +210,30 @@ impl Mistakes<'_> {
         expected: &str,
         help: &str,
     ) {
-        let problem = Problem::new(self.document.span_of(path), message).help(help);
+        self.push(path, expected, |span| Problem::new(span, message).help(help));
+    }
+
+    fn push(&mut self, path: &Path, expected: &str, problem: impl FnOnce(Range<usize>) -> Problem) {
+        if self.is_lost(path) {
+            return;
+        }
+        let problem = problem(self.document.span_of(path));
         self.found.push(if expected.is_empty() { problem } else { problem.expecting(expected) });
+    }
+
+    /// Whether the file says something at `path` that could not be read, perhaps with a slip in the key: that has been
+    /// noted, and whether it is there or what it says is not for anybody to complain of.
+    pub(super) fn is_lost(&self, path: &Path) -> bool {
+        let Some(Step::Key(key)) = path.steps().last() else { return false };
+        let is_it = |lost: &&Path| match lost.steps().last() {
+            // `client_ID` is `client_id` and not `client`.
+            Some(Step::Key(written)) => {
+                strsim::normalized_damerau_levenshtein(&written.to_ascii_lowercase(), key) >= 0.75
+            }
+            Some(Step::Index(_)) | None => false,
+        };
+        !self.document.has(path)
+            && self.lost.iter().filter(|lost| lost.parent() == path.parent()).any(|lost| is_it(&lost))
     }
 
     /// Where relative paths start.
@@ -234,6 +266,9 @@ impl Mistakes<'_> {
                         "the path starts at the folder of this file; the gateway has to be able to read it"
                     }
                     NoSecret::TooLarge(_) | NoSecret::Empty => "the secret itself, and nothing else",
+                    NoSecret::Unexpanded => {
+                        "write { env = \"NAME\" }; a secret that really reads so can stand in a file"
+                    }
                 };
                 let message = format!("there is no secret for {}: {error}", self.name(path));
                 self.note_with_help(path, message, "", help);
@@ -468,7 +503,7 @@ fn key_ring(
             mistakes.note_with_help(
                 &path,
                 "session.keys is missing, and not every site is on loopback",
-                "keys = [\"…\"]",
+                "keys = [{ env = \"MEMBER_GATEWAY_SESSION_KEY\" }] below [session]",
                 "`member-gateway keygen session` prints a key",
             );
             return None;

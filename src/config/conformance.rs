@@ -253,7 +253,13 @@ impl<'a, 's> Conformance<'a, 's> {
             ));
         }
         let here = nearest(key, rules.keys().into_iter());
-        let homes: Vec<&str> = self.words.homes(key).take(3).collect();
+        let header = self.places.name(path);
+        let (namesakes, homes): (Vec<&str>, Vec<&str>) =
+            self.words.homes(key).partition(|home| header.starts_with(home));
+        if homes.is_empty() && !namesakes.is_empty() && here.is_none() {
+            return Some(format!("`{key}` belongs in a {} of another kind", namesakes.join(" or ")));
+        }
+        let homes = homes.get(..3).unwrap_or(&homes);
         match here {
             _ if !homes.is_empty() && here.is_none_or(|here| strsim::damerau_levenshtein(here, key) > 2) => {
                 Some(format!("`{key}` belongs in {}", homes.join(" or ")))

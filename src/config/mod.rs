@@ -331,7 +331,8 @@ pub struct RuleTable {
     pub access: AccessChoice,
     /// What a stranger gets where a session is needed: `"auto"`, `"login"` or `"401"`. Default: `"auto"`.
     pub unauthenticated: Option<UnauthenticatedChoice>,
-    /// With `access = "member"`: only these members; others get 403.
+    /// With `access = "member"`: only these members; others get 403. Where several lists are given, each has to name the
+    /// member.
     pub allow: Option<AllowTable>,
     /// What whoever is turned away with 403 can do about it, in place of the site's `help`: a text, or one for each
     /// language. With `access = "deny"` or `allow`.

@@ -131,7 +131,12 @@ pub(super) fn is_sandbox(table: &ProviderTable) -> bool {
 
 /// What an operator should know about the providers although it is no mistake.
 pub(super) fn notes(config: &Config) -> Vec<String> {
-    config.provider.iter().flat_map(|table| table.vendor().notes()).collect()
+    let is_unused = |table: &&ProviderTable| {
+        !config.site.iter().any(|site| site.providers.iter().any(|it| it == name(table)))
+    };
+    let unused = config.provider.iter().filter(is_unused);
+    let unused = unused.map(|table| format!("provider \"{}\": no site names it in `providers`", name(table)));
+    config.provider.iter().flat_map(|table| table.vendor().notes()).chain(unused).collect()
 }
 
 /// All providers that could be built.
@@ -256,7 +261,9 @@ fn required<T>(
 ) -> Option<T> {
     let value = written.or(simulated);
     if value.is_none() {
-        mistakes.note(path, format!("{} is missing", mistakes.name(path)), "a value, outside the sandbox");
+        let help = "the vendor gives it out; docs/daxko.md and docs/xoxoday.md say what to ask for";
+        let message = format!("{} is missing", mistakes.name(path));
+        mistakes.note_with_help(path, message, "a value, outside the sandbox", help);
     }
     value
 }

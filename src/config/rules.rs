@@ -20,8 +20,20 @@ pub(super) fn rules(table: &SiteTable, path: &Path, config: &Config, mistakes: &
     Rules::new(rules.collect(), table.ignore_case)
 }
 
-/// Warns of rules that stand behind a wider one, and of ids that may be somebody else's at another vendor.
+/// Warns of rules that stand behind a wider one, of ids that may be somebody else's at another vendor, and of members of
+/// other sites who are allowed.
 pub(super) fn warn(table: &SiteTable, rules: &Rules, warnings: &mut Vec<String>) {
+    for rule in &table.rule {
+        let allowed = rule.allow.as_ref().and_then(|allow| allow.provider.as_ref());
+        let foreign = |name: &&String| !table.providers.contains(name);
+        for name in allowed.into_iter().flatten().filter(foreign) {
+            warnings.push(format!(
+                "{}: the rule for \"{}\" allows members of \"{name}\", and nobody of them can sign in here: add it to \
+                 `providers` of the site, or take it out of the rule",
+                table.public_url, rule.path
+            ));
+        }
+    }
     for (index, taken_by) in rules.unreachable() {
         // The places hold where every rule could be read; otherwise there are mistakes, and no warnings.
         let (Some(rule), Some(earlier)) = (table.rule.get(index), table.rule.get(taken_by)) else { continue };
@@ -94,6 +106,15 @@ fn rule(table: &RuleTable, path: &Path, config: &Config, mistakes: &mut Mistakes
             &path.key("allow"),
             "without a session nobody can be told apart",
             "access = \"member\" with allow",
+        );
+    }
+    let says_nobody = allow.member_id.is_none() && allow.member_unit_id.is_none() && allow.provider.is_none();
+    if table.allow.is_some() && says_nobody {
+        mistakes.note_with_help(
+            &path.key("allow"),
+            "this does not say who is let through",
+            "member_id, member_unit_id or provider",
+            "without `allow` the rule lets all members through",
         );
     }
     for (index, name) in allow.provider.iter().flatten().enumerate() {

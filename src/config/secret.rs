@@ -69,6 +69,9 @@ pub enum NoSecret {
     /// There is nothing in it.
     #[error("it is empty")]
     Empty,
+    /// The text is what a shell would replace, and nobody here does.
+    #[error("this text is a variable as a shell knows it, and would be taken for the secret itself")]
+    Unexpanded,
 }
 
 impl SecretText {
@@ -78,6 +81,7 @@ impl SecretText {
     /// [`NoSecret`] where it is not there.
     pub fn read(&self, folder: &Path) -> Result<Secret, NoSecret> {
         let mut bytes = match self {
+            Self::Literal(text) if is_unexpanded(text) => return Err(NoSecret::Unexpanded),
             Self::Literal(text) => text.clone().into_bytes(),
             Self::Env(EnvSecret { env }) => from_environment(env)?.into_bytes(),
             Self::File(FileSecret { file }) => from_file(&folder.join(file))?,
@@ -90,6 +94,14 @@ impl SecretText {
         }
         if bytes.is_empty() { Err(NoSecret::Empty) } else { Ok(Secret::new(bytes)) }
     }
+}
+
+/// Whether a text is `$NAME` or `${NAME}`. A secret that really reads so can stand in a file.
+fn is_unexpanded(text: &str) -> bool {
+    let Some(name) = text.trim().strip_prefix('$') else { return false };
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
@@ -128,6 +140,17 @@ mod tests {
         assert!(secret("other").unwrap_err().to_string().contains("other cannot be read"));
         std::fs::write(folder.path().join("large"), vec![b'x'; 70_000]).unwrap();
         assert!(matches!(secret("large"), Err(NoSecret::TooLarge(_))));
+    }
+
+    #[test]
+    fn a_variable_of_a_shell_is_not_taken_for_a_secret() {
+        let read = |text: &str| SecretText::Literal(text.to_owned()).read(Path::new("/"));
+        for text in ["$DAXKO_PASSWORD", "${DAXKO_PASSWORD}"] {
+            assert!(matches!(read(text), Err(NoSecret::Unexpanded)), "{text:?}");
+        }
+        for text in ["$", "$2y$10$abc", "pa$WORD", "$ecret", "${}"] {
+            assert_eq!(read(text).unwrap(), Secret::new(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -96,6 +96,9 @@ pub fn check(source: &Source, schema: &Value) -> Result<Document, Problems> {
     Err(Problems::new(source.clone(), mask, problems))
 }
 
+/// What word processors make of quotes.
+const TYPOGRAPHIC: [char; 8] = ['“', '”', '„', '‘', '’', '‚', '«', '»'];
+
 /// Where something that the file lacks would be added.
 pub(crate) fn end_of(source: &Source) -> Range<usize> {
     let end = source.text.trim_end().len();
@@ -181,7 +184,13 @@ fn syntax_problem(error: &de::Error, span: Range<usize>, source: &Source) -> (Pr
     let damage = line.start..source.line_at(span.end).end;
     let problem = Problem::new(span, message);
     let problem = match (message, expected) {
+        ("string values must be quoted", _) if source.text[line].contains(TYPOGRAPHIC) => {
+            problem.expecting("a value").help("write text in straight quotes, \"…\", as a keyboard has them")
+        }
         ("string values must be quoted", _) => problem.expecting("a value").help("write text in quotes"),
+        ("invalid basic string", Some("`\"`")) => {
+            problem.expecting("`\"`").help("close the text with another \" on the same line")
+        }
         (_, Some(expected)) => problem.expecting(expected),
         (_, None) => problem,
     };
@@ -209,7 +218,14 @@ fn left_open(source: &Source, line: &Range<usize>, span: &Range<usize>) -> Optio
 }
 
 fn duplicate(error: &de::Error, span: Range<usize>, source: &Source) -> Problem {
-    if is_header(&source.text[source.line_at(span.start)]) {
+    let line = source.text[source.line_at(span.start)].trim();
+    if is_header(line) {
+        let name = line.trim_start_matches('[').split(']').next().unwrap_or_default().trim();
+        let double = format!("[[{name}]]");
+        if !line.starts_with("[[") && source.text.lines().any(|other| other.trim().starts_with(&double)) {
+            return Problem::new(span, "this table has single brackets here and double ones elsewhere")
+                .help("write the header in double brackets");
+        }
         return Problem::new(span, "this table stands here for the second time")
             .help("write each table once");
     }

@@ -52,6 +52,89 @@ fn what_a_site_needs_is_enough() {
     }
 }
 
+/// The good file with one slip in it.
+fn with_slip(good: &str, slip: &str) -> Ended {
+    let production = production();
+    assert!(production.contains(good), "{good:?}");
+    check(&production.replace(good, slip))
+}
+
+#[test]
+fn one_slip_is_one_problem() {
+    for (good, slip, words) in [
+        ("client_id =", "client_ID =", "did you mean `client_id`?"),
+        ("refresh_token =", "refreshtoken =", "did you mean `refresh_token`?"),
+        ("client = 9991", "client = \"9991\"", "write it without quotes"),
+        ("[session]\nkeys = [", "[session]\nkey = [", "did you mean `keys`?"),
+        (
+            "client = 9991",
+            "client = 9991\nrequire_active = true\nrecheck = \"30m\"",
+            "expected one of: \"no\", \"member\", \"unit\"",
+        ),
+    ] {
+        let ended = with_slip(good, slip);
+        tells(&ended, &[words, "1 problem in "]);
+    }
+}
+
+#[test]
+fn what_was_lost_to_one_slip_does_not_hide_what_is_missing_elsewhere() {
+    let ended = check(&production().replace("client_id =", "client_ID =").replace("client = 9991\n", ""));
+
+    tells(&ended, &["`client` in [[provider]] is missing", "did you mean `client_id`?", "2 problems in "]);
+}
+
+#[test]
+fn a_shells_variable_is_no_secret() {
+    let ended = with_slip("\"hunter2-is-a-password\"", "\"$DAXKO_PASSWORD\"");
+
+    tells(&ended, &["this text is a variable as a shell knows it", "write { env = \"NAME\" }"]);
+    assert!(!ended.errors.contains("DAXKO_PASSWORD"), "{}", ended.errors);
+}
+
+#[test]
+fn quotes_of_a_word_processor_are_recognised() {
+    let ended = with_slip("name = \"ymca\"", "name = “ymca”");
+
+    tells(&ended, &["string values must be quoted", "straight quotes"]);
+}
+
+#[test]
+fn a_header_that_lacks_brackets_is_not_called_a_second_table() {
+    let ended = check(&format!("{}\n[provider]\nname = \"rewards\"\n", production()));
+
+    tells(&ended, &["write the header in double brackets"]);
+    assert!(!ended.errors.contains("for the second time"), "{}", ended.errors);
+}
+
+#[test]
+fn a_provider_that_no_site_uses_is_noted_and_so_is_a_rule_for_members_who_cannot_sign_in() {
+    let more = "\n[[site.rule]]\npath = \"/board/**\"\naccess = \"member\"\n\
+                allow = { provider = [\"rewards\"], member_unit_id = [\"1\", \"2\"] }\n\
+                [[provider]]\nname = \"rewards\"\nkind = \"xoxoday\"\nclient_id = \"a\"\nclient_secret = \"b\"\n";
+    let ended = check(&format!("{}{more}", production()));
+
+    assert_eq!((ended.status, &*ended.errors), (0, ""));
+    for words in [
+        "member    /board/** (only provider rewards and member_unit_id 1, 2)",
+        "note: provider \"rewards\": no site names it in `providers`",
+        "allows members of \"rewards\", and nobody of them can sign in here",
+    ] {
+        assert!(ended.output.contains(words), "{words}: {}", ended.output);
+    }
+}
+
+#[test]
+fn an_allow_that_names_nobody_is_a_mistake() {
+    let rule = "\n[[site.rule]]\npath = \"/board/**\"\naccess = \"member\"\nallow = {}\n";
+    let ended = check(&format!("{}{rule}", production()));
+
+    tells(
+        &ended,
+        &["this does not say who is let through", "without `allow` the rule lets all members through"],
+    );
+}
+
 /// Checks that these words stand in the report, each once, and in this order.
 fn tells(ended: &Ended, words: &[&str]) {
     assert_eq!((ended.status, &*ended.output), (2, ""));

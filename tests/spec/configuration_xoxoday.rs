@@ -223,7 +223,7 @@ fn what_the_columns_of_a_directory_say_is_not_pointed_to_and_the_check_says_so()
 fn a_directory_that_is_wrong_is_an_error_that_names_the_line_and_no_address() {
     for (text, words) in [
         ("", "no column `email`"),
-        ("email;member_id;member_unit_id\nnoor@example.org;1;1\n", "no column `email`"),
+        ("email;member_id;member_unit_id\nnoor@example.org;1;1\n", "separated by semicolons or tabs"),
         ("email,member_id,member_unit_id\nnoor@example.org,1\n", "line 2 has 2 columns"),
         ("email,member_id,member_unit_id\na@b,1,1\nnoor@example.org,,1\n", "line 3: `member_id` is empty"),
     ] {

@@ -136,10 +136,11 @@ fn membership(table: &DaxkoTable, path: &Path, mistakes: &mut Mistakes<'_>) -> O
     let grace = mistakes.duration(table.recheck_grace.as_ref(), 24 * 60 * 60, &grace_path);
     let subject = match table.require_active {
         RequireActive::No => {
-            for (written, path) in [(&table.recheck, &recheck_path), (&table.recheck_grace, &grace_path)] {
-                if written.is_some() {
+            let is_meant = mistakes.is_lost(&path.key("require_active"));
+            for (written, place) in [(&table.recheck, &recheck_path), (&table.recheck_grace, &grace_path)] {
+                if written.is_some() && !is_meant {
                     let message = "memberships are not checked, so there is nothing to check again";
-                    mistakes.note(path, message, "require_active = \"member\" or \"unit\" beside it");
+                    mistakes.note(place, message, "require_active = \"member\" or \"unit\" beside it");
                 }
             }
             return None;
@@ -210,22 +211,25 @@ impl Addresses {
     ) -> Option<Self> {
         let mut good = true;
         // What is written, or else the default; nothing where what is written is wrong.
-        let mut own =
-            |text: &Option<String>, key: &str, default: Option<Url>, mistakes: &mut Mistakes<'_>| {
-                let Some(text) = text else { return default };
-                let path = path.key(key);
-                let url = vendor_url(text, &path, mistakes);
-                good &= url.is_some();
-                let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-                if is_mixed(table.environment, host) {
-                    let expected = "one environment for all addresses";
-                    mistakes.note(&path, "this address belongs to another environment", expected);
-                } else if is_of_the_other_generation(table.api, host) {
-                    let expected = "one generation for all addresses";
-                    mistakes.note(&path, "this address belongs to another `api`", expected);
-                }
-                url
-            };
+        let mut own = |text: &Option<String>,
+                       key: &str,
+                       default: Option<Url>,
+                       mistakes: &mut Mistakes<'_>| {
+            let Some(text) = text else { return default };
+            let path = path.key(key);
+            let url = vendor_url(text, &path, mistakes);
+            good &= url.is_some();
+            let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+            if is_mixed(table.environment, host) {
+                let expected = "one environment for all addresses";
+                let help = "say in `environment` which one is meant; without it, it is \"production\"";
+                mistakes.note_with_help(&path, "this address belongs to another environment", expected, help);
+            } else if is_of_the_other_generation(table.api, host) {
+                let expected = "one generation for all addresses";
+                mistakes.note(&path, "this address belongs to another `api`", expected);
+            }
+            url
+        };
         let (form, base) = known(table, surroundings);
         let authorize = own(&table.authorize_url, "authorize_url", form, mistakes);
         let version = match table.api {

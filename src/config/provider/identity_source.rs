@@ -94,13 +94,15 @@ fn ids(
     if table.from == IdentitySourceChoice::Directory {
         let Some(directory) = &table.directory else {
             let expected = "directory = { file = \"members.csv\" } or { url = \"https://…{email}\" }";
-            mistakes.note(&path.key("from"), "there is no directory to look into", expected);
+            if !mistakes.is_lost(&path.key("directory")) {
+                mistakes.note(&path.key("from"), "there is no directory to look into", expected);
+            }
             return None;
         };
         let directory = self::directory(table, directory, path, context, mistakes)?;
         return Some(IdSource::Directory(directory));
     }
-    if table.directory.is_some() {
+    if table.directory.is_some() && !mistakes.is_lost(&path.key("from")) {
         let expected = "from = \"directory\", or no directory";
         mistakes.note(&path.key("directory"), "this directory is not looked into", expected);
         return None;
@@ -122,7 +124,9 @@ fn userinfo(
     let Some(call) = &table.userinfo else {
         if is_wanted {
             let expected = "a table [provider.identity.userinfo] with what the vendor documents";
-            mistakes.note(&path.key("from"), "there is no user-details call to make", expected);
+            if !mistakes.is_lost(&here) {
+                mistakes.note(&path.key("from"), "there is no user-details call to make", expected);
+            }
             return None;
         }
         if context.names_nobody {
@@ -209,6 +213,9 @@ fn opened(file: &str, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<FileDi
             let help = match error {
                 FileError::Unreadable(_) => {
                     "the path starts at the folder of this file; the gateway has to be able to read it"
+                }
+                FileError::Separator => {
+                    "spreadsheets call the right kind “CSV UTF-8 (comma delimited)”, or ask for the separator"
                 }
                 FileError::TooLarge
                 | FileError::NoColumn(_)

@@ -157,7 +157,8 @@ fn addresses(
     for (path, url) in written {
         if url.and_then(Url::host_str).is_some_and(|host| is_mixed(table.environment, host)) {
             let expected = "one environment for both addresses";
-            mistakes.note(path, "this address belongs to another environment", expected);
+            let help = "say in `environment` which one is meant; without it, it is \"production\"";
+            mistakes.note_with_help(path, "this address belongs to another environment", expected, help);
         }
     }
     Some((oauth_url?, authorize_url?))

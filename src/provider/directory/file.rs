@@ -39,6 +39,9 @@ pub enum FileError {
     /// The first line does not name what we need.
     #[error("its first line has no column `{0}`")]
     NoColumn(&'static str),
+    /// The first line is one column, with something else between the names.
+    #[error("its columns are separated by semicolons or tabs")]
+    Separator,
     /// The first line names it twice.
     #[error("its first line has the column `{0}` twice")]
     DoubledColumn(&'static str),
@@ -267,6 +270,9 @@ fn rows(text: &[u8]) -> Result<Rows, FileError> {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new().from_reader(text);
     let header = reader.headers().map_err(|error| of_csv(error, text))?.clone();
+    if header.len() == 1 && header.iter().any(|column| column.contains([';', '\t'])) {
+        return Err(FileError::Separator);
+    }
     let column = |name: &'static str| {
         let mut places = header.iter().enumerate().filter(|(_, column)| column.trim() == name);
         let (place, _) = places.next().ok_or(FileError::NoColumn(name))?;
@@ -472,7 +478,8 @@ mod tests {
     fn a_wrong_file_is_described_by_its_line_and_never_quoted() {
         let cases = [
             ("", "no column `email`"),
-            ("email;member_id;member_unit_id\n", "no column `email`"),
+            ("email;member_id;member_unit_id\n", "separated by semicolons or tabs"),
+            ("email\tmember_id\tmember_unit_id\n", "separated by semicolons or tabs"),
             ("email,member_id\n", "no column `member_unit_id`"),
             ("email,email,member_id,member_unit_id\n", "`email` twice"),
             (

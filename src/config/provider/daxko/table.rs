@@ -66,7 +66,8 @@ pub struct DaxkoTable {
     /// Default: `"no"`.
     #[serde(default)]
     pub require_active: RequireActive,
-    /// How often that is asked again while a session lasts, in the background. Default: `"1h"`.
+    /// How often that is asked again while a session lasts, in the background; at least `"1m"`.
+    /// Default: `"1h"`.
     pub recheck: Option<String>,
     /// How much longer the last good answer counts while Daxko cannot be asked. Default: `"24h"`.
     pub recheck_grace: Option<String>,
