@@ -73,7 +73,9 @@ impl Vendor {
         let pair = self.user_bearer(request)?;
         let body = object(request, entry)?;
         if body.get("query").and_then(Value::as_str) != Some(&*self.user_details_query) {
-            return Err(Refusal::not_found("this query is not answered in the sandbox"));
+            return Err(Refusal::not_found(
+                "this query is not answered in the sandbox; docs/xoxoday.md has the one that is",
+            ));
         }
         let person = pair.person;
         let mut details = json!({ "email": person.email, "first_name": person.first_name });
