@@ -136,7 +136,7 @@ impl Vendors {
         if xoxoday.is_some() {
             text.push_str("\n\n  The sample accounts at Xoxoday:\n");
             for account in Xoxoday::accounts() {
-                let state = if account.member_id.is_some() { "" } else { "  (no member)" };
+                let state = if account.member_id.is_some() { "" } else { "  (unknown to Daxko)" };
                 text.push_str(&format!("\n      {:<25} {}{state}", account.email, account.password));
             }
         }

@@ -72,26 +72,25 @@ pub struct Refusal {
     status: StatusCode,
     kind: Kind,
     explain: fn(&'static Texts) -> &'static Explanation,
-    /// The pattern of the rule that wants it, for the log.
-    rule: Option<String>,
-    /// What the operator says about it.
-    remedy: Option<Localized>,
+    /// The rule that wants it.
+    rule: Option<Box<ByRule>>,
     fields: Vec<(HeaderName, HeaderValue)>,
     /// Under which it is in the log already.
     logged_as: Option<Reference>,
 }
 
+/// What is known of a rule that turns somebody away.
+#[derive(Debug)]
+struct ByRule {
+    /// For the log.
+    pattern: String,
+    /// What the operator says about it.
+    remedy: Option<Localized>,
+}
+
 impl Refusal {
     const fn new(status: StatusCode, explain: fn(&'static Texts) -> &'static Explanation) -> Self {
-        Self {
-            status,
-            kind: Kind::Error,
-            explain,
-            rule: None,
-            remedy: None,
-            fields: Vec::new(),
-            logged_as: None,
-        }
+        Self { status, kind: Kind::Error, explain, rule: None, fields: Vec::new(), logged_as: None }
     }
 
     /// The app behind the site gives no answer.
@@ -119,8 +118,7 @@ impl Refusal {
     /// The same, as a rule wants it, with what the operator says about it.
     #[must_use]
     pub fn by_rule(mut self, rule: &Pattern, remedy: Option<&Localized>) -> Self {
-        self.rule = Some(rule.to_string());
-        self.remedy = remedy.cloned();
+        self.rule = Some(Box::new(ByRule { pattern: rule.to_string(), remedy: remedy.cloned() }));
         self
     }
 
@@ -259,12 +257,13 @@ impl Refusal {
     /// The response to it. Its reference is in the log, for whoever asks about it with the number from the page.
     #[must_use]
     pub fn into_response(self, reader: &Reader, site: Option<&Site>) -> Response<Body> {
-        let Self { status, kind, explain, rule, remedy, fields, logged_as } = self;
+        let Self { status, kind, explain, rule, fields, logged_as } = self;
         let pages = site.map_or(&*pages::NOWHERE, |site| &site.pages);
         let Explanation { title, advice, .. } = *explain(Texts::of(Language::English));
         let reference = logged_as.unwrap_or_else(|| {
             let (reference, status) = (Reference::new(), status.as_u16());
             let site = site.map(|site| site.origin.as_str());
+            let rule = rule.as_ref().map(|rule| &*rule.pattern);
             match reader.audience {
                 Audience::Person => tracing::info!(site, %reference, status, rule, title, "refused"),
                 Audience::Program => tracing::debug!(site, %reference, status, rule, title, "refused"),
@@ -276,7 +275,7 @@ impl Refusal {
                 let trouble = Trouble {
                     kind,
                     explanation: explain(Texts::of(reader.language())),
-                    remedy: remedy.as_ref(),
+                    remedy: rule.as_ref().and_then(|rule| rule.remedy.as_ref()),
                     button: reader.again().filter(|_| kind == Kind::Unavailable).map(Button::TryAgain),
                     leads_home: matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND),
                     reference: Some(&reference),

@@ -95,11 +95,17 @@ impl Finding {
         let what = format!("credentials: {}", described(error));
         // Nobody is there, nothing is there, or the client is not known: members would meet the same.
         let is_wrong = match error {
-            ProviderError::Unreachable { .. } | ProviderError::ClientRefused { status: 404, .. } => true,
-            ProviderError::ClientRefused { error: Some(code), .. } => {
-                matches!(code.as_str(), "invalid_client" | "unauthorized_client")
+            ProviderError::Unreachable { .. } => true,
+            ProviderError::ClientRefused { status, error, .. } => {
+                *status == 404 || matches!(error.as_deref(), Some("invalid_client" | "unauthorized_client"))
             }
-            _ => false,
+            ProviderError::Busy { .. }
+            | ProviderError::Unintelligible { .. }
+            | ProviderError::CodeRefused
+            | ProviderError::NoIdentity { .. }
+            | ProviderError::NotInDirectory
+            | ProviderError::AmbiguousInDirectory
+            | ProviderError::Lapsed => false,
         };
         if is_wrong { Self::wrong(what, advice(error)) } else { Self::unknown(what, advice(error)) }
     }

@@ -47,7 +47,7 @@ pub(super) fn log_in(parameters: &Parameters, email: &str, password: &str, refus
                         a href={ "/chef/v1/oauth/authorize?" (query_of(parameters, Some(place))) }
                             aria-current=[(sample.email == email).then_some("true")] {
                             span { (sample.first_name) " " (sample.last_name) }
-                            small { (sample.email) @if sample.member_id.is_none() { ", no member" } }
+                            small { (sample.email) @if sample.member_id.is_none() { ", unknown to Daxko" } }
                         }
                     }
                 }
