@@ -260,18 +260,22 @@ fn error_page(site: &Site, request: &Request<Incoming>, now: UnixTime) -> Respon
             explanation: &Texts::of(language).nothing_to_tell,
             remedy: None,
             button: Some(Button::SignIn(&login_path)),
-            leads_home: true,
+            other: Some(Button::FrontPage),
             reference: None,
         };
         return Own::page(StatusCode::BAD_REQUEST, site.pages.render(&Page::Trouble(trouble), language));
     };
     let still_there = failure.provider.as_ref().filter(|name| site.login.provider(name.as_str()).is_some());
-    let login_path = login_path(still_there, &failure.return_to);
+    let again = login_path(still_there, &failure.return_to);
+    // Somebody whom one vendor still knows gets the same answer there each time.
+    let has_choice = site.login.providers().len() > 1;
+    let chooser = has_choice.then(|| login_path(None, &failure.return_to));
     refusal::refuse_login(failure.cause).into_login_page(
         &site.pages,
         language,
         &failure.reference,
-        &login_path,
+        &again,
+        chooser.as_deref(),
     )
 }
 

@@ -89,8 +89,8 @@ pub(super) struct Trouble<'a> {
     /// What the operator says about just this; otherwise the site's help is shown.
     pub(super) remedy: Option<&'a Localized>,
     pub(super) button: Option<Button<'a>>,
-    /// The front page may well be there.
-    pub(super) leads_home: bool,
+    /// What else there is to do.
+    pub(super) other: Option<Button<'a>>,
     pub(super) reference: Option<&'a Reference>,
 }
 
@@ -107,12 +107,15 @@ pub(super) enum Kind {
     Unavailable,
 }
 
-/// The one thing to do.
+/// Something to do.
 #[derive(Clone, Copy)]
 pub(super) enum Button<'a> {
     SignIn(&'a str),
     SignInAgain(&'a str),
     TryAgain(&'a str),
+    AnotherWay(&'a str),
+    /// It may well be there.
+    FrontPage,
 }
 
 impl<'a> Button<'a> {
@@ -121,12 +124,17 @@ impl<'a> Button<'a> {
             Self::SignIn(_) => texts.sign_in,
             Self::SignInAgain(_) => texts.sign_in_again,
             Self::TryAgain(_) => texts.try_again,
+            Self::AnotherWay(_) => texts.another_way,
+            Self::FrontPage => texts.front_page,
         }
     }
 
     pub(super) const fn path(self) -> &'a str {
         match self {
-            Self::SignIn(path) | Self::SignInAgain(path) | Self::TryAgain(path) => path,
+            Self::SignIn(path) | Self::SignInAgain(path) | Self::TryAgain(path) | Self::AnotherWay(path) => {
+                path
+            }
+            Self::FrontPage => "/",
         }
     }
 }
@@ -277,7 +285,7 @@ impl Pages {
 
     fn trouble(&self, trouble: &Trouble<'_>, language: Language) -> Markup {
         let texts = Texts::of(language);
-        let Trouble { kind, explanation, button, leads_home, reference, .. } = *trouble;
+        let Trouble { kind, explanation, button, other, reference, .. } = *trouble;
         let help = self.help(trouble, language);
         let contact = self.branding.contact.as_ref().map(|contact| contact.for_reader(language));
         // Signing in again does not make a membership active: here whom to ask comes first.
@@ -302,7 +310,7 @@ impl Pages {
                 ul.points { @for point in explanation.points { li { (point) } } }
             }
             @if is_lapsed { (ask) (button) } @else { (button) (ask) }
-            @if leads_home { p { a.button.quiet href="/" { (texts.front_page) } } }
+            @if let Some(other) = other { p { a.button.quiet href=(other.path()) { (other.label(texts)) } } }
             @if let Some(reference) = reference {
                 p.reference { (texts.reference_number) " " strong { (reference) } }
             }

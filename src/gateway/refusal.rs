@@ -221,13 +221,15 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, |texts| &texts.form_not_kept).ending_connection()
     }
 
-    /// The page of a failed login, which offers to start again; it is in the log under its reference already.
+    /// The page of a failed login, which offers to start again, or another way where there is a choice; it is in the log
+    /// under its reference already.
     pub(super) fn into_login_page(
         self,
         pages: &Pages,
         language: Language,
         reference: &Reference,
         login_path: &str,
+        chooser_path: Option<&str>,
     ) -> Response<Body> {
         let explanation = (self.explain)(Texts::of(language));
         // Where signing in again and again is the trouble, there is one button and it goes on.
@@ -238,7 +240,7 @@ impl Refusal {
             explanation,
             remedy: None,
             button: Some(button),
-            leads_home: !is_loop,
+            other: (!is_loop).then_some(chooser_path.map_or(Button::FrontPage, Button::AnotherWay)),
             reference: Some(reference),
         };
         let mut response = Own::page(self.status, pages.render(&Page::Trouble(trouble), language));
@@ -277,7 +279,8 @@ impl Refusal {
                     explanation: explain(Texts::of(reader.language())),
                     remedy: rule.as_ref().and_then(|rule| rule.remedy.as_ref()),
                     button: reader.again().filter(|_| kind == Kind::Unavailable).map(Button::TryAgain),
-                    leads_home: matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND),
+                    other: matches!(status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND)
+                        .then_some(Button::FrontPage),
                     reference: Some(&reference),
                 };
                 Own::page(status, pages.render(&Page::Trouble(trouble), reader.language()))

@@ -77,23 +77,23 @@ fn each_sample(language: Language, mut with: impl FnMut(&Page<'_>, &[(&str, &str
     let reference = Reference::new();
     let number = reference.to_string();
     let remedy = Localized::One("Sample".to_owned());
-    for (kind, explanation, button) in [
-        (Kind::Error, &texts.looping, Button::SignIn(PATH)),
-        (Kind::Error, &texts.stale, Button::SignInAgain(PATH)),
-        (Kind::Forbidden, &texts.not_admitted, Button::SignIn(PATH)),
-        (Kind::Lapsed, &texts.lapsed, Button::SignInAgain(PATH)),
-        (Kind::Unavailable, &texts.upstream_silent, Button::TryAgain(PATH)),
+    for (kind, explanation, button, other) in [
+        (Kind::Error, &texts.looping, Button::SignIn(PATH), None),
+        (Kind::Error, &texts.stale, Button::SignInAgain(PATH), Some(Button::AnotherWay(PATH))),
+        (Kind::Forbidden, &texts.not_admitted, Button::SignIn(PATH), Some(Button::FrontPage)),
+        (Kind::Lapsed, &texts.lapsed, Button::SignInAgain(PATH), Some(Button::FrontPage)),
+        (Kind::Unavailable, &texts.upstream_silent, Button::TryAgain(PATH), None),
     ] {
         let trouble = Trouble {
             kind,
             explanation,
             remedy: Some(&remedy),
             button: Some(button),
-            leads_home: true,
+            other,
             reference: Some(&reference),
         };
         with(&Page::Trouble(trouble), &[(PATH, "button.path"), (&number, "reference")]);
-        let bare = Trouble { remedy: None, button: None, leads_home: false, reference: None, ..trouble };
+        let bare = Trouble { remedy: None, button: None, other: None, reference: None, ..trouble };
         with(&Page::Trouble(bare), &[]);
     }
     with(&Page::SendForm { field: "sample" }, &[("id=\"form\"", "content")]);

@@ -248,7 +248,7 @@ fn trouble_values(pages: &Pages, trouble: &Trouble<'_>, language: Language) -> V
         help => pages.help(trouble, language).map(localized),
         contact,
         button => trouble.button.map(button),
-        home => trouble.leads_home.then(|| context! { label => texts.front_page, path => "/" }),
+        other => trouble.other.map(button),
         reference => trouble.reference.map(ToString::to_string),
     }
 }

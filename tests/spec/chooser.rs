@@ -1,5 +1,7 @@
 //! The chooser page: several ways to sign in, and the one of the last time in front.
 
+use member_gateway::sandbox::daxko::{Endpoint, Fault};
+
 use crate::harness::{Browser, Gateway, Options, Page};
 
 const TWO_PROVIDERS: Options = Options {
@@ -61,6 +63,28 @@ async fn a_template_of_it_is_filled_with_the_same_and_escapes_it() {
         format!("<li><a href=\"{path}\">Harbour Club</a> <small>Last time you used this one</small></li>");
     assert!(page.body.contains(&first), "{}", page.body);
     assert!(page.body.contains("alt=\"\">Lakes &amp; &lt;Rivers&gt;</a>"), "{}", page.body);
+}
+
+/// The page of a login that was refused at the vendor.
+async fn refused(gateway: &Gateway) -> Page {
+    gateway.daxko().faults().next(Endpoint::LogIn, Fault::ErrorRedirect("access_denied".into()));
+    gateway.browser().visit("/_gateway/login?provider=ymca&return_to=%2Fclasses").await
+}
+
+#[tokio::test]
+async fn whoever_was_refused_in_one_way_is_offered_another_and_loses_no_place() {
+    let another = "href=\"/_gateway/login?return_to=%2Fclasses\">Sign in another way</a>";
+
+    let page = refused(&Gateway::with(&TWO_PROVIDERS)).await;
+    assert_eq!(page.status, 403);
+    assert!(page.body.contains(another) && page.body.contains("Sign in again"), "{}", page.body);
+
+    let page = refused(&Gateway::with_sandbox()).await;
+    assert!(
+        !page.body.contains("another way") && page.body.contains("Go to the front page"),
+        "{}",
+        page.body
+    );
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ pub(super) static TEXTS: Texts = Texts {
     sign_in_page: "Sign-in",
     sign_in: "Sign in",
     sign_in_again: "Sign in again",
+    another_way: "Sign in another way",
     try_again: "Try again",
     front_page: "Go to the front page",
     reference_number: "Reference number:",

@@ -6,6 +6,7 @@ pub(super) static TEXTS: Texts = Texts {
     sign_in_page: "Connexion",
     sign_in: "Se connecter",
     sign_in_again: "Se connecter à nouveau",
+    another_way: "Se connecter autrement",
     try_again: "Réessayer",
     front_page: "Aller à la page d’accueil",
     reference_number: "Numéro de référence\u{a0}:",

@@ -34,6 +34,7 @@ pub(super) struct Texts {
     pub(super) sign_in_page: &'static str,
     pub(super) sign_in: &'static str,
     pub(super) sign_in_again: &'static str,
+    pub(super) another_way: &'static str,
     pub(super) try_again: &'static str,
     pub(super) front_page: &'static str,
     /// In front of a number, with its colon.

@@ -6,6 +6,7 @@ pub(super) static TEXTS: Texts = Texts {
     sign_in_page: "Inicio de sesión",
     sign_in: "Iniciar sesión",
     sign_in_again: "Iniciar sesión de nuevo",
+    another_way: "Iniciar sesión de otra manera",
     try_again: "Intentar de nuevo",
     front_page: "Ir a la página principal",
     reference_number: "Número de referencia:",
