@@ -9,6 +9,7 @@ pub mod assemble;
 mod conformance;
 pub mod diagnostics;
 mod masking;
+mod mistakes;
 mod pages;
 mod places;
 pub mod provider;

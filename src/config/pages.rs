@@ -5,7 +5,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path as FilePath;
 
-use super::assemble::{Mistakes, at};
+use super::assemble::at;
+use super::mistakes::Mistakes;
 use super::structure::Path;
 use super::{Config, LocalizedText, PagesTable, SiteTable, provider};
 use crate::gateway::branding::{Branding, Localized, Logo, MOST_LOGO, NoLogo};

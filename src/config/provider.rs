@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::assemble::{Mistakes, Surroundings, at};
+use super::assemble::{Surroundings, at};
+use super::mistakes::Mistakes;
 use super::secret::SecretText;
 use super::structure::Path;
 use super::{Config, EncodingChoice, ProviderTable};

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::assemble::Mistakes;
+use super::mistakes::Mistakes;
 use super::site::unknown_provider;
 use super::structure::Path;
 use super::{AccessChoice, Config, RuleTable, SiteTable, UnauthenticatedChoice, pages, provider};

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::Config;
-use super::assemble::{Mistakes, at};
+use super::assemble::at;
+use super::mistakes::Mistakes;
 use crate::server::Limits;
 use crate::server::peer::TrustedProxies;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::assemble::{Mistakes, at};
+use super::assemble::at;
+use super::mistakes::Mistakes;
 use super::structure::Path;
 use super::{AlgorithmChoice, IdentityTable, SignatureTable};
 use crate::field_name::folded;

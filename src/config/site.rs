@@ -1,6 +1,7 @@
 //! `[[site]]`: its upstream, its providers and what outlives a login, checked.
 
-use super::assemble::{Mistakes, Surroundings};
+use super::assemble::Surroundings;
+use super::mistakes::Mistakes;
 use super::structure::Path;
 use super::{Config, PreserveChoice, SiteTable, TimeoutsTable, UpstreamChoice, provider};
 use crate::gateway::preserve::Preserve;

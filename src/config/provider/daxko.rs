@@ -10,7 +10,8 @@ use url::Url;
 use super::{
     Built, Common, Shared, Vendor, authorize_params, credential, encoding, is_pointer, required, vendor_url,
 };
-use crate::config::assemble::{Mistakes, Surroundings};
+use crate::config::assemble::Surroundings;
+use crate::config::mistakes::Mistakes;
 use crate::config::structure::Path;
 use crate::config::{
     BearerChoice, Config, DaxkoApi, DaxkoEnvironment, DaxkoTable, LinksTable, PointersTable, RequireActive,

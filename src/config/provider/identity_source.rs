@@ -12,7 +12,7 @@ use reqwest::Method;
 use url::Url;
 
 use super::{is_pointer, vendor_url};
-use crate::config::assemble::Mistakes;
+use crate::config::mistakes::Mistakes;
 use crate::config::secret::SecretText;
 use crate::config::structure::Path;
 use crate::config::{
