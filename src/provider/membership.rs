@@ -7,7 +7,8 @@
 //! one member, it is left alone about that one. How a vendor is asked is [`Membership`]'s to know; what a lapsed member sees
 //! is not decided here.
 
-use std::collections::HashMap;
+mod memory;
+
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher;
@@ -16,18 +17,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::memory::{Memory, Record, is_about_one, pause_after};
 use super::{BoxFuture, ProviderError};
 use crate::member::Member;
 use crate::time::UnixTime;
 
-/// Members that are remembered at most, some 10 MiB of them.
-const MOST: usize = 65_536;
 /// How long one who asks is waited for before somebody else may; longer than any answer can take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a vendor that could not answer is left alone.
-const PAUSE: Duration = Duration::from_secs(30);
-/// The same at most, however long it asks for itself.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// So many answers can be waited for at the same time.
 const TURNS: usize = 64;
@@ -99,24 +95,6 @@ pub struct Memberships {
     /// Whoever waits for an answer takes one of these, the same for the same subject.
     turns: [tokio::sync::Mutex<()>; TURNS],
     hasher: RandomState,
-}
-
-#[derive(Default)]
-struct Memory {
-    records: HashMap<Bytes, Record>,
-    paused_until: Option<UnixTime>,
-    /// The last of whom the vendor gave an answer that is none, if it has given a good one about nobody since.
-    odd: Option<Bytes>,
-    questions: u64,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Record {
-    answer: Option<(Standing, UnixTime)>,
-    /// The question to which it is the answer.
-    question: u64,
-    asked: Option<UnixTime>,
-    paused_until: Option<UnixTime>,
 }
 
 impl fmt::Debug for Memberships {
@@ -281,62 +259,11 @@ impl Memberships {
     }
 }
 
-impl Memory {
-    fn next_question(&mut self) -> u64 {
-        self.questions += 1;
-        self.questions
-    }
-
-    /// The record of a member. Where there are too many, those go that nobody could do without: their answers are due
-    /// anyway, and the sessions remember when they were last good.
-    fn record(&mut self, subject: Bytes, recheck: Duration, now: UnixTime) -> &mut Record {
-        if self.records.len() >= MOST && !self.records.contains_key(&subject) {
-            self.records.retain(|_, record| record.answer.is_some_and(|(_, at)| now.since(at) < recheck));
-            if self.records.len() >= MOST {
-                self.records.clear();
-            }
-        }
-        self.records.entry(subject).or_default()
-    }
-}
-
-/// Whether an error may come from what the vendor has noted of one member: with the next one all may be well.
-fn is_about_one(error: &ProviderError) -> bool {
-    match error {
-        // Without another token nobody's record can be read.
-        ProviderError::ClientRefused { status, .. } => *status != 401,
-        ProviderError::Unintelligible { .. } => true,
-        ProviderError::Busy { .. }
-        | ProviderError::Unreachable { .. }
-        | ProviderError::CodeRefused
-        | ProviderError::NoIdentity { .. }
-        | ProviderError::NotInDirectory
-        | ProviderError::AmbiguousInDirectory
-        | ProviderError::Lapsed => false,
-    }
-}
-
-fn pause_after(error: &ProviderError) -> Duration {
-    match error {
-        ProviderError::Busy { retry_after: Some(seconds), .. } => {
-            Duration::from_secs(*seconds).clamp(PAUSE, LONGEST_PAUSE)
-        }
-        ProviderError::Busy { retry_after: None, .. }
-        | ProviderError::Unreachable { .. }
-        | ProviderError::ClientRefused { .. }
-        | ProviderError::Unintelligible { .. }
-        | ProviderError::CodeRefused
-        | ProviderError::NoIdentity { .. }
-        | ProviderError::NotInDirectory
-        | ProviderError::AmbiguousInDirectory
-        | ProviderError::Lapsed => PAUSE,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
 
+    use super::memory::{MOST, PAUSE};
     use super::*;
     use crate::member::{MemberId, MemberUnitId, Profile, ProviderName};
 
