@@ -267,19 +267,14 @@ impl Daxko {
 impl Provider for Daxko {
     fn authorization_request(&self, redirect_uri: &RedirectUri, state: &State) -> String {
         let encoded = |text: &str| utf8_percent_encode(text, QUERY_VALUE).to_string();
-        let mut url = self.settings.authorize_url.clone();
-        let mut query = format!(
+        let query = format!(
             "response_type=code&scope={}&state={}&client_id={}&redirect_uri={}",
             self.settings.generation.authorization_scope(&self.settings.client),
             encoded(&state.0),
             encoded(self.settings.client_id.trim()),
             encoded(&redirect_uri.0),
         );
-        for (name, value) in &self.settings.authorize_params {
-            query.push_str(&format!("&{}={}", encoded(name), encoded(value)));
-        }
-        url.set_query(Some(&query));
-        url.into()
+        super::authorization_request(&self.settings.authorize_url, query, &self.settings.authorize_params)
     }
 
     fn redeem<'a>(

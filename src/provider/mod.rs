@@ -16,7 +16,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
 
 use self::inspection::{Finding, Registration};
 use self::membership::Memberships;
@@ -47,6 +48,17 @@ pub trait Provider: Send + Sync {
         let what = "credentials: this vendor cannot be asked without a member";
         Box::pin(async move { vec![Finding::unknown(what, "sign in once")] })
     }
+}
+
+/// The address of an authorization request: `query` at the vendor's endpoint, and the operator's further parameters.
+fn authorization_request(endpoint: &Url, mut query: String, further: &[(String, String)]) -> String {
+    for (name, value) in further {
+        let encoded = |text| utf8_percent_encode(text, QUERY_VALUE);
+        query.push_str(&format!("&{}={}", encoded(name), encoded(value)));
+    }
+    let mut url = endpoint.clone();
+    url.set_query(Some(&query));
+    url.into()
 }
 
 /// A provider under the name and the title its operator gave it.

@@ -241,21 +241,16 @@ impl Drop for Wiped {
 impl Provider for Xoxoday {
     fn authorization_request(&self, redirect_uri: &RedirectUri, state: &State) -> String {
         let encoded = |text: &str| utf8_percent_encode(text, QUERY_VALUE).to_string();
-        let mut url = self.settings.authorize_url.clone();
         // The commas are Xoxoday's; a blank, however written, makes the scope unknown.
         let scopes: Vec<String> = self.settings.scopes.iter().map(|scope| encoded(scope)).collect();
-        let mut query = format!(
+        let query = format!(
             "client_id={}&response_type=code&redirect_uri={}&scope={}&state={}",
             encoded(self.settings.client_id.trim()),
             encoded(&redirect_uri.0),
             scopes.join(","),
             encoded(&state.0),
         );
-        for (name, value) in &self.settings.authorize_params {
-            query.push_str(&format!("&{}={}", encoded(name), encoded(value)));
-        }
-        url.set_query(Some(&query));
-        url.into()
+        super::authorization_request(&self.settings.authorize_url, query, &self.settings.authorize_params)
     }
 
     fn redeem<'a>(
