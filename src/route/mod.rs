@@ -198,6 +198,18 @@ impl Sites {
         let (host, port) = host_and_port(authority).ok_or(NoSite::Malformed)?;
         self.0.iter().position(|site| site.answers_to(host, port)).ok_or(NoSite::Unknown)
     }
+
+    /// The index of the https site with the host in `authority`. The port is another one when http is spoken; where
+    /// several sites share the host, the one on the port of https is meant, and otherwise the first.
+    ///
+    /// # Errors
+    /// [`NoSite`] where there is none.
+    pub fn find_secure(&self, authority: &[u8]) -> Result<usize, NoSite> {
+        let (host, _) = host_and_port(authority).ok_or(NoSite::Malformed)?;
+        let is_one = |site: &Origin| site.scheme == Scheme::Https && site.host.eq_ignore_ascii_case(host);
+        let usual = self.0.iter().position(|site| is_one(site) && site.port == Scheme::Https.default_port());
+        usual.or_else(|| self.0.iter().position(is_one)).ok_or(NoSite::Unknown)
+    }
 }
 
 /// The authority of a request: one Host field, and where the target has an authority too, the same one.
@@ -266,6 +278,32 @@ mod tests {
             ("[::1]:8443", 2),
         ] {
             assert_eq!(sites().find(authority.as_bytes()), Ok(index), "{authority}");
+        }
+    }
+
+    #[test]
+    fn an_https_site_is_found_by_its_host_alone() {
+        let sites = Sites::new(
+            [
+                "http://a.test:1",
+                "https://a.test:8443",
+                "https://a.test",
+                "https://b.test:8443",
+                "http://localhost",
+            ]
+            .map(|text| Origin::parse(text).unwrap())
+            .to_vec(),
+        );
+        for (authority, found) in [
+            ("a.test", Ok(2)),
+            ("A.TEST:80", Ok(2)),
+            ("a.test:8443", Ok(2)),
+            ("b.test:8080", Ok(3)),
+            ("localhost", Err(NoSite::Unknown)),
+            ("evil.test", Err(NoSite::Unknown)),
+            ("a@b.test", Err(NoSite::Malformed)),
+        ] {
+            assert_eq!(sites.find_secure(authority.as_bytes()), found, "{authority}");
         }
     }
 
