@@ -2,6 +2,9 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use httpdate::fmt_http_date;
 
 use super::online::{Online, printable};
 use super::simulations::{self, Simulation};
@@ -9,6 +12,8 @@ use super::{CommandError, source};
 use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
 use crate::config::{AccessChoice, AllowTable, SiteTable, UpstreamChoice};
 use crate::provider::inspection::{Finding, Verdict};
+use crate::route::Origin;
+use crate::server::{Entrance, Listen};
 use crate::time::Clock;
 
 /// Prints what would be served, and what the vendors say to it.
@@ -34,8 +39,9 @@ fn print(
     output: &mut impl Write,
 ) -> Result<(), CommandError> {
     writeln!(output, "{} is valid.", config.display())?;
-    let addresses: Vec<String> = assembled.listen.iter().map(ToString::to_string).collect();
+    let addresses: Vec<String> = assembled.listen.iter().map(address).collect();
     writeln!(output, "\nlisten on {}", addresses.join(", "))?;
+    print_certificates(loaded, assembled, output)?;
     for (site, table) in assembled.gateway.sites.iter().zip(&loaded.config.site) {
         writeln!(output, "\nsite {}", site.origin.as_str())?;
         writeln!(output, "  upstream      {}", upstream(table))?;
@@ -68,6 +74,28 @@ fn print(
     }
     for warning in &assembled.warnings {
         writeln!(output, "\nwarning: {warning}")?;
+    }
+    Ok(())
+}
+
+/// Prints what each certificate is for, and until when.
+fn print_certificates(
+    loaded: &Loaded,
+    assembled: &Assembled,
+    output: &mut impl Write,
+) -> std::io::Result<()> {
+    let (Some(tls), Some(table)) = (&assembled.tls, &loaded.config.server.tls) else { return Ok(()) };
+    for (certificate, table) in tls.certificates().iter().zip(&table.certificates) {
+        let covered = assembled.gateway.sites.iter().map(|site| &site.origin);
+        let covered = covered.filter(|origin| certificate.covers(origin.host()));
+        let covered: Vec<&str> = covered.map(Origin::as_str).collect();
+        let listed = |list: &[&str]| if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+        let names: Vec<&str> = certificate.names().iter().map(String::as_str).collect();
+        let expires = UNIX_EPOCH.checked_add(Duration::from_secs(certificate.until().0));
+        writeln!(output, "\ncertificate {}", table.cert)?;
+        writeln!(output, "  names         {}", printable(&listed(&names)))?;
+        writeln!(output, "  expires       {}", expires.map_or_else(|| "never".to_owned(), fmt_http_date))?;
+        writeln!(output, "  sites         {}", listed(&covered))?;
     }
     Ok(())
 }
@@ -112,6 +140,14 @@ pub(super) fn assemble(config: &Path) -> Result<Assembled, CommandError> {
 fn surroundings(folder: std::path::PathBuf) -> Surroundings {
     let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     Surroundings { folder, clock: Clock::System, vendors: simulations::nowhere(), app: nowhere }
+}
+
+fn address(listen: &Listen) -> String {
+    match listen.door.entrance() {
+        Entrance::Plain => listen.address.to_string(),
+        Entrance::Tls => format!("{} (TLS)", listen.address),
+        Entrance::Redirect => format!("{} (redirects to https)", listen.address),
+    }
 }
 
 fn upstream(table: &SiteTable) -> String {

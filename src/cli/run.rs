@@ -93,6 +93,7 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
         vendors: vendors.sandboxed().map_err(failed)?,
         app: for_app.local_addr().map_err(failed)?,
     };
+    let time = clock.clone();
     let assembled = loaded.assemble(&surroundings)?;
     for warning in &assembled.warnings {
         tracing::warn!("{warning}");
@@ -105,7 +106,7 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
     } else {
         None
     };
-    let Assembled { gateway, listen, limits, .. } = assembled;
+    let Assembled { gateway, listen, tls, limits, .. } = assembled;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let listeners = Listeners::bind(&listen, workers).map_err(|error| {
         CommandError::Failed(format!(
@@ -113,6 +114,10 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
             error.source
         ))
     })?;
+    if let Some(tls) = &tls {
+        tls.keep_current(time)
+            .map_err(|error| CommandError::Failed(format!("the certificates cannot be watched: {error}")))?;
+    }
     let sites = gateway.sites.iter().map(|site| site.origin.as_str().to_owned()).collect();
     let gateway = Arc::new(gateway);
     let running = server::serve(listeners, limits, move |ticker| Worker::new(Arc::clone(&gateway), ticker))

@@ -14,7 +14,7 @@ use super::provider::{self, Providers, Sandboxed};
 use super::pruning::{self, Pruned};
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, UpstreamChoice};
-use super::{pages, rules, server, signature, site};
+use super::{pages, rules, server, signature, site, tls};
 use crate::gateway::Gateway;
 use crate::gateway::site::Site;
 use crate::gateway::via::Pseudonym;
@@ -26,7 +26,8 @@ use crate::provider::daxko::Daxko;
 use crate::random;
 use crate::route::{Origin, Scheme, Sites};
 use crate::secret::Secret;
-use crate::server::Limits;
+use crate::server::tls::Tls;
+use crate::server::{Limits, Listen};
 use crate::session;
 use crate::session::cookie::Cookies;
 use crate::session::seal::{KeyRing, Purpose};
@@ -64,7 +65,9 @@ pub struct Assembled {
     /// The hall, with all its rooms.
     pub gateway: Gateway,
     /// Where to listen.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Listen>,
+    /// What listeners with TLS share.
+    pub tls: Option<Tls>,
     /// What clients may take.
     pub limits: Limits,
     /// All providers, in the order of the config, used by a site or not.
@@ -183,7 +186,9 @@ impl Loaded {
 }
 
 fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistakes<'_>) -> Option<Assembled> {
-    let listen = server::listen(config, mistakes);
+    let tls = tls::tls(config, mistakes);
+    let hsts = tls::hsts(config, mistakes);
+    let listen = server::listen(config, tls.as_ref(), mistakes);
     let limits = server::limits(config, mistakes);
     let target_bytes = mistakes.size(
         config.server.limits.target_bytes.as_ref(),
@@ -261,6 +266,9 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         mistakes.note(&at(["site"]), "there is no site", "at least one [[site]]");
     }
     let origins: Vec<Origin> = origins.into_iter().flatten().collect();
+    if let Some(tls) = &tls {
+        tls::warn(tls, &listen, &origins, surroundings.clock.now(), &mut warnings);
+    }
     (sites.len() == config.site.len()).then(|| Assembled {
         gateway: Gateway {
             authorities: Sites::new(origins),
@@ -273,10 +281,12 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
                 ForwardedChoice::None => ForwardedStyle::Neither,
             },
             target_bytes,
+            hsts,
             clock: surroundings.clock.clone(),
             pseudonym: Pseudonym::default(),
         },
         listen,
+        tls,
         limits,
         providers: providers.into_iter().flatten().collect(),
         daxkos,

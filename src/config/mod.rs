@@ -22,6 +22,7 @@ mod server;
 pub mod signature;
 mod site;
 pub mod structure;
+mod tls;
 pub mod units;
 
 #[cfg(test)]
@@ -59,8 +60,13 @@ pub struct Config {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTable {
-    /// Addresses to listen on: IP address and port. Default: `["127.0.0.1:8080"]`.
-    pub listen: Option<Vec<String>>,
+    /// Addresses to listen on: IP address and port, or `{ address = "…", tls = false }` for plain HTTP beside TLS, or
+    /// `{ address = "…", redirect = true }` for plain HTTP that is answered with a redirect to https. Default:
+    /// `["127.0.0.1:8080"]`.
+    pub listen: Option<Vec<ListenChoice>>,
+    /// TLS towards browsers. With it every address of `listen` speaks TLS that does not say otherwise; without it the
+    /// gateway speaks plain HTTP.
+    pub tls: Option<TlsTable>,
     /// Networks (CIDR) of the proxies in front of the gateway. From them, and from nobody else, `X-Forwarded-For`,
     /// `X-Forwarded-Host` and `Forwarded` are believed. Default: nobody.
     pub trusted_proxies: Vec<String>,
@@ -69,6 +75,53 @@ pub struct ServerTable {
     pub forwarded: ForwardedChoice,
     /// What a client may take of size and time.
     pub limits: LimitsTable,
+}
+
+/// An address to listen on.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ListenChoice {
+    /// IP address and port.
+    Address(String),
+    /// The same, and what is spoken there.
+    Table(ListenTable),
+}
+
+/// An address to listen on, and what is spoken there.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenTable {
+    /// IP address and port.
+    pub address: String,
+    /// Whether TLS is spoken there. Default: yes where `[server.tls]` is set.
+    pub tls: Option<bool>,
+    /// Answers every request, over plain HTTP, with a redirect (308) to the https address of the same site, and
+    /// `/_gateway/health` itself. Default: false.
+    #[serde(default)]
+    pub redirect: bool,
+}
+
+/// `[server.tls]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsTable {
+    /// Certificates. A browser gets one that bears the name it asks for, and otherwise the first. Their files are read
+    /// again when they change.
+    pub certificates: Vec<CertificateTable>,
+    /// How long browsers come with https only once they have been here: `Strict-Transport-Security` on https sites, over
+    /// TLS of the gateway's own. It is hard to take back: begin with `"1h"`, end at `"365d"`; `"0s"` takes an earlier
+    /// one back. What an app says itself stands. Default: not sent.
+    pub hsts: Option<String>,
+}
+
+/// One of the certificates.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateTable {
+    /// PEM file of the certificate and, behind it, of those that lead to its root.
+    pub cert: String,
+    /// PEM file of its private key, without a passphrase. It may be the same file.
+    pub key: String,
 }
 
 /// What tells the upstream where a request came from.

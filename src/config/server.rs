@@ -1,34 +1,42 @@
-//! `[server]`: where to listen, whom to believe, what to tolerate.
+//! `[server]`: where to listen, whom to believe, what to tolerate. Its certificates are [`super::tls`]'s.
 
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::Config;
 use super::assemble::at;
 use super::mistakes::Mistakes;
-use crate::server::Limits;
+use super::structure::Path;
+use super::{Config, ListenChoice};
 use crate::server::peer::TrustedProxies;
+use crate::server::tls::Tls;
+use crate::server::{Door, Entrance, Limits, Listen};
 
 /// The most fields that may be allowed; the map that holds them ends in a panic at 32768.
 const MOST_FIELDS: u16 = 1000;
 /// The largest head that may be allowed: each connection may hold as much in memory.
 const MOST_HEAD_BYTES: usize = 1024 * 1024;
 
-pub(super) fn listen(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<SocketAddr> {
-    let default = vec!["127.0.0.1:8080".to_owned()];
-    let texts = config.server.listen.as_ref().unwrap_or(&default);
-    if texts.is_empty() {
+/// Where to listen, and what is spoken there. `tls` is what goes with `[server.tls]`, where that is well.
+pub(super) fn listen(config: &Config, tls: Option<&Tls>, mistakes: &mut Mistakes<'_>) -> Vec<Listen> {
+    let default = vec![ListenChoice::Address("127.0.0.1:8080".to_owned())];
+    let choices = config.server.listen.as_ref().unwrap_or(&default);
+    if choices.is_empty() {
         mistakes.note(&at(["server", "listen"]), "there is no address to listen on", "at least one");
     }
-    let mut addresses = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        let path = at(["server", "listen"]).index(index);
+    let mut listen: Vec<Listen> = Vec::new();
+    for (index, choice) in choices.iter().enumerate() {
+        let item = at(["server", "listen"]).index(index);
+        let (text, path) = match choice {
+            ListenChoice::Address(text) => (text, item.clone()),
+            ListenChoice::Table(table) => (&table.address, item.key("address")),
+        };
+        let door = door(config, choice, tls, &item, mistakes);
         match text.parse::<SocketAddr>() {
-            Ok(address) if addresses.contains(&address) => {
+            Ok(address) if address.port() != 0 && listen.iter().any(|other| other.address == address) => {
                 mistakes.note(&path, "this address stands here twice", "each address once");
             }
-            Ok(address) => addresses.push(address),
+            Ok(address) => listen.push(Listen { address, door }),
             Err(_) => mistakes.note_with_help(
                 &path,
                 "this is no address to listen on",
@@ -37,12 +45,48 @@ pub(super) fn listen(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<Socket
             ),
         }
     }
-    addresses
+    if !listen.is_empty() && listen.iter().all(|listen| listen.door.entrance() == Entrance::Redirect) {
+        let expected = "an address without `redirect` besides";
+        mistakes.note(&at(["server", "listen"]), "the gateway would redirect, and serve nowhere", expected);
+    }
+    listen
+}
+
+fn door(
+    config: &Config,
+    choice: &ListenChoice,
+    tls: Option<&Tls>,
+    path: &Path,
+    mistakes: &mut Mistakes<'_>,
+) -> Door {
+    let (wanted, redirect) = match choice {
+        ListenChoice::Address(_) => (None, false),
+        ListenChoice::Table(table) => (table.tls, table.redirect),
+    };
+    if redirect {
+        if wanted == Some(true) {
+            let message = "who comes with TLS has no need to be redirected to https";
+            mistakes.note(&path.key("redirect"), message, "either `tls` or `redirect`");
+        }
+        if !config.site.iter().any(|site| site.public_url.starts_with("https://")) {
+            let message = "no site has an https address to redirect to";
+            mistakes.note(&path.key("redirect"), message, "a [[site]] with a public_url of https");
+        }
+        return Door::Redirect;
+    }
+    if wanted == Some(true) && config.server.tls.is_none() {
+        let help = "add [server.tls] with certificates = [{ cert = \"…\", key = \"…\" }]";
+        mistakes.note_with_help(&path.key("tls"), "there are no certificates to speak TLS with", "", help);
+    }
+    match tls {
+        Some(tls) if wanted != Some(false) => Door::Tls(tls.clone()),
+        Some(_) | None => Door::Plain,
+    }
 }
 
 /// The address among those listened on to which an upstream's host and port lead; other names than `localhost` are not
 /// looked up.
-pub(super) fn leads_to_us(listen: &[SocketAddr], host: &str, port: u16) -> Option<SocketAddr> {
+pub(super) fn leads_to_us(listen: &[Listen], host: &str, port: u16) -> Option<SocketAddr> {
     let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
     let is_localhost = host.eq_ignore_ascii_case("localhost");
     let same = |ours: IpAddr| match ip {
@@ -53,7 +97,8 @@ pub(super) fn leads_to_us(listen: &[SocketAddr], host: &str, port: u16) -> Optio
         Some(ip) => ip == ours,
         None => is_localhost && (ours.is_loopback() || ours.is_unspecified()),
     };
-    listen.iter().copied().find(|ours| ours.port() == port && port != 0 && same(ours.ip()))
+    let mut ours = listen.iter().map(|listen| listen.address);
+    ours.find(|ours| ours.port() == port && port != 0 && same(ours.ip()))
 }
 
 pub(super) fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
@@ -121,7 +166,7 @@ mod tests {
             ("127.0.0.1:8080", "app.localhost", 8080, false),
             ("127.0.0.1:0", "127.0.0.1", 0, false),
         ] {
-            let listen = [ours.parse().unwrap()];
+            let listen = [Listen { address: ours.parse().unwrap(), door: Door::Plain }];
             assert_eq!(leads_to_us(&listen, host, port).is_some(), expected, "{ours} {host}:{port}");
         }
     }

@@ -138,6 +138,11 @@ impl Own {
         Self::redirect(StatusCode::SEE_OTHER, location)
     }
 
+    /// 308: the same request, there (RFC 9110 §15.4.9).
+    pub(super) fn permanent_redirect(location: &str) -> Response<Body> {
+        Self::redirect(StatusCode::PERMANENT_REDIRECT, location)
+    }
+
     fn redirect(status: StatusCode, location: &str) -> Response<Body> {
         let mut response = Self::answer(status, None, None);
         let location = HeaderValue::try_from(location).unwrap_or_else(|_| HeaderValue::from_static("/"));

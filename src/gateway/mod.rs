@@ -14,6 +14,7 @@ pub mod failure;
 pub mod language;
 pub mod pages;
 pub mod preserve;
+mod redirect;
 pub mod refusal;
 mod samples;
 pub mod site;
@@ -22,14 +23,13 @@ pub mod templates;
 mod texts;
 pub mod via;
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, REFERER, TRAILER,
-    TRANSFER_ENCODING,
+    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, REFERER,
+    STRICT_TRANSPORT_SECURITY, TRAILER, TRANSFER_ENCODING,
 };
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Limited};
@@ -41,9 +41,9 @@ use crate::login::return_to::ReturnTo;
 use crate::random;
 use crate::route::path::Readings;
 use crate::route::rule::Rule;
-use crate::route::{self, NoSite, Sites};
-use crate::server::Respond;
+use crate::route::{self, NoSite, Scheme, Sites};
 use crate::server::peer::{self, Client, TrustedProxies};
+use crate::server::{Arrival, Entrance, Respond};
 use crate::session::cookie;
 use crate::time::{Clock, UnixTime};
 use crate::upstream::body::RequestBody;
@@ -74,6 +74,8 @@ pub struct Gateway {
     pub forwarded: ForwardedStyle,
     /// The longest target that is taken, in octets.
     pub target_bytes: usize,
+    /// What https sites say in `Strict-Transport-Security` (RFC 6797) over TLS of ours.
+    pub hsts: Option<HeaderValue>,
     /// Where the time comes from.
     pub clock: Clock,
     /// What it calls itself in `Via`.
@@ -108,15 +110,19 @@ impl Respond for Worker {
     async fn respond(
         self: Rc<Self>,
         request: Request<Incoming>,
-        peer: IpAddr,
+        arrival: Arrival,
         watch: Rc<Watch>,
     ) -> Response<Body> {
         let reader = Reader::of(request.method(), request.uri(), request.headers());
-        match self.journey(request, peer, &watch).await {
+        match self.journey(request, arrival, &watch).await {
             Ok(response) => response,
             Err((refusal, site)) => {
                 let site = site.and_then(|index| self.gateway.sites.get(index));
-                refusal.into_response(&reader, site)
+                let mut response = refusal.into_response(&reader, site);
+                if let Some(site) = site {
+                    self.gateway.insist_on_https(site, arrival.entrance, response.headers_mut());
+                }
+                response
             }
         }
     }
@@ -127,15 +133,18 @@ impl Worker {
     async fn journey(
         &self,
         request: Request<Incoming>,
-        peer: IpAddr,
+        arrival: Arrival,
         watch: &Rc<Watch>,
     ) -> Result<Response<Body>, (Refusal, Option<usize>)> {
         let gateway = &*self.gateway;
         let now = gateway.clock.now();
         let nowhere = |refusal| (refusal, None);
-        let client = gateway.trusted_proxies.client(peer, request.headers());
+        let client = gateway.trusted_proxies.client(arrival.peer, request.headers());
         if let Some(health) = endpoints::health(request.method(), request.uri().path()) {
             return Ok(health);
+        }
+        if arrival.entrance == Entrance::Redirect {
+            return redirect::answer(gateway, &request, &client).map_err(nowhere);
         }
         let index = gateway.site_of(&request, &client).map_err(|error| nowhere(no_site(&request, error)))?;
         if let Err(refusal) = check_head(&request, gateway.target_bytes) {
@@ -144,9 +153,10 @@ impl Worker {
             return if is_callback { Ok(refusal.instead_of_callback()) } else { Err((refusal, Some(index))) };
         }
         let site = &gateway.sites[index];
-        self.visit(site, &self.pools[index], request, &client, now, watch)
-            .await
-            .map_err(|refusal| (refusal, Some(index)))
+        let visit = self.visit(site, &self.pools[index], request, &client, now, watch);
+        let mut response = visit.await.map_err(|refusal| (refusal, Some(index)))?;
+        gateway.insist_on_https(site, arrival.entrance, response.headers_mut());
+        Ok(response)
     }
 
     /// A request whose site is known: the gateway's own paths, the rule, the session, and on to the upstream.
@@ -259,12 +269,28 @@ impl Worker {
 }
 
 impl Gateway {
-    /// The site of a request: by `Host`, or by what a trusted proxy says the client asked for.
+    /// The site of a request.
     fn site_of(&self, request: &Request<Incoming>, client: &Client) -> Result<usize, NoSite> {
-        let asked = route::authority(request.headers(), request.uri())?;
-        let forwarded = client.via_trusted_proxy.then(|| peer::forwarded_host(request.headers())).flatten();
-        self.authorities.find(forwarded.unwrap_or(asked))
+        self.authorities.find(asked_for(request, client)?)
     }
+
+    /// Has browsers come with https from now on. Over plain HTTP that would mean nothing (RFC 6797 §7.2), and where the
+    /// app has said something itself, that stands.
+    fn insist_on_https(&self, site: &Site, entrance: Entrance, fields: &mut HeaderMap) {
+        if entrance == Entrance::Tls
+            && let Some(hsts) = &self.hsts
+            && site.origin.scheme() == Scheme::Https
+        {
+            fields.entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+        }
+    }
+}
+
+/// The authority that a request is for: its own, or what a trusted proxy says the client asked for.
+fn asked_for<'a>(request: &'a Request<Incoming>, client: &Client) -> Result<&'a [u8], NoSite> {
+    let asked = route::authority(request.headers(), request.uri())?;
+    let forwarded = client.via_trusted_proxy.then(|| peer::forwarded_host(request.headers())).flatten();
+    Ok(forwarded.unwrap_or(asked))
 }
 
 /// What of a head is refused on any site.

@@ -7,7 +7,6 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,10 +23,11 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
-use super::Respond;
 use super::framing::{Framing, POISON, Phase};
-use crate::deadline::{Due, Ticker, Watch};
+use super::{Arrival, Respond};
+use crate::deadline::{Due, Watch, Watched};
 
 /// How much and how long a client may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,9 +138,27 @@ impl Vitals {
     }
 }
 
+/// What a connection runs over: a socket, or TLS over one.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// Sees to it that its end will be no orderly one.
+    fn break_off(&self);
+}
+
+impl Transport for TcpStream {
+    fn break_off(&self) {
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl Transport for TlsStream<TcpStream> {
+    fn break_off(&self) {
+        self.get_ref().0.break_off();
+    }
+}
+
 /// A socket whose bytes are read along before hyper sees them.
-struct Filtered {
-    socket: TcpStream,
+struct Filtered<S: Transport> {
+    socket: S,
     framing: Framing,
     vitals: Arc<Vitals>,
     /// What is still to be read of the poison, once a breach was found.
@@ -148,15 +166,15 @@ struct Filtered {
 }
 
 /// An orderly end would say that the answer is complete.
-impl Drop for Filtered {
+impl<S: Transport> Drop for Filtered<S> {
     fn drop(&mut self) {
         if self.vitals.broken.load(Ordering::Relaxed) {
-            let _ = self.socket.set_zero_linger();
+            self.socket.break_off();
         }
     }
 }
 
-impl AsyncRead for Filtered {
+impl<S: Transport> AsyncRead for Filtered<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -201,7 +219,7 @@ impl AsyncRead for Filtered {
     }
 }
 
-impl AsyncWrite for Filtered {
+impl<S: Transport> AsyncWrite for Filtered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         if written.is_ready() {
@@ -238,7 +256,7 @@ impl AsyncWrite for Filtered {
 /// Hands requests on, and keeps the books of what is under way.
 struct Handler<R> {
     respond: Rc<R>,
-    peer: IpAddr,
+    arrival: Arrival,
     watch: Rc<Watch>,
     vitals: Arc<Vitals>,
 }
@@ -257,7 +275,7 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
             request.headers_mut().remove(UPGRADE);
         }
         let knows_chunks = request.version() != Version::HTTP_10;
-        let answer = Rc::clone(&self.respond).respond(request, self.peer, Rc::clone(&self.watch));
+        let answer = Rc::clone(&self.respond).respond(request, self.arrival, Rc::clone(&self.watch));
         Box::pin(async move {
             let mut answer = answer.await;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -321,19 +339,18 @@ impl<B: Body + Unpin> Body for Answering<B> {
 }
 
 /// Serves one connection to its end. `drain` says when no further request is to be taken.
-pub(super) async fn serve<R: Respond>(
-    socket: TcpStream,
-    peer: IpAddr,
+pub(super) async fn serve<R: Respond, S: Transport>(
+    socket: S,
+    arrival: Arrival,
     respond: Rc<R>,
     limits: Limits,
-    ticker: &Ticker,
+    watched: Watched,
     drain: impl Future<Output = ()>,
 ) {
-    let watched = ticker.watch();
     let watch = watched.share();
     let vitals = Arc::new(Vitals::new(limits, watch.client.clone()));
     let filtered = Filtered { socket, framing: Framing::new(), vitals: Arc::clone(&vitals), poison: None };
-    let handler = Handler { respond, peer, watch: Rc::clone(&watch), vitals };
+    let handler = Handler { respond, arrival, watch: Rc::clone(&watch), vitals };
     let connection = http1::Builder::new()
         // Deadlines are ours; hyper's would need a timer for each request.
         .header_read_timeout(None)
@@ -348,6 +365,9 @@ pub(super) async fn serve<R: Respond>(
         watch.wakes(cx.waker());
         if watch.client.is_past() {
             tracing::debug!("a client took too long");
+            // Where nothing is under way the connection ends in order: over TLS, with close_notify.
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.as_mut().poll(cx);
             return Poll::Ready(());
         }
         if !draining.get() && drain.as_mut().poll(cx).is_ready() {

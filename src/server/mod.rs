@@ -7,6 +7,7 @@ pub mod connection;
 pub mod framing;
 pub mod listener;
 pub mod peer;
+pub mod tls;
 
 use std::future::Future;
 use std::io;
@@ -19,28 +20,38 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::deadline::{Ticker, Watch};
+use crate::deadline::{Ticker, Watch, Watched};
 pub use connection::Limits;
-pub use listener::{BindError, Listeners};
+pub use listener::{BindError, Door, Entrance, Listen, Listeners};
+use tls::Tls;
 
 /// How long an accept loop rests when the machine has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How a request has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The other end of the socket.
+    pub peer: IpAddr,
+    /// What it speaks there.
+    pub entrance: Entrance,
+}
 
 /// What requests are handed to; one for each worker, so it need not be shareable between threads.
 pub trait Respond: 'static {
     /// The body of an answer.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static;
 
-    /// Answers one request that came from `peer`. `watch` keeps the deadlines of its connection.
+    /// Answers one request. `watch` keeps the deadlines of its connection.
     fn respond(
         self: Rc<Self>,
         request: Request<Incoming>,
-        peer: IpAddr,
+        arrival: Arrival,
         watch: Rc<Watch>,
     ) -> impl Future<Output = Response<Self::Body>> + 'static;
 }
@@ -108,7 +119,7 @@ pub fn serve<R: Respond>(
 
 /// One worker: accepts until it is to drain, then waits for what is under way.
 async fn work<R: Respond>(
-    sockets: Vec<std::net::TcpListener>,
+    sockets: Vec<(std::net::TcpListener, Door)>,
     limits: Limits,
     make: impl Fn(&Ticker) -> Rc<R>,
     draining: watch::Receiver<bool>,
@@ -117,11 +128,11 @@ async fn work<R: Respond>(
     let respond = make(&ticker);
     let ticking = tokio::task::spawn_local(ticker.clone().run());
     let mut accepting = JoinSet::new();
-    for socket in sockets {
+    for (socket, door) in sockets {
         let (ticker, respond, draining) = (ticker.clone(), Rc::clone(&respond), draining.clone());
         accepting.spawn_local(async move {
             match TcpListener::from_std(socket) {
-                Ok(listener) => accept(listener, limits, ticker, respond, draining).await,
+                Ok(listener) => accept(listener, door, limits, ticker, respond, draining).await,
                 Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
             }
         });
@@ -135,6 +146,7 @@ async fn work<R: Respond>(
 
 async fn accept<R: Respond>(
     listener: TcpListener,
+    door: Door,
     limits: Limits,
     ticker: Ticker,
     respond: Rc<R>,
@@ -155,13 +167,23 @@ async fn accept<R: Respond>(
             Ok((socket, peer)) => {
                 // Small answers are not held back for more to come.
                 let _ = socket.set_nodelay(true);
-                let (ticker, respond, mut drain) = (ticker.clone(), Rc::clone(&respond), draining.clone());
-                connections.spawn_local(async move {
-                    let drain = async move {
-                        let _ = drain.wait_for(|drain| *drain).await;
-                    };
-                    connection::serve(socket, peer.ip(), respond, limits, &ticker, drain).await;
-                });
+                let arrival = Arrival { peer: peer.ip(), entrance: door.entrance() };
+                let (watched, respond, mut drain) = (ticker.watch(), Rc::clone(&respond), draining.clone());
+                let drain = async move {
+                    let _ = drain.wait_for(|drain| *drain).await;
+                };
+                // Two kinds of task, so that one without TLS does not have to have room for it.
+                match &door {
+                    Door::Plain | Door::Redirect => {
+                        connections
+                            .spawn_local(connection::serve(socket, arrival, respond, limits, watched, drain));
+                    }
+                    Door::Tls(tls) => {
+                        let tls = tls.clone();
+                        connections
+                            .spawn_local(over_tls(tls, socket, arrival, respond, limits, watched, drain));
+                    }
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted just now");
@@ -172,6 +194,22 @@ async fn accept<R: Respond>(
     drop(listener);
     while let Some(ended) = connections.join_next().await {
         log_panic(ended);
+    }
+}
+
+/// A connection that begins with a handshake.
+async fn over_tls<R: Respond>(
+    tls: Tls,
+    socket: TcpStream,
+    arrival: Arrival,
+    respond: Rc<R>,
+    limits: Limits,
+    watched: Watched,
+    drain: impl Future<Output = ()>,
+) {
+    let watch = watched.share();
+    if let Some(stream) = tls::handshake(&tls, socket, &watch, limits.head_timeout).await {
+        connection::serve(stream, arrival, respond, limits, watched, drain).await;
     }
 }
 

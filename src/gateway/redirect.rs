@@ -1,0 +1,27 @@
+//! What a listener answers that only redirects: the same address with https, on a site of ours.
+//!
+//! Never to a host that is no site: a browser must not be sent about by whoever writes its `Host`. Browsers do not keep
+//! the redirect, for an operator may want to take it back; for those who do not there is `Strict-Transport-Security`.
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use super::body::{Body, Own};
+use super::refusal::Refusal;
+use super::{Gateway, asked_for, check_head, no_site};
+use crate::server::peer::Client;
+
+/// Where to come again.
+pub(super) fn answer(
+    gateway: &Gateway,
+    request: &Request<Incoming>,
+    client: &Client,
+) -> Result<Response<Body>, Refusal> {
+    let index = asked_for(request, client)
+        .and_then(|authority| gateway.authorities.find_secure(authority))
+        .map_err(|error| no_site(request, error))?;
+    check_head(request, gateway.target_bytes)?;
+    let origin = gateway.sites[index].origin.as_str();
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    Ok(Own::permanent_redirect(&format!("{origin}{target}")))
+}

@@ -1,0 +1,302 @@
+//! TLS towards browsers: several certificates, the one that fits the name a browser asks for, renewed with their files.
+//!
+//! TLS 1.2 and 1.3, as rustls has them: no cipher but authenticated ones, no renegotiation, no compression. There is no
+//! early data either, which anybody could send a second time (RFC 8446 §8). A name that no certificate bears gets the
+//! first one: which site is meant, the authority of each request decides, and an unknown one is refused there.
+//!
+//! What HTTP says over it is left to others.
+
+mod certificate;
+mod handshake;
+mod validity;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, SignatureScheme};
+use tokio_rustls::TlsAcceptor;
+
+use crate::time::{Clock, UnixTime};
+pub use certificate::{Certificate, Files, Unusable};
+pub(super) use handshake::handshake;
+
+/// What a connection can speak, the best first.
+const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The TLS of a listener. Clones share their certificates.
+#[derive(Clone)]
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    certificates: Arc<Certificates>,
+}
+
+impl Tls {
+    /// Serves with these certificates.
+    ///
+    /// # Errors
+    /// Where there is no randomness for the keys of session tickets.
+    pub fn new(certificates: Vec<Certificate>) -> Result<Self, rustls::Error> {
+        let certificates = Arc::new(Certificates::new(certificates));
+        // Of its key exchanges X25519MLKEM768 comes first: what is recorded today must not open to tomorrow's machines.
+        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_protocol_versions(&[&TLS13, &TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        // Sessions are resumed by tickets, whose keys live for hours and never leave this process. A cache of sessions
+        // would be a lock that all workers take.
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.max_early_data_size = 0;
+        Ok(Self { config: Arc::new(config), certificates })
+    }
+
+    /// The certificates as they are now, in the order of the config.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<Arc<Certificate>> {
+        self.certificates.all()
+    }
+
+    /// Reads again what has changed. A certificate whose new files are no good stays as it is.
+    pub fn renew(&self, now: UnixTime) {
+        self.certificates.renew(now);
+    }
+
+    /// Looks at the files every few seconds, on a thread of its own, for as long as anything serves with them.
+    ///
+    /// # Errors
+    /// Where there can be no thread.
+    pub fn keep_current(&self, clock: Clock) -> io::Result<()> {
+        let certificates = Arc::downgrade(&self.certificates);
+        let thread = std::thread::Builder::new().name("certificates".to_owned());
+        thread.spawn(move || {
+            loop {
+                std::thread::sleep(LOOK);
+                let Some(certificates) = certificates.upgrade() else { return };
+                certificates.renew(clock.now());
+            }
+        })?;
+        Ok(())
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::clone(&self.config))
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("certificates", &self.certificates).finish_non_exhaustive()
+    }
+}
+
+/// All certificates, and which of them goes with a name.
+struct Certificates {
+    /// In the order of the config, each with the state its files were last seen in.
+    all: Mutex<Vec<(Arc<Certificate>, certificate::State)>>,
+    /// Taken once for each handshake.
+    by_name: RwLock<Arc<ByName>>,
+}
+
+impl Certificates {
+    fn new(certificates: Vec<Certificate>) -> Self {
+        let all: Vec<_> = certificates
+            .into_iter()
+            .map(|certificate| {
+                let state = certificate.state;
+                (Arc::new(certificate), state)
+            })
+            .collect();
+        let by_name = RwLock::new(Arc::new(ByName::of(all.iter().map(|(certificate, _)| &**certificate))));
+        Self { all: Mutex::new(all), by_name }
+    }
+
+    fn all(&self) -> Vec<Arc<Certificate>> {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|(certificate, _)| Arc::clone(certificate)).collect()
+    }
+
+    fn renew(&self, now: UnixTime) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut renewed = false;
+        for (certificate, seen) in all.iter_mut() {
+            let state = certificate.files.state();
+            if state == *seen {
+                continue;
+            }
+            // Good or bad, it is told once.
+            *seen = state;
+            let file = certificate.files.certificate.display().to_string();
+            match Certificate::read(&certificate.files) {
+                Ok(new) if new.has_expired_at(now) => {
+                    tracing::warn!(file, "a new certificate has expired already; the one before stays");
+                }
+                Ok(new) => {
+                    tracing::info!(file, names = new.names().join(", "), "a certificate was read again");
+                    *certificate = Arc::new(new);
+                    renewed = true;
+                }
+                Err(error) => {
+                    tracing::warn!(file, %error, "a certificate has new files that cannot be used; the one before stays");
+                }
+            }
+        }
+        if renewed {
+            let by_name = ByName::of(all.iter().map(|(certificate, _)| &**certificate));
+            *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(by_name);
+        }
+    }
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.all()).finish()
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let by_name = Arc::clone(&self.by_name.read().unwrap_or_else(PoisonError::into_inner));
+        by_name.choose(hello.server_name(), hello.signature_schemes())
+    }
+}
+
+/// The certificates by the names they bear: `members.example.org`, `*.example.org`.
+struct ByName {
+    first: Option<Arc<CertifiedKey>>,
+    names: HashMap<String, Vec<Arc<CertifiedKey>>>,
+}
+
+impl ByName {
+    fn of<'a>(certificates: impl Iterator<Item = &'a Certificate>) -> Self {
+        let mut by_name = Self { first: None, names: HashMap::new() };
+        for certificate in certificates {
+            by_name.first.get_or_insert_with(|| Arc::clone(&certificate.key));
+            for name in certificate.names() {
+                by_name.names.entry(name.clone()).or_default().push(Arc::clone(&certificate.key));
+            }
+        }
+        by_name
+    }
+
+    /// The certificate for a name: one that bears it rather than one for all names beside it (RFC 9525 §6.3). Where
+    /// there are several, such as one with RSA for old clients, the first that the client can verify.
+    fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let named = name.and_then(|name| {
+            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+            let parent = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+            self.names.get(&name).or_else(|| self.names.get(&parent?))
+        });
+        let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
+        let fitting = named.and_then(|keys| keys.iter().find(fits).or_else(|| keys.first()));
+        fitting.or(self.first.as_ref()).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime(1_795_300_000);
+
+    fn issue(names: &[&str], until: i32) -> (String, String) {
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn write(folder: &Path, (certificate, key): &(String, String)) -> Files {
+        let files = Files { certificate: folder.join("site.pem"), key: folder.join("site.key") };
+        std::fs::write(&files.certificate, certificate).unwrap();
+        std::fs::write(&files.key, key).unwrap();
+        files
+    }
+
+    #[test]
+    fn new_files_replace_a_certificate_only_where_they_are_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(folder.path(), &issue(&["old.test"], 4000));
+        let tls = Tls::new(vec![Certificate::read(&files).unwrap()]).unwrap();
+        let names = || tls.certificates()[0].names().join(" ");
+        let (certificate, key) = issue(&["new.test"], 4000);
+        let other_key = issue(&["new.test"], 4000).1;
+        for bad in [
+            (certificate.clone(), other_key),
+            (certificate.clone(), String::new()),
+            (certificate[..certificate.len() / 2].to_owned(), key.clone()),
+            (String::new(), key.clone()),
+            issue(&["new.test"], 2001),
+        ] {
+            write(folder.path(), &bad);
+            tls.renew(NOW);
+            assert_eq!(names(), "old.test", "{bad:?}");
+        }
+        std::fs::remove_file(&files.key).unwrap();
+        tls.renew(NOW);
+        assert_eq!(names(), "old.test");
+
+        write(folder.path(), &(certificate, key));
+        tls.renew(NOW);
+        assert_eq!(names(), "new.test");
+    }
+
+    #[test]
+    fn the_name_itself_goes_before_all_names_beside_it_and_an_unknown_one_gets_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: [&[&str]; 3] = [&["first.test"], &["*.a.test", "a.test"], &["b.a.test"]];
+        let certificates: Vec<_> = names
+            .iter()
+            .map(|names| Certificate::read(&write(folder.path(), &issue(names, 4000))).unwrap())
+            .collect();
+        let by_name = ByName::of(certificates.iter());
+        for (name, expected) in [
+            (None, 0),
+            (Some("a.test"), 1),
+            (Some("C.A.Test."), 1),
+            (Some("b.a.test"), 2),
+            (Some("x.b.a.test"), 0),
+            (Some("*.test"), 0),
+            (Some(""), 0),
+            (Some("."), 0),
+        ] {
+            let chosen = by_name.choose(name, &[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
+            assert!(Arc::ptr_eq(&chosen, &certificates[expected].key), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_certificates_for_a_name_the_client_gets_the_one_that_it_can_verify() {
+        let folder = tempfile::tempdir().unwrap();
+        let p256 = Certificate::read(&write(folder.path(), &issue(&["a.test"], 4000))).unwrap();
+        let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+        let pair = (params.self_signed(&key).unwrap().pem(), key.serialize_pem());
+        let ed25519 = Certificate::read(&write(folder.path(), &pair)).unwrap();
+        let certificates = [p256, ed25519];
+        let by_name = ByName::of(certificates.iter());
+        for (schemes, expected) in [
+            (&[SignatureScheme::ED25519][..], 1),
+            (&[SignatureScheme::ECDSA_NISTP256_SHA256], 0),
+            (&[SignatureScheme::ED25519, SignatureScheme::ECDSA_NISTP256_SHA256], 0),
+            (&[SignatureScheme::RSA_PSS_SHA256], 0),
+        ] {
+            let chosen = by_name.choose(Some("a.test"), schemes).unwrap();
+            assert!(Arc::ptr_eq(&chosen, &certificates[expected].key), "{schemes:?}");
+        }
+    }
+}

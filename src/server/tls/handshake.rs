@@ -1,0 +1,70 @@
+//! The handshake of one connection, and what somebody gets who speaks plain HTTP instead.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::Tls;
+use crate::deadline::Watch;
+
+/// To somebody who has written `http://` in front of this port.
+const PLAIN: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 64\r\n\
+    Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n\
+    This port speaks https: write https:// in front of the address.\n";
+/// What is still read of such a request, so that the answer arrives before the connection ends.
+const MOST_UNREAD: u64 = 64 * 1024;
+
+/// Finishes the handshake within `limit`; nothing where it does not come about.
+pub(in crate::server) async fn handshake(
+    tls: &Tls,
+    socket: TcpStream,
+    watch: &Watch,
+    limit: Duration,
+) -> Option<TlsStream<TcpStream>> {
+    watch.client.set(limit);
+    let mut shaking = pin!(async {
+        let mut first = [0];
+        // A handshake begins with 22 (RFC 8446 §5.1), a request with a letter.
+        if socket.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
+            answer_plain(socket).await?;
+            return Err(io::Error::other("it speaks plain HTTP"));
+        }
+        tls.acceptor().accept(socket).await
+    });
+    let shaken = poll_fn(|cx| {
+        watch.wakes(cx.waker());
+        if watch.client.is_past() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        shaking.as_mut().poll(cx)
+    })
+    .await;
+    watch.client.clear();
+    shaken.inspect_err(|error| tracing::debug!(%error, "a TLS handshake did not come about")).ok()
+}
+
+async fn answer_plain(mut socket: TcpStream) -> io::Result<()> {
+    socket.write_all(PLAIN).await?;
+    socket.shutdown().await?;
+    tokio::io::copy(&mut socket.take(MOST_UNREAD), &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_plain_http_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(PLAIN).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
+    }
+}
