@@ -35,6 +35,8 @@ mod session_cookie;
 mod sign_in;
 mod signature;
 mod strangers;
+mod tls;
+mod tls_listeners;
 mod two_vendors;
 mod upgrades;
 mod upstream;

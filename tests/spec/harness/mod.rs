@@ -2,16 +2,19 @@
 
 mod browser;
 mod program;
+mod tls;
 mod upstream;
 mod wire;
 
 pub use browser::{Browser, NAVIGATION, Page, parameter, with_parameter};
 pub use program::{Ended, Folder, Running, member_gateway};
+pub use tls::{Authority, Secured, client, trusting};
 pub use upstream::{Recorded, Upstream};
 pub use wire::{RawUpstream, Wire, eventually};
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use member_gateway::cli::run::{self, Started};
@@ -40,6 +43,10 @@ pub struct Gateway {
 /// What a test changes about the configuration.
 #[derive(Default)]
 pub struct Options {
+    /// Other addresses to listen on: the inside of the list.
+    pub listen: Option<&'static str>,
+    /// Where the files of its configuration are.
+    pub folder: Option<PathBuf>,
     /// Further keys of `[server]`.
     pub server: &'static str,
     /// Further keys of `[session]`.
@@ -65,6 +72,8 @@ pub struct Options {
 impl Options {
     /// Nothing is changed; for constants, which cannot call `default`.
     pub const USUAL: Self = Self {
+        listen: None,
+        folder: None,
         server: "",
         session: "",
         identity: "",
@@ -97,7 +106,8 @@ impl Gateway {
         let clock = ManualClock::starting_at(NOW);
         let text = configuration(options, options.upstream.unwrap_or(upstream.address()));
         let time = if options.real_time { Clock::System } else { Clock::Manual(clock.clone()) };
-        let started = run::start(&Source::new("gateway.toml", &*text), ".".into(), time);
+        let folder = options.folder.clone().unwrap_or_else(|| ".".into());
+        let started = run::start(&Source::new("gateway.toml", &*text), folder, time);
         let started = started.unwrap_or_else(|error| panic!("{error}"));
         Self { started, configuration: text, clock, upstream }
     }
@@ -110,6 +120,11 @@ impl Gateway {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.started.running.addresses()[0]
+    }
+
+    /// Where all its listeners are, in the order of the config.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.started.running.addresses()
     }
 
     /// A browser without cookies.
@@ -202,10 +217,11 @@ fn configuration(options: &Options, upstream: SocketAddr) -> String {
     let own_keys = format!("{{ id = \"2026-11\", algorithm = \"hmac-sha256\", key = \"{SIGNING_KEY}\" }}");
     let signing_keys = signing_keys.map_or(own_keys, str::to_owned);
     let providers = providers.unwrap_or("\"ymca\"");
+    let listen = options.listen.unwrap_or("\"127.0.0.1:0\"");
     format!(
         r#"
 [server]
-listen = ["127.0.0.1:0"]
+listen = [{listen}]
 {server}
 
 [session]
