@@ -201,7 +201,7 @@ fn a_browser_that_comes_back_resumes_its_session_and_sends_nothing_early() {
 #[test]
 fn a_session_is_not_resumed_under_another_name() {
     let scene = Scene::new();
-    // Tickets are kept by name, so this client is led to believe that both are one.
+    // rustls keeps tickets by name; openssl shows whichever it is told to.
     for version in ["-tls1_3", "-tls1_2"] {
         let ticket = scene.folder.path().join(format!("ticket{version}"));
         let ticket = ticket.to_str().unwrap();
