@@ -5,9 +5,11 @@
 
 mod file;
 mod remote;
+mod rows;
 
-pub use file::{FileDirectory, FileError};
+pub use file::FileDirectory;
 pub use remote::{Headers, RemoteDirectory, Template, TemplateError};
+pub use rows::FileError;
 
 use super::ProviderError;
 use super::claims::{Address, Ids};
