@@ -156,7 +156,8 @@ impl Memberships {
                 .is_some_and(|record| matches!(record.answer, Some((Standing::Lapsed, at)) if at >= vouched))
     }
 
-    /// Asks the vendor, and remembers what it says.
+    /// Asks the vendor, and remembers what it says. Where somebody who asked later has had an answer meanwhile, it is that
+    /// one.
     ///
     /// # Errors
     /// Where there is no answer. The vendor is then left alone for a while by all who need not wait for it.
@@ -170,8 +171,11 @@ impl Memberships {
                 (memory.paused_until, memory.odd) = (None, None);
                 let record = memory.record(subject, self.policy.recheck, now);
                 // An answer that was long on its way says less than one to a later question.
-                if record.question < question {
-                    *record = Record { answer: Some((*standing, now)), question, ..Record::default() };
+                match record.answer {
+                    Some((later, _)) if record.question > question => return Ok(later),
+                    Some(_) | None => {
+                        *record = Record { answer: Some((*standing, now)), question, ..Record::default() };
+                    }
                 }
             }
             Err(error) => {
@@ -432,9 +436,22 @@ mod tests {
             sender.send(Standing::Active).unwrap();
             second
         });
-        assert_eq!((first.unwrap(), second.unwrap()), (Standing::Active, Standing::Lapsed));
+        assert_eq!((first.unwrap(), second.unwrap()), (Standing::Lapsed, Standing::Lapsed));
 
         assert_eq!(memberships.look_up(&rosa, LOGIN, after(HOUR + 2)).verdict, Verdict::Lapsed);
+    }
+
+    #[tokio::test]
+    async fn nobody_is_signed_in_on_an_answer_that_a_later_one_has_overtaken() {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let memberships =
+            Memberships::new(Arc::new(Slow(Mutex::new(Some(receiver)))), policy(Subject::Member));
+        let rosa = member("400007995-00");
+        let (login, _) = tokio::join!(memberships.at_login(&rosa, after(HOUR)), async {
+            memberships.ask(&rosa, after(HOUR + 1)).await.unwrap();
+            sender.send(Standing::Active).unwrap();
+        });
+        assert!(matches!(login, Err(ProviderError::Lapsed)), "{login:?}");
     }
 
     #[tokio::test]
