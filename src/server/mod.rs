@@ -5,6 +5,7 @@
 
 pub mod connection;
 pub mod framing;
+mod http1;
 pub mod listener;
 pub mod peer;
 pub mod tls;
@@ -176,7 +177,7 @@ async fn accept<R: Respond>(
                 match &door {
                     Door::Plain | Door::Redirect => {
                         connections
-                            .spawn_local(connection::serve(socket, arrival, respond, limits, watched, drain));
+                            .spawn_local(http1::serve(socket, arrival, respond, limits, watched, drain));
                     }
                     Door::Tls(tls) => {
                         let tls = tls.clone();
@@ -209,7 +210,7 @@ async fn over_tls<R: Respond>(
 ) {
     let watch = watched.share();
     if let Some(stream) = tls::handshake(&tls, socket, &watch, limits.head_timeout).await {
-        connection::serve(stream, arrival, respond, limits, watched, drain).await;
+        http1::serve(stream, arrival, respond, limits, watched, drain).await;
     }
 }
 
