@@ -1,0 +1,95 @@
+"""Rounds: gateway and peer get their load at the same time, on the same core, and are compared round by round."""
+
+import json
+import statistics
+import subprocess
+from dataclasses import dataclass
+
+from .machine import LOADING, Failure
+
+
+@dataclass
+class Settings:
+    """How long is measured."""
+
+    load: object
+    rounds: int = 5
+    seconds: float = 3.0
+    warm_up: float = 0.7
+
+
+def run(settings, kind, targets, **more):
+    """One run of the load generator. An answer that was not the expected one makes it worthless."""
+    plan = {"kind": kind, "warm_up": settings.warm_up, "seconds": settings.seconds, "targets": targets, **more}
+    done = subprocess.run(
+        ["taskset", "--cpu-list", str(LOADING), str(settings.load)],
+        input=json.dumps(plan) + "\n", capture_output=True, text=True,
+        timeout=60 + (settings.warm_up + settings.seconds) * len(targets))
+    if done.returncode != 0:
+        raise Failure(f"the load generator failed: {done.stderr.strip()}")
+    outcomes = json.loads(done.stdout)
+    for outcome in outcomes:
+        if outcome["failures"] or not outcome["requests"]:
+            raise Failure(f"{outcome['name']}: {outcome['failures']} answers were wrong, {outcome['requests']} right; "
+                          f"first complaint: {outcome['complaint']}")
+    return outcomes
+
+
+@dataclass
+class Spread:
+    """What several rounds gave."""
+
+    values: list
+
+    @property
+    def median(self):
+        return statistics.median(self.values)
+
+    def text(self, digits=1):
+        return f"{self.median:.{digits}f} ({min(self.values):.{digits}f}–{max(self.values):.{digits}f})"
+
+
+def cost(outcome):
+    """Microseconds of processor time for one request."""
+    return outcome["processor_seconds"] / outcome["requests"] * 1e6
+
+
+@dataclass
+class Twin:
+    """One peer beside the gateway."""
+
+    name: str
+    gateway: Spread
+    peer: Spread
+    ratio: Spread
+
+
+def compare(settings, pairs, kind="closed"):
+    """`pairs` are (name, target of the gateway, target of the peer); a round measures every pair once."""
+    costs = {name: ([], []) for name, _, _ in pairs}
+    for _ in range(settings.rounds):
+        for name, *targets in pairs:
+            for outcome, costs_of in zip(run(settings, kind, targets), costs[name]):
+                costs_of.append(cost(outcome))
+    return [
+        Twin(name, Spread(ours), Spread(theirs), Spread([one / other for one, other in zip(ours, theirs)]))
+        for name, (ours, theirs) in costs.items()
+    ]
+
+
+def table(title, header, rows):
+    """Markdown."""
+    lines = [f"### {title}", "", "| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([*lines, ""])
+
+
+def twin_table(title, twins, lines=None, what="request"):
+    """The usual table, with the line that is to be reached and whether it is."""
+    lines = lines or {}
+    rows = []
+    for twin in twins:
+        line = lines.get(twin.name)
+        said = f"≤ {line:.2f}: {'reached' if twin.ratio.median <= line else 'missed'}" if line else ""
+        rows.append([twin.name, twin.gateway.text(), twin.peer.text(), twin.ratio.text(3), said])
+    return table(title, ["beside", f"gateway, CPU µs per {what}", "peer, the same", "ratio", "line"], rows)
