@@ -47,6 +47,19 @@ impl Clock {
             Self::Manual(clock) => UnixTime(clock.0.load(Ordering::Relaxed)),
         }
     }
+
+    /// The same in milliseconds, for logs.
+    #[must_use]
+    pub fn millis(&self) -> u64 {
+        match self {
+            #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+            Self::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            }
+            Self::Manual(clock) => clock.0.load(Ordering::Relaxed).saturating_mul(1000),
+        }
+    }
 }
 
 /// A clock that is moved by hand. Clones show the same time.

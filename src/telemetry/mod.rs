@@ -1,0 +1,85 @@
+//! What an operator learns of a running gateway: events on standard error, numbers for Prometheus, a line for each request.
+//!
+//! Neither a cookie, a code, a token, a state nor the name of a person ever gets here; whoever writes an event leaves
+//! them out. Text from outside is escaped by the formatter, so that one event stays one line. What the numbers and the
+//! lines mean is for others to know.
+
+pub mod access_log;
+pub mod count;
+pub mod exposition;
+pub mod keyed_hash;
+pub mod line;
+pub mod metrics;
+mod process;
+pub mod trace;
+
+use std::io::{self, IsTerminal};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::time::Clock;
+use access_log::{AccessLog, Destination, Notebook};
+use metrics::Metrics;
+
+/// How long the last lines of the access log may take when the gateway ends.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a gateway tells of itself, for as long as it runs: reading the configuration again changes nothing of it.
+#[derive(Debug, Default)]
+pub struct Telemetry {
+    /// What is counted.
+    pub metrics: Metrics,
+    access_log: Mutex<Option<AccessLog>>,
+}
+
+impl Telemetry {
+    /// Writes the access log there from now on. Workers that have a notebook go on with it.
+    ///
+    /// # Errors
+    /// Where it cannot be opened; then everything stays as it was.
+    pub fn log_to(&self, destination: Option<Destination>) -> io::Result<()> {
+        let mut log = self.access_log.lock().unwrap_or_else(PoisonError::into_inner);
+        if log.as_ref().map(AccessLog::destination) != destination.as_ref() {
+            let dropped = Arc::clone(&self.metrics.lines_dropped);
+            *log = destination.map(|destination| AccessLog::open(destination, dropped)).transpose()?;
+        }
+        Ok(())
+    }
+
+    /// A notebook for a worker, where there is an access log.
+    #[must_use]
+    pub fn notebook(&self, clock: &Clock) -> Option<Notebook> {
+        let log = self.access_log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.as_ref().map(|log| log.notebook(clock.clone()))
+    }
+
+    /// Opens the file of the access log anew, which may have been moved away.
+    pub fn reopen(&self) {
+        let log = self.access_log.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = &*log {
+            log.reopen();
+        }
+    }
+
+    /// Writes the last lines, once all workers are gone.
+    pub fn finish(&self) {
+        let log = self.access_log.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(log) = log {
+            log.finish(PATIENCE);
+        }
+    }
+}
+
+/// Starts to log. `RUST_LOG` chooses what: `info`, `debug`, `member_gateway=debug`.
+pub fn start() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    // A second start, in a test, changes nothing.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+}
