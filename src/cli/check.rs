@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use httpdate::fmt_http_date;
@@ -139,7 +140,13 @@ pub(super) fn assemble(config: &Path) -> Result<Assembled, CommandError> {
 /// Nothing is started, so the sandbox is nowhere.
 fn surroundings(folder: std::path::PathBuf) -> Surroundings {
     let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    Surroundings { folder, clock: Clock::System, vendors: simulations::nowhere(), app: nowhere }
+    Surroundings {
+        folder,
+        clock: Clock::System,
+        vendors: simulations::nowhere(),
+        app: nowhere,
+        telemetry: Arc::default(),
+    }
 }
 
 fn address(listen: &Listen) -> String {

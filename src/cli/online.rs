@@ -5,6 +5,7 @@
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::simulations::{Prepared, Simulation, Vendors};
 use super::{CommandError, source};
@@ -38,6 +39,7 @@ impl Online {
             clock: Clock::System,
             vendors: vendors.sandboxed().map_err(failed)?,
             app: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
+            telemetry: Arc::default(),
         };
         let assembled = loaded.assemble(&surroundings)?;
         let is_simulated = |provider: &Registered| loaded.simulates(&provider.name);

@@ -92,6 +92,7 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
         clock: clock.clone(),
         vendors: vendors.sandboxed().map_err(failed)?,
         app: for_app.local_addr().map_err(failed)?,
+        telemetry: Arc::default(),
     };
     let time = clock.clone();
     let assembled = loaded.assemble(&surroundings)?;

@@ -31,6 +31,9 @@ use crate::server::{Limits, Listen};
 use crate::session;
 use crate::session::cookie::Cookies;
 use crate::session::seal::{KeyRing, Purpose};
+use crate::telemetry::Telemetry;
+use crate::telemetry::keyed_hash::KeyedHash;
+use crate::telemetry::trace::Tracing;
 use crate::time::Clock;
 use crate::upstream::fields::ForwardedStyle;
 
@@ -57,6 +60,8 @@ pub struct Surroundings {
     pub vendors: Sandboxed,
     /// The built-in sample app.
     pub app: SocketAddr,
+    /// What the process tells of itself.
+    pub telemetry: Arc<Telemetry>,
 }
 
 /// All that is needed to serve.
@@ -241,7 +246,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         let pages = pages::pages(table, &path, host, &logos, mistakes);
         let site_providers = site::providers(table, &path, &providers, config, mistakes);
         let (Some(origin), Some(ring), Some(keys), Some(upstream), Some(names)) =
-            (origins[index].clone(), &ring, keys, upstream, &names)
+            (origins[index].clone(), ring.as_ref().map(|(ring, _)| ring), keys, upstream, &names)
         else {
             continue;
         };
@@ -258,6 +263,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             preserve: site::preserve(table, &path, ring.bind(Purpose::Form, origin.as_str()), mistakes),
             identity: Arc::new(Identity::new(names.clone(), &strip, signing, keys.ttl)),
             upstream,
+            telemetry: Arc::clone(&surroundings.telemetry),
             origin,
         });
         signing_keys.push(SiteKeys { keys: keys.material, are_random: keys.are_random });
@@ -269,7 +275,8 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     if let Some(tls) = &tls {
         tls::warn(tls, &listen, &origins, surroundings.clock.now(), &mut warnings);
     }
-    (sites.len() == config.site.len()).then(|| Assembled {
+    let member_hash = ring.map(|(_, hash)| hash).filter(|_| sites.len() == config.site.len());
+    member_hash.map(|member_hash| Assembled {
         gateway: Gateway {
             authorities: Sites::new(origins),
             sites,
@@ -284,6 +291,9 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             hsts,
             clock: surroundings.clock.clone(),
             pseudonym: Pseudonym::default(),
+            telemetry: Arc::clone(&surroundings.telemetry),
+            tracing: Tracing::default(),
+            member_hash,
         },
         listen,
         tls,
@@ -347,12 +357,13 @@ fn session_policy(table: &SessionTable, mistakes: &mut Mistakes<'_>) -> session:
     session::Policy { idle_timeout, max_age }
 }
 
+/// The keys that seal, and what the first of them makes of members for the access log.
 fn key_ring(
     table: &SessionTable,
     on_loopback: bool,
     warnings: &mut Vec<String>,
     mistakes: &mut Mistakes<'_>,
-) -> Option<KeyRing> {
+) -> Option<(KeyRing, KeyedHash)> {
     let path = at(["session", "keys"]);
     let Some(texts) = &table.keys else {
         if !on_loopback {
@@ -367,7 +378,8 @@ fn key_ring(
         warnings.push(
             "no session.keys: sessions are sealed with a random key and end when the gateway does".to_owned(),
         );
-        return KeyRing::new([&Secret::new(random::bytes::<32>())]).ok();
+        let key = Secret::new(random::bytes::<32>());
+        return Some((KeyRing::new([&key]).ok()?, KeyedHash::derived_from(key.expose())));
     };
     if texts.is_empty() {
         let help = "`member-gateway keygen session` prints a key";
@@ -387,5 +399,5 @@ fn key_ring(
             secrets.push(secret);
         }
     }
-    KeyRing::new(&secrets).ok()
+    Some((KeyRing::new(&secrets).ok()?, KeyedHash::derived_from(secrets.first()?.expose())))
 }

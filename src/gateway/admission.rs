@@ -62,6 +62,7 @@ pub(super) fn admit(
     let unreadable = match site.cookies.session(headers, now) {
         Presented::Session(session) if site.knows_provider_of(&session) => {
             if !rule.allow.admits(&session.member) {
+                site.telemetry.metrics.rejects(site.origin.as_str(), "not_admitted");
                 return Err(Refusal::not_admitted().by_rule(&rule.pattern, site.remedy(rule)));
             }
             return Ok(Admission::Pass(Visitor::Member { session, has_changed: false }));

@@ -133,6 +133,7 @@ fn start(
     let Some(provider) = named.or_else(only) else { return chooser(site, &return_to, fields) };
     match site.login.start(provider, return_to, &site.cookies, fields, now) {
         Ok(started) => {
+            site.telemetry.metrics.logins_started.of([provider.name.as_str()]).one();
             let mut response = Own::found(&started.location);
             set_cookies(response.headers_mut(), started.cookies);
             response
@@ -146,6 +147,7 @@ fn start(
                 %reference,
                 "signing in goes round in circles: five times within a minute in one browser"
             );
+            site.telemetry.metrics.logins_failed.of([name.as_str(), Cause::Loop.name()]).one();
             let (cause, provider) = (Cause::Loop, Some(name.clone()));
             let failure = Failure { cause, return_to: looping.return_to, provider, reference };
             let mut response = to_error_page(site, &failure, now);
@@ -220,6 +222,7 @@ async fn callback(
             let member = site.identity_keeps(finished.member);
             let session = Session::begin(SessionId(random::bytes()), member, finished.vouched, now);
             tracing::info!(site = site.origin.as_str(), provider = %provider.name, session = %session.id, "signed in");
+            site.telemetry.metrics.logins_finished.of([provider.name.as_str()]).one();
             let mut response = Own::see_other(finished.return_to.as_str());
             set_cookies(response.headers_mut(), [finished.cookie, site.cookies.set_session(&session)]);
             if site.login.providers().len() > 1 {
@@ -233,6 +236,7 @@ async fn callback(
             if failed.cookie.is_none() && site.session(fields, now).is_some() {
                 return Own::see_other(failed.return_to.as_str());
             }
+            site.telemetry.metrics.logins_failed.of([provider.name.as_str(), cause.name()]).one();
             let reference = Reference::new();
             tracing::warn!(
                 site = site.origin.as_str(),

@@ -44,19 +44,40 @@ pub enum Cause {
     VendorAway,
 }
 
-const CAUSES: [Cause; 11] = [
-    Cause::Stale,
-    Cause::Malformed,
-    Cause::Denied,
-    Cause::NoIdentity,
-    Cause::NotInDirectory,
-    Cause::AmbiguousInDirectory,
-    Cause::Lapsed,
-    Cause::Loop,
-    Cause::VendorRefuses,
-    Cause::VendorBroken,
-    Cause::VendorAway,
-];
+impl Cause {
+    /// All of them; their places are part of what is sealed.
+    pub(super) const ALL: [Self; 11] = [
+        Self::Stale,
+        Self::Malformed,
+        Self::Denied,
+        Self::NoIdentity,
+        Self::NotInDirectory,
+        Self::AmbiguousInDirectory,
+        Self::Lapsed,
+        Self::Loop,
+        Self::VendorRefuses,
+        Self::VendorBroken,
+        Self::VendorAway,
+    ];
+
+    /// What the metrics call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::Malformed => "malformed",
+            Self::Denied => "denied",
+            Self::NoIdentity => "no_identity",
+            Self::NotInDirectory => "not_in_directory",
+            Self::AmbiguousInDirectory => "ambiguous_in_directory",
+            Self::Lapsed => "lapsed",
+            Self::Loop => "loop",
+            Self::VendorRefuses => "vendor_refuses",
+            Self::VendorBroken => "vendor_broken",
+            Self::VendorAway => "vendor_away",
+        }
+    }
+}
 
 /// Ties what a person reads on a page to a line of the log: eight characters that can be read out on the telephone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +123,7 @@ impl Failure {
     /// The `ref` parameter of the error page.
     #[must_use]
     pub fn sealed(&self, seal: &Seal, now: UnixTime) -> String {
-        let cause = CAUSES.iter().position(|cause| *cause == self.cause).unwrap_or_default();
+        let cause = Cause::ALL.iter().position(|cause| *cause == self.cause).unwrap_or_default();
         let provider = self.provider.as_ref().map(ProviderName::as_str).unwrap_or_default();
         let mut bytes = vec![u8::try_from(cause).expect("there are seven")];
         bytes.extend(now.0.to_be_bytes());
@@ -117,7 +138,7 @@ impl Failure {
     #[must_use]
     pub fn open(seal: &Seal, text: &str, now: UnixTime) -> Option<Self> {
         let mut bytes: Bytes = seal.open(text.as_bytes())?;
-        let cause = *CAUSES.get(usize::from(bytes.try_get_u8().ok()?))?;
+        let cause = *Cause::ALL.get(usize::from(bytes.try_get_u8().ok()?))?;
         let at = UnixTime(bytes.try_get_u64().ok()?);
         let mut reference = [0; 8];
         bytes.try_copy_to_slice(&mut reference).ok()?;
@@ -147,7 +168,7 @@ mod tests {
     fn a_failure_arrives_at_its_page_for_half_an_hour_and_nobody_can_make_one_up() {
         let ring = KeyRing::new([&Secret::new(*b"0123456789abcdef0123456789abcdef")]).unwrap();
         let seal = ring.bind(Purpose::Failure, "site");
-        for cause in CAUSES {
+        for cause in Cause::ALL {
             let failure = Failure {
                 cause,
                 return_to: ReturnTo::new("/classes?week=2"),

@@ -14,6 +14,7 @@ pub mod failure;
 pub mod language;
 pub mod pages;
 pub mod preserve;
+pub mod record;
 mod redirect;
 pub mod refusal;
 mod samples;
@@ -45,6 +46,9 @@ use crate::route::{self, NoSite, Scheme, Sites};
 use crate::server::peer::{self, Client, TrustedProxies};
 use crate::server::{Arrival, Entrance, Respond};
 use crate::session::cookie;
+use crate::telemetry::Telemetry;
+use crate::telemetry::keyed_hash::KeyedHash;
+use crate::telemetry::trace::Tracing;
 use crate::time::{Clock, UnixTime};
 use crate::upstream::body::RequestBody;
 use crate::upstream::fields::{self, ForwardedStyle};
@@ -55,11 +59,10 @@ use challenge::Challenge;
 use failure::Reference;
 use language::Language;
 use preserve::KeptForm;
+use record::{Desk, Record, Recorded};
 use refusal::{Reader, Refusal};
 use site::Site;
 use via::Pseudonym;
-
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What all workers share.
 #[derive(Debug)]
@@ -80,6 +83,12 @@ pub struct Gateway {
     pub clock: Clock,
     /// What it calls itself in `Via`.
     pub pseudonym: Pseudonym,
+    /// What it tells of itself.
+    pub telemetry: Arc<Telemetry>,
+    /// What is done about `traceparent`.
+    pub tracing: Tracing,
+    /// What the access log calls members.
+    pub member_hash: KeyedHash,
 }
 
 /// The hall of one worker.
@@ -87,6 +96,7 @@ pub struct Gateway {
 pub struct Worker {
     gateway: Arc<Gateway>,
     pools: Vec<Rc<Pool>>,
+    desk: Rc<Desk>,
 }
 
 impl Worker {
@@ -100,21 +110,23 @@ impl Worker {
             Pool::new(site.upstream.clone(), ticker, Rc::new(may_pass))
         };
         let pools = gateway.sites.iter().map(pool).collect();
-        Rc::new(Self { gateway, pools })
+        let desk = Desk::new(Arc::clone(&gateway));
+        Rc::new(Self { gateway, pools, desk })
     }
 }
 
 impl Respond for Worker {
-    type Body = Body;
+    type Body = Recorded<Body>;
 
     async fn respond(
         self: Rc<Self>,
         request: Request<Incoming>,
         arrival: Arrival,
         watch: Rc<Watch>,
-    ) -> Response<Body> {
+    ) -> Response<Recorded<Body>> {
+        let mut record = self.desk.open(&request, arrival);
         let reader = Reader::of(request.method(), request.uri(), request.headers());
-        match self.journey(request, arrival, &watch).await {
+        let response = match self.journey(request, arrival, &watch, &mut record).await {
             Ok(response) => response,
             Err((refusal, site)) => {
                 let site = site.and_then(|index| self.gateway.sites.get(index));
@@ -124,7 +136,8 @@ impl Respond for Worker {
                 }
                 response
             }
-        }
+        };
+        record.with(response)
     }
 }
 
@@ -135,11 +148,13 @@ impl Worker {
         request: Request<Incoming>,
         arrival: Arrival,
         watch: &Rc<Watch>,
+        record: &mut Record,
     ) -> Result<Response<Body>, (Refusal, Option<usize>)> {
         let gateway = &*self.gateway;
         let now = gateway.clock.now();
         let nowhere = |refusal| (refusal, None);
         let client = gateway.trusted_proxies.client(arrival.peer, request.headers());
+        record.is_from(&client);
         if let Some(health) = endpoints::health(request.method(), request.uri().path()) {
             return Ok(health);
         }
@@ -147,19 +162,21 @@ impl Worker {
             return redirect::answer(gateway, &request, &client).map_err(nowhere);
         }
         let index = gateway.site_of(&request, &client).map_err(|error| nowhere(no_site(&request, error)))?;
+        record.is_for(index);
         if let Err(refusal) = check_head(&request, gateway.target_bytes) {
             // Not even a refusal may be shown at an address that holds a code.
             let is_callback = endpoints::is_callback(request.uri().path());
             return if is_callback { Ok(refusal.instead_of_callback()) } else { Err((refusal, Some(index))) };
         }
         let site = &gateway.sites[index];
-        let visit = self.visit(site, &self.pools[index], request, &client, now, watch);
+        let visit = self.visit(site, &self.pools[index], request, &client, now, watch, record);
         let mut response = visit.await.map_err(|refusal| (refusal, Some(index)))?;
         gateway.insist_on_https(site, arrival.entrance, response.headers_mut());
         Ok(response)
     }
 
     /// A request whose site is known: the gateway's own paths, the rule, the session, and on to the upstream.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request, each used once")]
     async fn visit(
         &self,
         site: &Site,
@@ -168,21 +185,29 @@ impl Worker {
         client: &Client,
         now: UnixTime,
         watch: &Rc<Watch>,
+        record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
         let uri = request.uri().clone();
         let readings = Readings::of(uri.path().as_bytes()).map_err(|_| Refusal::ambiguous_path())?;
         if endpoints::are_meant(&readings, site.rules.ignore_case()) {
+            record.is_for_us();
             return endpoints::answer(site, request, now).await;
         }
         let rule = site.rules.find(request.method(), &readings).map_err(|_| Refusal::ambiguous_path())?;
+        record.falls_under(site.rules.place_of(rule));
         match admit(site, rule, &request, now)? {
             Admission::Pass(visitor) => {
+                if let Visitor::Member { session, .. } = &visitor {
+                    record.belongs_to(session);
+                }
                 let visitor = visitor.confirmed(site, rule, now).await?;
-                self.forward(site, pool, request, client, visitor, now, watch).await
+                self.forward(site, pool, request, client, visitor, now, watch, record).await
             }
             Admission::TurnAway { unreadable } => {
                 let mut response = turn_away(site, rule, request, now).await;
+                record.is_turned_away(response.status());
                 if unreadable {
+                    site.telemetry.metrics.rejects(site.origin.as_str(), "unreadable");
                     set_cookies(response.headers_mut(), [site.cookies.delete_session()]);
                 }
                 Ok(response)
@@ -201,6 +226,7 @@ impl Worker {
         visitor: Visitor,
         now: UnixTime,
         watch: &Rc<Watch>,
+        record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
         let is_handshake = upgrade::is_websocket(request.method(), request.version(), request.headers());
         let client_upgrade = is_handshake.then(|| hyper::upgrade::on(&mut request));
@@ -224,7 +250,7 @@ impl Worker {
         let host = HeaderValue::try_from(site.origin.authority()).expect("an authority is ASCII");
         head.headers.insert(HOST, host);
         self.gateway.pseudonym.sign(&mut head.headers)?;
-        ensure_request_id(&mut head.headers);
+        record.write_ids(&mut head.headers);
         frame_body(&mut head.headers, &body);
         if is_handshake {
             upgrade::write_fields(&mut head.headers);
@@ -240,7 +266,9 @@ impl Worker {
         }
 
         let outgoing = Request::from_parts(head, body);
-        let mut answer = pool.forward(outgoing, watch).await.map_err(|error| refuse(site, error))?;
+        record.is_asked();
+        let mut answer = pool.forward(outgoing, watch).await.map_err(|error| refuse(site, error, record))?;
+        record.is_served();
 
         let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched {
@@ -394,7 +422,8 @@ fn no_site(request: &Request<Incoming>, error: NoSite) -> Refusal {
 }
 
 /// Logs why there is no answer, under the reference that the page shows.
-fn refuse(site: &Site, error: UpstreamError) -> Refusal {
+fn refuse(site: &Site, error: UpstreamError, record: &mut Record) -> Refusal {
+    record.failed(&error);
     let reference = Reference::new();
     let site = site.origin.as_str();
     if matches!(error, UpstreamError::RequestBody(_)) {
@@ -402,7 +431,7 @@ fn refuse(site: &Site, error: UpstreamError) -> Refusal {
         tracing::debug!(site, %reference, "a client broke off its request");
     } else {
         let error = &error as &(dyn std::error::Error + 'static);
-        tracing::warn!(site, %reference, error, "an upstream failed");
+        tracing::warn!(site, %reference, request_id = record.request_id(), error, "an upstream failed");
     }
     Refusal::from(error).logged_as(reference)
 }
@@ -422,20 +451,6 @@ fn frame_body(headers: &mut HeaderMap, body: &RequestBody) {
     if !body.is_end_stream() && body.size_hint().exact().is_none() {
         headers.remove(CONTENT_LENGTH);
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-}
-
-/// Passes a usable request id on, and makes one otherwise.
-fn ensure_request_id(headers: &mut HeaderMap) {
-    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
-    let mut ids = headers.get_all(&X_REQUEST_ID).iter();
-    let usable = matches!(
-        (ids.next(), ids.next()),
-        (Some(id), None) if (1..=128).contains(&id.len()) && id.as_bytes().iter().all(fits)
-    );
-    if !usable {
-        let id = format!("{:032x}", u128::from_be_bytes(random::bytes()));
-        headers.insert(X_REQUEST_ID, HeaderValue::try_from(id).expect("hexadecimal is ASCII"));
     }
 }
 

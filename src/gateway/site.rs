@@ -16,6 +16,7 @@ use crate::route::rule::{Rule, Rules};
 use crate::session::Session;
 use crate::session::cookie::{Cookies, Presented};
 use crate::session::seal::Seal;
+use crate::telemetry::Telemetry;
 use crate::time::UnixTime;
 use crate::upstream;
 
@@ -42,6 +43,8 @@ pub struct Site {
     pub identity: Arc<Identity>,
     /// Where its upstream is.
     pub upstream: upstream::Settings,
+    /// Where it counts.
+    pub telemetry: Arc<Telemetry>,
 }
 
 impl Site {

@@ -44,6 +44,11 @@ pub(super) async fn confirm(site: &Site, session: Session, now: UnixTime) -> Res
         Verdict::Unknown => Doubt::Unknown,
     };
     tracing::info!(site = site.origin.as_str(), session = %session.id, ?doubt, "a session is not let through");
+    let cause = match doubt {
+        Doubt::Lapsed => "lapsed",
+        Doubt::Unknown => "membership_unknown",
+    };
+    site.telemetry.metrics.rejects(site.origin.as_str(), cause);
     Err(doubt)
 }
 

@@ -141,8 +141,14 @@ impl Rules {
     /// Which of them a rule is, counted from zero in the order of the config; nothing for the last one, which is ours.
     #[must_use]
     pub fn place_of(&self, rule: &Rule) -> Option<usize> {
-        let place = self.rules.iter().position(|known| std::ptr::eq(known, rule))?;
+        let place = self.rules.element_offset(rule)?;
         (place + 1 < self.rules.len()).then_some(place)
+    }
+
+    /// The rules of the config, in its order.
+    #[must_use]
+    pub fn written(&self) -> &[Rule] {
+        &self.rules[..self.rules.len() - 1]
     }
 
     fn first_match(&self, method: &Method, path: &[u8]) -> &Rule {

@@ -1,0 +1,566 @@
+//! The record of one request: what the hall notes down on the way, for the metrics and the access log.
+//!
+//! It is opened with the head of the request and travels in the body of the answer; when that is dropped, be it sent to its
+//! end or not, the record is closed. It holds no query, no cookie and no field, and of the member only a keyed hash.
+//!
+//! Each worker has a [`Desk`] of its own, where its counters lie ready and its page of the access log, so that a record
+//! takes no lock, and allocates nothing that the request would not.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+
+use super::Gateway;
+use super::failure::Cause;
+use super::site::Site;
+use crate::random;
+use crate::route::rule::Rule;
+use crate::server::peer::Client;
+use crate::server::{Arrival, Entrance};
+use crate::session::Session;
+use crate::telemetry::access_log::{self, Notebook};
+use crate::telemetry::count::{Count, Histogram, Level};
+use crate::telemetry::line::Line;
+use crate::telemetry::metrics::{Metrics, Statuses};
+use crate::telemetry::trace::{TRACEPARENT, TRACESTATE, TraceParent, Tracing, write_hex};
+use crate::upstream::UpstreamError;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What stands for a site, or a rule, where a request has come to none. Neither is ever called so: both hold a slash.
+const NONE: &str = "none";
+/// Hashes of members that a worker remembers: a session is asked for many times in a row.
+const REMEMBERED: usize = 1024;
+/// Random octets that are fetched at once.
+const FETCHED: usize = 1024;
+
+/// How a request ended, for the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The upstream's answer.
+    Served,
+    /// An answer of the gateway's own paths, or the redirect to https.
+    Own,
+    /// Somebody was sent to sign in.
+    Login,
+    /// Somebody was told to sign in.
+    Unauthorized,
+    /// A rule, or what the vendor says of the membership, keeps somebody out.
+    Denied,
+    /// The request was no good.
+    Refused,
+    /// The client left before all of the answer was sent.
+    Aborted,
+    /// The upstream could not be reached.
+    UpstreamConnect,
+    /// The upstream did not answer in time.
+    UpstreamSilent,
+    /// The upstream's answer was none.
+    UpstreamAnswer,
+    /// The upstream's answer broke off.
+    UpstreamBroken,
+}
+
+impl Outcome {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Own => "own",
+            Self::Login => "login",
+            Self::Unauthorized => "unauthorized",
+            Self::Denied => "denied",
+            Self::Refused => "refused",
+            Self::Aborted => "aborted",
+            Self::UpstreamConnect => "upstream_connect",
+            Self::UpstreamSilent => "upstream_silent",
+            Self::UpstreamAnswer => "upstream_answer",
+            Self::UpstreamBroken => "upstream_broken",
+        }
+    }
+}
+
+/// Under which id a request is known to all programs that it passes.
+#[derive(Debug)]
+enum RequestId {
+    /// Somebody in front has given it.
+    Given(HeaderValue),
+    /// Made here.
+    Made([u8; 16]),
+}
+
+/// What one worker has at hand for its records.
+pub(super) struct Desk {
+    gateway: Arc<Gateway>,
+    in_flight: Arc<Level>,
+    /// HTTP/1.0, HTTP/1.1, HTTP/2
+    protocols: [Arc<Count>; 3],
+    sites: Vec<SiteDesk>,
+    /// For requests that are for no site.
+    nowhere: SiteDesk,
+    notebook: Option<Notebook>,
+    /// Random octets, and how many of them are used; ids are no secrets.
+    chance: RefCell<([u8; FETCHED], usize)>,
+    /// Hashes of members, each in the place that its session's id leads to.
+    hashes: RefCell<Vec<([u8; 16], [u8; 8])>>,
+}
+
+/// The counters of one site.
+struct SiteDesk {
+    name: String,
+    duration: Arc<Histogram>,
+    upstream: Arc<Histogram>,
+    bytes: Arc<Count>,
+    /// In the order of [`Place`].
+    rules: Vec<(String, Arc<Statuses>)>,
+}
+
+/// Which rule a request came to: its place among the counters of its site.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place(usize);
+
+impl Place {
+    const NONE: Self = Self(0);
+    const OWN: Self = Self(1);
+    const DEFAULT: Self = Self(2);
+
+    const fn written(place: Option<usize>) -> Self {
+        match place {
+            Some(place) => Self(3 + place),
+            None => Self::DEFAULT,
+        }
+    }
+}
+
+impl SiteDesk {
+    fn new(metrics: &Metrics, name: &str, rules: &[Rule]) -> Self {
+        let named = |rule: &Rule| match &rule.methods {
+            Some(methods) => {
+                let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
+                format!("{} {}", methods.join(","), rule.pattern)
+            }
+            None => rule.pattern.to_string(),
+        };
+        let ours = [NONE, "gateway", "default"].map(str::to_owned);
+        let rules = ours.into_iter().chain(rules.iter().map(named));
+        Self {
+            name: name.to_owned(),
+            duration: metrics.duration.of([name]),
+            upstream: metrics.upstream.of([name]),
+            bytes: metrics.bytes.of([name]),
+            rules: rules.map(|rule| (rule.clone(), metrics.requests.of([name, &rule]))).collect(),
+        }
+    }
+}
+
+impl Desk {
+    /// The desk of a worker that serves this gateway; to be made on its thread, for it hands its page over by itself.
+    pub(super) fn new(gateway: Arc<Gateway>) -> Rc<Self> {
+        let metrics = &gateway.telemetry.metrics;
+        let notebook = gateway.telemetry.notebook(&gateway.clock);
+        let sites = gateway.sites.iter().map(|site| {
+            prepare_logins(metrics, site);
+            SiteDesk::new(metrics, site.origin.as_str(), site.rules.written())
+        });
+        let desk = Rc::new(Self {
+            in_flight: metrics.in_flight.of([]),
+            protocols: ["HTTP/1.0", "HTTP/1.1", "HTTP/2"].map(|protocol| metrics.protocols.of([protocol])),
+            sites: sites.collect(),
+            nowhere: SiteDesk::new(metrics, NONE, &[]),
+            hashes: RefCell::new(vec![Default::default(); if notebook.is_some() { REMEMBERED } else { 0 }]),
+            notebook,
+            chance: RefCell::new(([0; FETCHED], FETCHED)),
+            gateway,
+        });
+        if desk.notebook.is_some() {
+            tokio::task::spawn_local(turn_pages(Rc::downgrade(&desk)));
+        }
+        desk
+    }
+
+    /// Opens the record of a request whose head has come.
+    pub(super) fn open(
+        self: &Rc<Self>,
+        request: &Request<hyper::body::Incoming>,
+        arrival: Arrival,
+    ) -> Record {
+        self.in_flight.up();
+        let fields = request.headers();
+        let known = match self.gateway.tracing {
+            Tracing::Make | Tracing::Pass => TraceParent::of(fields),
+            Tracing::Off => None,
+        };
+        let makes = known.is_none() && self.gateway.tracing == Tracing::Make;
+        let made = makes.then(|| TraceParent::new(self.random()));
+        let request_id = given_id(fields).cloned().map_or_else(
+            // One number for both, where both are ours.
+            || RequestId::Made(made.map_or_else(|| self.random(), |trace| trace.trace_id)),
+            RequestId::Given,
+        );
+        Record {
+            desk: Rc::clone(self),
+            started: Instant::now(),
+            method: request.method().clone(),
+            target: self.notebook.is_some().then(|| request.uri().path_and_query().cloned()).flatten(),
+            version: request.version(),
+            arrival,
+            client: None,
+            request_id,
+            is_new_trace: makes,
+            trace: known.or(made),
+            site: None,
+            place: Place::NONE,
+            session: None,
+            outcome: None,
+            status: None,
+            asked: None,
+            upstream: None,
+            bytes: 0,
+        }
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let (fetched, used) = &mut *self.chance.borrow_mut();
+        if FETCHED - *used < N {
+            (*fetched, *used) = (random::bytes(), 0);
+        }
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&fetched[*used..*used + N]);
+        *used += N;
+        bytes
+    }
+
+    /// The hash of the member of a session.
+    fn hash(&self, session: &Session) -> [u8; 8] {
+        let id = session.id.0;
+        let mut hashes = self.hashes.borrow_mut();
+        let place = usize::from(u16::from_be_bytes([id[0], id[1]])) % REMEMBERED;
+        let hash =
+            || self.gateway.member_hash.of(session.member.provider.as_str(), session.member.id.as_str());
+        match hashes.get_mut(place) {
+            Some((known, hash)) if *known == id => *hash,
+            Some(entry) => {
+                *entry = (id, hash());
+                entry.1
+            }
+            None => hash(),
+        }
+    }
+
+    fn site(&self, site: Option<usize>) -> &SiteDesk {
+        site.and_then(|index| self.sites.get(index)).unwrap_or(&self.nowhere)
+    }
+
+    fn close(&self, record: &Record) {
+        self.in_flight.down();
+        let site = self.site(record.site);
+        let took = record.started.elapsed();
+        site.duration.observe(took);
+        site.bytes.add(record.bytes);
+        if let Some((_, statuses)) = site.rules.get(record.place.0) {
+            statuses.one(record.status);
+        }
+        self.protocols[protocol(record.version).0].one();
+        if let Some(upstream) = record.upstream {
+            site.upstream.observe(upstream);
+        }
+        if let Some(notebook) = &self.notebook {
+            notebook.add(record.started, |line| record.write(line, site, took));
+        }
+    }
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Desk")
+    }
+}
+
+/// A counter that is there before it counts is seen to grow from nothing to one.
+fn prepare_logins(metrics: &Metrics, site: &Site) {
+    for provider in site.login.providers() {
+        let name = provider.name.as_str();
+        let _: [Arc<Count>; 2] = [metrics.logins_started.of([name]), metrics.logins_finished.of([name])];
+        for cause in Cause::ALL {
+            let _: Arc<Count> = metrics.logins_failed.of([name, cause.name()]);
+        }
+    }
+}
+
+/// Hands the page over again and again, for as long as the desk is there.
+async fn turn_pages(desk: Weak<Desk>) {
+    loop {
+        tokio::time::sleep(access_log::TURN).await;
+        let Some(desk) = desk.upgrade() else { return };
+        if let Some(notebook) = &desk.notebook {
+            notebook.turn();
+        }
+    }
+}
+
+/// The request id that somebody in front has given, if it is one.
+fn given_id(fields: &HeaderMap) -> Option<&HeaderValue> {
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+    let mut ids = fields.get_all(&X_REQUEST_ID).iter();
+    match (ids.next(), ids.next()) {
+        (Some(id), None) if (1..=128).contains(&id.len()) && id.as_bytes().iter().all(fits) => Some(id),
+        (Some(_), _) | (None, _) => None,
+    }
+}
+
+/// What is known of one request.
+pub(super) struct Record {
+    desk: Rc<Desk>,
+    started: Instant,
+    method: Method,
+    /// Only where there is an access log.
+    target: Option<PathAndQuery>,
+    version: Version,
+    arrival: Arrival,
+    client: Option<IpAddr>,
+    request_id: RequestId,
+    trace: Option<TraceParent>,
+    /// The trace begins here.
+    is_new_trace: bool,
+    site: Option<usize>,
+    place: Place,
+    session: Option<([u8; 16], [u8; 8])>,
+    outcome: Option<Outcome>,
+    status: Option<StatusCode>,
+    /// When the request was handed on.
+    asked: Option<Instant>,
+    /// How long the head of the answer took.
+    upstream: Option<Duration>,
+    bytes: u64,
+}
+
+impl Record {
+    /// It is known who asks.
+    pub(super) fn is_from(&mut self, client: &Client) {
+        self.client = Some(client.address);
+    }
+
+    /// It is for this site.
+    pub(super) fn is_for(&mut self, site: usize) {
+        self.site = Some(site);
+    }
+
+    /// It is for one of the gateway's own paths.
+    pub(super) fn is_for_us(&mut self) {
+        (self.place, self.outcome) = (Place::OWN, Some(Outcome::Own));
+    }
+
+    /// It falls under the rule in this place of the config, or under the last one, which stands in none.
+    pub(super) fn falls_under(&mut self, place: Option<usize>) {
+        self.place = Place::written(place);
+    }
+
+    /// It is a member's.
+    pub(super) fn belongs_to(&mut self, session: &Session) {
+        if self.desk.notebook.is_some() {
+            self.session = Some((session.id.0, self.desk.hash(session)));
+        }
+    }
+
+    /// Somebody without a session is not let through.
+    pub(super) fn is_turned_away(&mut self, answer: StatusCode) {
+        let is_told = answer == StatusCode::UNAUTHORIZED;
+        self.outcome = Some(if is_told { Outcome::Unauthorized } else { Outcome::Login });
+    }
+
+    /// Writes the ids under which the next program knows it, too.
+    pub(super) fn write_ids(&self, fields: &mut HeaderMap) {
+        if let RequestId::Made(id) = &self.request_id {
+            let mut text = [0; 32];
+            write_hex(id, &mut text);
+            let id = HeaderValue::from_bytes(&text).expect("hexadecimal is ASCII");
+            fields.insert(X_REQUEST_ID, id);
+        }
+        let begins_anew = match self.desk.gateway.tracing {
+            Tracing::Make => self.is_new_trace,
+            Tracing::Pass => self.trace.is_none(),
+            Tracing::Off => false,
+        };
+        if begins_anew {
+            // What vendors said of another trace says nothing of this one.
+            fields.remove(TRACEPARENT);
+            fields.remove(TRACESTATE);
+            if let Some(trace) = &self.trace {
+                fields.insert(TRACEPARENT, trace.value());
+            }
+        }
+    }
+
+    /// It is handed on.
+    pub(super) fn is_asked(&mut self) {
+        self.asked = Some(Instant::now());
+    }
+
+    /// The head of the upstream's answer is there.
+    pub(super) fn is_served(&mut self) {
+        self.upstream = self.asked.map(|asked| asked.elapsed());
+        self.outcome = Some(Outcome::Served);
+    }
+
+    /// The upstream gave no answer.
+    pub(super) fn failed(&mut self, error: &UpstreamError) {
+        let (outcome, cause) = match error {
+            UpstreamError::Connect { .. } => (Outcome::UpstreamConnect, "connect"),
+            UpstreamError::Silent { .. } => (Outcome::UpstreamSilent, "silent"),
+            UpstreamError::Answer { .. } => (Outcome::UpstreamAnswer, "answer"),
+            UpstreamError::Ambiguous { .. } => (Outcome::UpstreamAnswer, "ambiguous"),
+            UpstreamError::RequestBody(_) => {
+                self.outcome = Some(Outcome::Aborted);
+                return;
+            }
+        };
+        self.outcome = Some(outcome);
+        self.desk
+            .gateway
+            .telemetry
+            .metrics
+            .upstream_errors
+            .of([&self.desk.site(self.site).name, cause])
+            .one();
+    }
+
+    /// The id by which it is found in the log.
+    pub(super) fn request_id(&self) -> String {
+        match &self.request_id {
+            RequestId::Given(id) => id.to_str().unwrap_or_default().to_owned(),
+            RequestId::Made(id) => format!("{:032x}", u128::from_be_bytes(*id)),
+        }
+    }
+
+    /// The answer, which takes the record along to its end.
+    pub(super) fn with<B: Body>(mut self, answer: Response<B>) -> Response<Recorded<B>> {
+        let status = answer.status();
+        self.status = Some(status);
+        self.outcome.get_or_insert(match status {
+            StatusCode::FORBIDDEN => Outcome::Denied,
+            status if status.is_success() || status.is_redirection() => Outcome::Own,
+            _ => Outcome::Refused,
+        });
+        answer.map(|body| {
+            let is_over = self.method == Method::HEAD || body.is_end_stream();
+            Recorded { is_over, body, record: self }
+        })
+    }
+
+    fn write(&self, line: &mut Line<'_>, site: &SiteDesk, took: Duration) {
+        match &self.request_id {
+            RequestId::Given(id) => line.text("request_id", id.as_bytes()),
+            RequestId::Made(id) => line.hex("request_id", id),
+        }
+        if let Some(trace) = &self.trace {
+            line.hex("trace_id", &trace.trace_id);
+        }
+        line.text("site", site.name.as_bytes());
+        line.text("rule", site.rules.get(self.place.0).map_or(NONE, |(name, _)| name).as_bytes());
+        let peer = self.arrival.peer.to_canonical();
+        let client = self.client.unwrap_or(peer);
+        line.address("client", client);
+        if client != peer {
+            line.address("peer", peer);
+        }
+        line.text("method", self.method.as_str().as_bytes());
+        line.text("path", self.target.as_ref().map_or("", PathAndQuery::path).as_bytes());
+        line.text("protocol", protocol(self.version).1.as_bytes());
+        line.text("scheme", if self.arrival.entrance == Entrance::Tls { b"https" } else { b"http" });
+        if let Some(status) = self.status {
+            line.number("status", u64::from(status.as_u16()));
+        }
+        line.text("outcome", self.outcome.unwrap_or(Outcome::Aborted).name().as_bytes());
+        line.number("bytes", self.bytes);
+        line.millis("duration_ms", took);
+        if let Some(upstream) = self.upstream {
+            line.millis("upstream_ms", upstream);
+        }
+        if let Some((session, member)) = &self.session {
+            line.base64("session", session);
+            line.hex("member", member);
+        }
+    }
+}
+
+/// A version of HTTP: its place among the counters, and its name.
+fn protocol(version: Version) -> (usize, &'static str) {
+    match version {
+        Version::HTTP_09 | Version::HTTP_10 => (0, "HTTP/1.0"),
+        Version::HTTP_2 => (2, "HTTP/2"),
+        // The type may grow; what is served does not without this file.
+        _ => (1, "HTTP/1.1"),
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.desk.close(self);
+    }
+}
+
+/// The body of an answer with the record of its request.
+pub struct Recorded<B> {
+    body: B,
+    /// Nothing more is to come, or nobody waits for it.
+    is_over: bool,
+    record: Record,
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Recorded<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    this.record.bytes += data.len() as u64;
+                }
+                this.is_over = this.is_over || this.body.is_end_stream();
+            }
+            Poll::Ready(Some(Err(_))) => {
+                this.record.outcome = Some(Outcome::UpstreamBroken);
+                this.is_over = true;
+            }
+            Poll::Ready(None) => this.is_over = true,
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for Recorded<B> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.record.outcome = Some(Outcome::Aborted);
+        }
+    }
+}
+
+impl<B> std::fmt::Debug for Recorded<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recorded")
+    }
+}
