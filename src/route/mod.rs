@@ -4,10 +4,12 @@
 //! formed. There is no site for strangers' names to fall back to. Below the site the first matching rule decides, under
 //! every reading of the path an upstream might have ([`path`]).
 
+mod index;
 pub mod path;
 pub mod pattern;
 pub mod rule;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use http::HeaderMap;
@@ -126,9 +128,9 @@ impl Origin {
         is_loopback_host(&self.host)
     }
 
-    /// Whether an authority somebody sent means this site.
-    fn answers_to(&self, host: &str, port: Option<u16>) -> bool {
-        self.host.eq_ignore_ascii_case(host) && port.unwrap_or(self.scheme.default_port()) == self.port
+    /// Whether the port that somebody sent with our host means this site.
+    fn answers_on(&self, port: Option<u16>) -> bool {
+        port.unwrap_or(self.scheme.default_port()) == self.port
     }
 }
 
@@ -177,13 +179,25 @@ pub enum NoSite {
 
 /// All sites, by their authority.
 #[derive(Clone, Debug)]
-pub struct Sites(Vec<Origin>);
+pub struct Sites {
+    origins: Vec<Origin>,
+    /// As the config writes them, which is how nearly every request does.
+    by_authority: HashMap<String, usize>,
+    /// Those that share a host, in the order of the config.
+    by_host: HashMap<String, Vec<usize>>,
+}
 
 impl Sites {
     /// Sites in the order of the config; the index of one is its place in it.
     #[must_use]
-    pub const fn new(origins: Vec<Origin>) -> Self {
-        Self(origins)
+    pub fn new(origins: Vec<Origin>) -> Self {
+        let mut by_authority = HashMap::new();
+        let mut by_host = HashMap::<String, Vec<usize>>::new();
+        for (index, origin) in origins.iter().enumerate() {
+            by_authority.entry(origin.authority().to_owned()).or_insert(index);
+            by_host.entry(origin.host().to_owned()).or_default().push(index);
+        }
+        Self { origins, by_authority, by_host }
     }
 
     /// The index of the site that answers to `authority`.
@@ -191,12 +205,13 @@ impl Sites {
     /// # Errors
     /// [`NoSite`] where there is none.
     pub fn find(&self, authority: &[u8]) -> Result<usize, NoSite> {
-        // Nearly every request names its host just as the config writes it.
-        if let Some(index) = self.0.iter().position(|site| site.authority().as_bytes() == authority) {
+        let text = std::str::from_utf8(authority).map_err(|_| NoSite::Malformed)?;
+        if let Some(&index) = self.by_authority.get(text) {
             return Ok(index);
         }
         let (host, port) = host_and_port(authority).ok_or(NoSite::Malformed)?;
-        self.0.iter().position(|site| site.answers_to(host, port)).ok_or(NoSite::Unknown)
+        let mut sites = self.at_host(host);
+        sites.find(|(_, site)| site.answers_on(port)).map(|(index, _)| index).ok_or(NoSite::Unknown)
     }
 
     /// The index of the https site with the host in `authority`. The port is another one when http is spoken; where
@@ -206,9 +221,14 @@ impl Sites {
     /// [`NoSite`] where there is none.
     pub fn find_secure(&self, authority: &[u8]) -> Result<usize, NoSite> {
         let (host, _) = host_and_port(authority).ok_or(NoSite::Malformed)?;
-        let is_one = |site: &Origin| site.scheme == Scheme::Https && site.host.eq_ignore_ascii_case(host);
-        let usual = self.0.iter().position(|site| is_one(site) && site.port == Scheme::Https.default_port());
-        usual.or_else(|| self.0.iter().position(is_one)).ok_or(NoSite::Unknown)
+        let secure = || self.at_host(host).filter(|(_, site)| site.scheme == Scheme::Https);
+        let usual = secure().find(|(_, site)| site.port == Scheme::Https.default_port());
+        usual.or_else(|| secure().next()).map(|(index, _)| index).ok_or(NoSite::Unknown)
+    }
+
+    fn at_host(&self, host: &str) -> impl Iterator<Item = (usize, &Origin)> {
+        let indices = self.by_host.get(&host.to_ascii_lowercase()).map(Vec::as_slice).unwrap_or_default();
+        indices.iter().filter_map(|&index| Some((index, self.origins.get(index)?)))
     }
 }
 

@@ -64,6 +64,11 @@ impl Pattern {
         matched && (self.and_below || segments.next().is_none())
     }
 
+    /// The segments before the first that holds a star: whatever the pattern matches begins with them.
+    pub(super) fn plain_start(&self) -> impl Iterator<Item = &[u8]> {
+        self.segments.iter().map(Vec::as_slice).take_while(|segment| !segment.contains(&b'*'))
+    }
+
     /// Whether every path that `other` matches is matched by this one too. A no may be a yes that is hard to see.
     #[must_use]
     pub fn covers(&self, other: &Self, ignore_case: bool) -> bool {

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use super::index::Index;
 use super::path::Readings;
 use super::pattern::Pattern;
 use crate::member::Member;
@@ -76,6 +77,7 @@ pub struct Rule {
 #[derive(Clone, Debug)]
 pub struct Rules {
     rules: Vec<Rule>,
+    index: Index,
     ignore_case: bool,
 }
 
@@ -99,7 +101,8 @@ impl Rules {
             allow: Allow::default(),
             origins: Vec::new(),
         });
-        Self { rules, ignore_case }
+        let index = Index::new(rules.iter().map(|rule| &rule.pattern), ignore_case);
+        Self { rules, index, ignore_case }
     }
 
     /// Whether paths are read regardless of case.
@@ -152,12 +155,15 @@ impl Rules {
     }
 
     fn first_match(&self, method: &Method, path: &[u8]) -> &Rule {
-        let matches = |rule: &&Rule| {
-            rule.methods.as_ref().is_none_or(|methods| methods.contains(method))
-                && rule.pattern.matches(path, self.ignore_case)
-        };
+        let matches =
+            |place: usize| self.rules.get(place).is_some_and(|rule| self.matches(rule, method, path));
         let last = self.rules.last().expect("the last rule is always there");
-        self.rules.iter().find(matches).unwrap_or(last)
+        self.index.first(path, matches).and_then(|place| self.rules.get(place)).unwrap_or(last)
+    }
+
+    fn matches(&self, rule: &Rule, method: &Method, path: &[u8]) -> bool {
+        rule.methods.as_ref().is_none_or(|methods| methods.contains(method))
+            && rule.pattern.matches(path, self.ignore_case)
     }
 }
 
@@ -200,6 +206,34 @@ mod tests {
         let rules = Rules::new(vec![read], false);
         assert_eq!(access(&rules, &Method::HEAD, "/a"), Ok(Access::Public));
         assert_eq!(access(&rules, &Method::POST, "/a"), Ok(Access::Member));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_rule_found_is_the_first_that_matches_in_the_order_of_the_config(
+            written in proptest::collection::vec(
+                ("(/(a|b|A|ab|\\*|a\\*|\\*b)){1,4}(/\\*\\*|/)?|/|/\\*\\*", proptest::option::of(0..2_usize)),
+                0..12,
+            ),
+            path in "(/(a|b|A|B|ab|aXb|c|)){0,5}|a",
+            is_get: bool,
+            ignore_case: bool,
+        ) {
+            let methods = [Method::GET, Method::POST];
+            let rules: Vec<Rule> = written
+                .into_iter()
+                .map(|(pattern, only)| Rule {
+                    methods: only.map(|only| vec![methods[only].clone()]),
+                    ..rule(&pattern, Access::Public)
+                })
+                .collect();
+            let rules = Rules::new(rules, ignore_case);
+            let method = if is_get { &Method::GET } else { &Method::POST };
+            let last = rules.rules.last().unwrap();
+            let expected =
+                rules.rules.iter().find(|rule| rules.matches(rule, method, path.as_bytes())).unwrap_or(last);
+            proptest::prop_assert!(std::ptr::eq(rules.first_match(method, path.as_bytes()), expected));
+        }
     }
 
     #[test]
