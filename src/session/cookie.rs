@@ -5,7 +5,7 @@
 //! the gateway's: none reaches an upstream, and an upstream can set none.
 
 use cookie::{Cookie, SameSite};
-use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use http::header::{COOKIE, Entry, HeaderMap, HeaderValue, SET_COOKIE};
 
 use super::seal::{KeyRing, Purpose, Seal};
 use super::{Policy, Session};
@@ -144,11 +144,21 @@ pub enum Presented {
 
 /// All cookies of a request, as RFC 6265bis §5.7.3 writes them: split at semicolons, blanks trimmed, nothing unquoted.
 fn pairs(fields: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    fields
-        .get_all(COOKIE)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
-        .filter_map(pair)
+    fields.get_all(COOKIE).iter().flat_map(|line| pieces(line.as_bytes())).filter_map(pair)
+}
+
+/// What stands between the semicolons of a line. Cookies are long and semicolons few, so they are searched for.
+fn pieces(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(line);
+    std::iter::from_fn(move || {
+        let line = rest?;
+        let (piece, after) = match memchr::memchr(b';', line) {
+            Some(at) => (&line[..at], Some(&line[at + 1..])),
+            None => (line, None),
+        };
+        rest = after;
+        Some(piece)
+    })
 }
 
 fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -172,28 +182,36 @@ fn is_ours(name: &[u8]) -> bool {
 
 /// Takes the gateway's cookies out of a request; all others stay as they came.
 pub fn remove_ours(fields: &mut HeaderMap) {
-    let mentions_us = |line: &HeaderValue| {
-        line.as_bytes()
-            .split(|&byte| byte == b';')
-            .any(|part| pair(part).is_some_and(|(name, _)| is_ours(name)))
-    };
-    if !fields.get_all(COOKIE).iter().any(mentions_us) {
-        return;
-    }
-    let lines: Vec<HeaderValue> = fields.get_all(COOKIE).iter().cloned().collect();
-    fields.remove(COOKIE);
-    for line in lines {
-        let kept: Vec<&[u8]> = line
-            .as_bytes()
-            .split(|&byte| byte == b';')
-            .filter(|part| !pair(part).is_some_and(|(name, _)| is_ours(name)))
-            .collect();
-        let kept = kept.join(&b";"[..]);
-        if !kept.trim_ascii().is_empty() {
-            let value = HeaderValue::from_bytes(kept.trim_ascii()).expect("made of pieces of a field value");
-            fields.append(COOKIE, value);
+    let Entry::Occupied(mut lines) = fields.entry(COOKIE) else { return };
+    let mut is_empty = false;
+    for line in lines.iter_mut() {
+        if let Some(kept) = without_ours(line.as_bytes()) {
+            is_empty |= kept.is_empty();
+            *line = kept;
         }
     }
+    if is_empty {
+        let lines: Vec<HeaderValue> = lines.remove_entry_mult().1.filter(|line| !line.is_empty()).collect();
+        for line in lines {
+            fields.append(COOKIE, line);
+        }
+    }
+}
+
+/// What is left of a line that has cookies of ours; nothing where it has none.
+fn without_ours(line: &[u8]) -> Option<HeaderValue> {
+    let is_ours = |piece: &[u8]| pair(piece).is_some_and(|(name, _)| is_ours(name));
+    if !pieces(line).any(is_ours) {
+        return None;
+    }
+    let mut kept = Vec::with_capacity(line.len());
+    for (at, piece) in pieces(line).filter(|piece| !is_ours(piece)).enumerate() {
+        if at > 0 {
+            kept.push(b';');
+        }
+        kept.extend_from_slice(piece);
+    }
+    Some(HeaderValue::from_bytes(kept.trim_ascii()).expect("made of pieces of a field value"))
 }
 
 /// Takes out of an answer what an upstream tries to set under the gateway's names.
@@ -319,6 +337,8 @@ mod tests {
         let cases: &[(&[&str], &[&str])] = &[
             (&["a=1; b=2"], &["a=1; b=2"]),
             (&["a=1;b=2"], &["a=1;b=2"]),
+            (&[";a=1;; member-session=x;b=2;"], &[";a=1;;b=2;"]),
+            (&["member-session=x", "a=1", "member-provider=y;"], &["a=1"]),
             (&["a=1; __Host-member-session=x; b=\"2;3\""], &["a=1; b=\"2;3\""]),
             (&["__Host-member-session=x"], &[]),
             (&["member-session=x; member-login-abc=y; a=1"], &["a=1"]),
