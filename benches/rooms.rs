@@ -2,6 +2,7 @@
 //!
 //! `cargo bench` prints the table. The figures are of one machine on one day; compare only what ran side by side.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher, black_box};
@@ -16,6 +17,7 @@ use member_gateway::route::pattern::Pattern;
 use member_gateway::route::rule::{Access, Allow, Rule, Rules, Unauthenticated};
 use member_gateway::secret::Secret;
 use member_gateway::server::framing::Framing;
+use member_gateway::server::peer::Client;
 use member_gateway::session::cookie::{self, Cookies};
 use member_gateway::session::seal::KeyRing;
 use member_gateway::session::{Policy, Session, SessionId};
@@ -106,15 +108,13 @@ fn take_our_cookie_out(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
-fn strip_lookalikes(bencher: Bencher<'_, '_>) {
+fn drop_what_is_not_for_the_upstream(bencher: Bencher<'_, '_>) {
     let (identity, request) = (identity(Algorithm::HmacSha256), request());
-    bencher.with_inputs(|| request.clone()).bench_local_refs(|fields| identity.strip(fields));
-}
-
-#[divan::bench]
-fn drop_connection_specific_fields(bencher: Bencher<'_, '_>) {
-    let request = request();
-    bencher.with_inputs(|| request.clone()).bench_local_refs(fields::drop_connection_specific);
+    let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let client = Client { peer, address: peer, via_trusted_proxy: false };
+    bencher
+        .with_inputs(|| request.clone())
+        .bench_local_refs(|fields| fields::drop_unwanted(fields, &client, |name| identity.is_guarded(name)));
 }
 
 #[divan::bench(args = [Algorithm::HmacSha256, Algorithm::Ed25519])]
@@ -128,7 +128,7 @@ fn write_and_sign(bencher: Bencher<'_, '_>, algorithm: Algorithm) {
     };
     bencher
         .with_inputs(|| request.clone())
-        .bench_local_refs(|fields| identity.write(fields, &member, &line, NOW, random::bytes()));
+        .bench_local_refs(|fields| identity.write(fields, &member, &line, NOW, random::nonce()));
 }
 
 #[divan::bench]

@@ -24,13 +24,15 @@ pub mod templates;
 mod texts;
 pub mod via;
 
+use std::cell::RefCell;
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, REFERER,
-    STRICT_TRANSPORT_SECURITY, TRAILER, TRANSFER_ENCODING,
+    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
 };
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Limited};
@@ -38,6 +40,7 @@ use hyper::body::{Body as _, Incoming};
 
 use crate::deadline::{Ticker, Watch};
 use crate::identity::RequestLine;
+use crate::identity::signature::{self, SIGNATURE};
 use crate::login::return_to::ReturnTo;
 use crate::random;
 use crate::route::path::Readings;
@@ -51,7 +54,7 @@ use crate::telemetry::keyed_hash::KeyedHash;
 use crate::telemetry::trace::Tracing;
 use crate::time::{Clock, UnixTime};
 use crate::upstream::body::RequestBody;
-use crate::upstream::fields::{self, ForwardedStyle};
+use crate::upstream::fields::{self, ForwardedStyle, Whence};
 use crate::upstream::{Pool, UpstreamError, upgrade};
 use admission::{Admission, Visitor, admit};
 use body::{Body, set_cookies};
@@ -97,6 +100,40 @@ pub struct Worker {
     gateway: Arc<Gateway>,
     pools: Vec<Rc<Pool>>,
     desk: Rc<Desk>,
+    texts: Texts,
+}
+
+/// Field values that many requests share. Each worker has its own: the count of who holds one would otherwise travel
+/// from core to core with every request.
+#[derive(Debug)]
+struct Texts {
+    /// The authority of each site.
+    authorities: Vec<HeaderValue>,
+    via: HeaderValue,
+    /// The peer of the last request; a proxy in front of us is the peer of them all.
+    peer: RefCell<(IpAddr, HeaderValue)>,
+}
+
+impl Texts {
+    fn new(gateway: &Gateway) -> Self {
+        let authority =
+            |site: &Site| HeaderValue::try_from(site.origin.authority()).expect("an authority is ASCII");
+        let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Self {
+            authorities: gateway.sites.iter().map(authority).collect(),
+            via: gateway.pseudonym.entry(),
+            peer: RefCell::new((nobody, fields::written(nobody))),
+        }
+    }
+
+    /// The address of a peer, written out.
+    fn peer(&self, address: IpAddr) -> HeaderValue {
+        let mut last = self.peer.borrow_mut();
+        if last.0 != address {
+            *last = (address, fields::written(address));
+        }
+        last.1.clone()
+    }
 }
 
 impl Worker {
@@ -111,7 +148,7 @@ impl Worker {
         };
         let pools = gateway.sites.iter().map(pool).collect();
         let desk = Desk::new(Arc::clone(&gateway));
-        Rc::new(Self { gateway, pools, desk })
+        Rc::new(Self { texts: Texts::new(&gateway), gateway, pools, desk })
     }
 }
 
@@ -139,6 +176,14 @@ impl Respond for Worker {
         };
         record.with(response)
     }
+}
+
+/// A site, and what this worker has for it.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    site: &'a Site,
+    pool: &'a Rc<Pool>,
+    authority: &'a HeaderValue,
 }
 
 impl Worker {
@@ -169,31 +214,29 @@ impl Worker {
             return if is_callback { Ok(refusal.instead_of_callback()) } else { Err((refusal, Some(index))) };
         }
         let site = &gateway.sites[index];
-        let visit = self.visit(site, &self.pools[index], request, &client, now, watch, record);
+        let place = Place { site, pool: &self.pools[index], authority: &self.texts.authorities[index] };
+        let visit = self.visit(place, request, &client, now, watch, record);
         let mut response = visit.await.map_err(|refusal| (refusal, Some(index)))?;
         gateway.insist_on_https(site, arrival.entrance, response.headers_mut());
         Ok(response)
     }
 
     /// A request whose site is known: the gateway's own paths, the rule, the session, and on to the upstream.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one request, each used once")]
     async fn visit(
         &self,
-        site: &Site,
-        pool: &Rc<Pool>,
+        place: Place<'_>,
         request: Request<Incoming>,
         client: &Client,
         now: UnixTime,
         watch: &Rc<Watch>,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
-        let uri = request.uri().clone();
-        let readings = Readings::of(uri.path().as_bytes()).map_err(|_| Refusal::ambiguous_path())?;
-        if endpoints::are_meant(&readings, site.rules.ignore_case()) {
+        let site = place.site;
+        // What is rare is boxed, so that the common way need not have room for it.
+        let Some(rule) = rule_of(site, &request)? else {
             record.is_for_us();
-            return endpoints::answer(site, request, now).await;
-        }
-        let rule = site.rules.find(request.method(), &readings).map_err(|_| Refusal::ambiguous_path())?;
+            return Box::pin(endpoints::answer(site, request, now)).await;
+        };
         record.falls_under(site.rules.place_of(rule));
         match admit(site, rule, &request, now)? {
             Admission::Pass(visitor) => {
@@ -201,10 +244,10 @@ impl Worker {
                     record.belongs_to(session);
                 }
                 let visitor = visitor.confirmed(site, rule, now).await?;
-                self.forward(site, pool, request, client, visitor, now, watch, record).await
+                self.forward(place, request, client, visitor, now, watch, record).await
             }
             Admission::TurnAway { unreadable } => {
-                let mut response = turn_away(site, rule, request, now).await;
+                let mut response = Box::pin(turn_away(site, rule, request, now)).await;
                 record.is_turned_away(response.status());
                 if unreadable {
                     site.telemetry.metrics.rejects(site.origin.as_str(), "unreadable");
@@ -219,8 +262,7 @@ impl Worker {
     #[expect(clippy::too_many_arguments, reason = "the parts of one request, each used once")]
     async fn forward(
         &self,
-        site: &Site,
-        pool: &Rc<Pool>,
+        place: Place<'_>,
         mut request: Request<Incoming>,
         client: &Client,
         visitor: Visitor,
@@ -228,28 +270,34 @@ impl Worker {
         watch: &Rc<Watch>,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
+        let Place { site, pool, authority } = place;
         let is_handshake = upgrade::is_websocket(request.method(), request.version(), request.headers());
         let client_upgrade = is_handshake.then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
         let is_member = matches!(visitor, Visitor::Member { .. });
-        let body = restore_form(site, &mut head, body, is_member, now).await?;
+        let may_be_kept_form =
+            || preserve::may_be_kept_form(&head.method, &head.headers, site.origin.as_str());
+        let body = if is_member && site.preserve.form && may_be_kept_form() {
+            Box::pin(restore_form(site, &mut head, body, now)).await?
+        } else {
+            RequestBody::new(body)
+        };
 
         // First away with what is not for the upstream, then in with what is ours.
         head.uri = origin_form(head.uri);
         // Each connection has its own version (RFC 9112 §2.3). With that of an older client, or an older upstream, an
         // answer would end where its connection does, and nobody could tell a whole one from one that broke off.
         head.version = Version::HTTP_11;
-        fields::drop_connection_specific(&mut head.headers);
-        fields::drop_disguised(&mut head.headers);
+        let mut dropped =
+            fields::drop_unwanted(&mut head.headers, client, |name| site.identity.is_guarded(name));
+        let label = signature::remove_label(&mut head.headers).then_some(SIGNATURE);
+        warn_of_lookalike(dropped.lookalike.take().or(label));
         cookie::remove_ours(&mut head.headers);
-        for name in [EXPECT, TRAILER] {
-            head.headers.remove(name);
-        }
-        warn_of_lookalike(site.identity.strip(&mut head.headers));
-        fields::rebuild_forwarding(&mut head.headers, self.gateway.forwarded, client, &site.origin);
-        let host = HeaderValue::try_from(site.origin.authority()).expect("an authority is ASCII");
-        head.headers.insert(HOST, host);
-        self.gateway.pseudonym.sign(&mut head.headers)?;
+        let peer = &self.texts.peer(client.peer);
+        let whence = Whence { client, peer, scheme: site.origin.scheme(), authority };
+        fields::write_forwarding(&mut head.headers, self.gateway.forwarded, &whence, &dropped);
+        head.headers.insert(HOST, authority.clone());
+        self.gateway.pseudonym.sign(&mut head.headers, self.texts.via.clone())?;
         record.write_ids(&mut head.headers);
         frame_body(&mut head.headers, &body);
         if is_handshake {
@@ -262,7 +310,7 @@ impl Worker {
                 path: head.uri.path(),
                 query: head.uri.query(),
             };
-            site.identity.write(&mut head.headers, &session.member, &line, now, random::bytes());
+            site.identity.write(&mut head.headers, &session.member, &line, now, random::nonce());
         }
 
         let outgoing = Request::from_parts(head, body);
@@ -384,21 +432,24 @@ async fn kept_form(site: &Site, request: Request<Incoming>) -> Option<KeptForm> 
     Some(KeptForm { target, content_type: head.headers.get(CONTENT_TYPE)?.clone(), body })
 }
 
+/// The rule that a request falls under; none for the gateway's own paths.
+fn rule_of<'a>(site: &'a Site, request: &Request<Incoming>) -> Result<Option<&'a Rule>, Refusal> {
+    let path = request.uri().path().as_bytes();
+    let readings = Readings::of(path).map_err(|_| Refusal::ambiguous_path())?;
+    if endpoints::are_meant(&readings, site.rules.ignore_case()) {
+        return Ok(None);
+    }
+    site.rules.find(request.method(), &readings).map(Some).map_err(|_| Refusal::ambiguous_path())
+}
+
 /// The body of a member's request; where it holds a form that was kept during the login, that form as it was.
 async fn restore_form(
     site: &Site,
     head: &mut http::request::Parts,
     body: Incoming,
-    is_member: bool,
     now: UnixTime,
 ) -> Result<RequestBody, Refusal> {
     let marker = format!("{}=", preserve::FIELD);
-    let is_candidate = is_member
-        && site.preserve.form
-        && preserve::may_be_kept_form(&head.method, &head.headers, site.origin.as_str());
-    if !is_candidate {
-        return Ok(RequestBody::new(body));
-    }
     let mut body = RequestBody::new(body);
     if !body.starts_with(marker.as_bytes()).await {
         return Ok(body);

@@ -96,8 +96,8 @@ impl KeptForm {
 /// Whether the body may be a sealed form that comes back: what our own page posts.
 pub(super) fn may_be_kept_form(method: &Method, fields: &HeaderMap, origin: &str) -> bool {
     let is_urlencoded =
-        fields.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-www-form-urlencoded");
-    method == Method::POST && is_urlencoded && is_from(fields, origin)
+        || fields.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-www-form-urlencoded");
+    method == Method::POST && is_urlencoded() && is_from(fields, origin)
 }
 
 /// Whether the body is what a browser makes of a form (HTML §4.10.18.6).

@@ -16,15 +16,22 @@ impl Default for Pseudonym {
 }
 
 impl Pseudonym {
-    /// Adds itself to `Via`; refuses a request on which it stands already.
-    pub(super) fn sign(&self, headers: &mut HeaderMap) -> Result<(), Refusal> {
+    /// What it adds to `Via`.
+    ///
+    /// # Panics
+    /// Never: a pseudonym is letters, digits and hyphens.
+    pub(super) fn entry(&self) -> HeaderValue {
+        HeaderValue::try_from(format!("1.1 {}", self.0)).expect("letters, digits and hyphens")
+    }
+
+    /// Adds `entry`, which is its own, to `Via`; refuses a request on which it stands already.
+    pub(super) fn sign(&self, headers: &mut HeaderMap, entry: HeaderValue) -> Result<(), Refusal> {
         let has_been_here =
             |line: &HeaderValue| memchr::memmem::find(line.as_bytes(), self.0.as_bytes()).is_some();
         if headers.get_all(VIA).iter().any(has_been_here) {
             return Err(Refusal::going_in_circles());
         }
-        let via = HeaderValue::try_from(format!("1.1 {}", self.0)).expect("letters, digits and hyphens");
-        headers.append(VIA, via);
+        headers.append(VIA, entry);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{
     Ed25519KeyPair, KeyPair, UnparsedPublicKey,
 };
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
@@ -130,18 +130,18 @@ impl SigningKey {
         }
     }
 
-    /// The signature of `base`, base64-encoded behind what is in `text` already.
+    /// The signature of `base`.
     ///
     /// # Panics
     /// Where the operating system has no random bytes for an ECDSA signature.
-    pub fn sign_into(&self, base: &[u8], text: &mut String) {
-        use base64::engine::general_purpose::STANDARD;
+    #[must_use]
+    pub fn sign(&self, base: &[u8]) -> Encoded {
         match &self.material {
-            Material::Hmac(key) => STANDARD.encode_string(hmac::sign(key, base), text),
-            Material::Ed25519(pair) => STANDARD.encode_string(pair.sign(base), text),
+            Material::Hmac(key) => Encoded::new(hmac::sign(key, base).as_ref()),
+            Material::Ed25519(pair) => Encoded::new(pair.sign(base).as_ref()),
             Material::EcdsaP256(pair) => {
                 let signature = pair.sign(&SystemRandom::new(), base).expect("a loaded P-256 key signs");
-                STANDARD.encode_string(signature, text);
+                Encoded::new(signature.as_ref())
             }
         }
     }
@@ -187,6 +187,31 @@ impl SigningKey {
                 }))
             }
         }
+    }
+}
+
+/// A signature in base64, as it stands between the colons of a byte sequence (RFC 9651 §3.3.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    text: [u8; Self::MOST],
+    length: usize,
+}
+
+impl Encoded {
+    /// The characters of 64 bytes, the longest signatures there are.
+    const MOST: usize = 88;
+
+    fn new(signature: &[u8]) -> Self {
+        let mut text = [0; Self::MOST];
+        let length =
+            STANDARD.encode_slice(signature, &mut text).expect("no signature has more than 64 bytes");
+        Self { text, length }
+    }
+
+    /// The characters.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text[..self.length]
     }
 }
 

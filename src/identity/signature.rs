@@ -2,6 +2,9 @@
 
 mod verification;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{Dictionary, FieldType, Parser};
 
@@ -67,33 +70,42 @@ pub struct Message<'a> {
 /// or is not ASCII.
 #[must_use]
 pub fn signature_base(message: &Message<'_>, components: &[Component], params: &str) -> Option<String> {
-    let mut base = String::with_capacity(768);
+    let mut base = Vec::with_capacity(768);
+    write_components(&mut base, message, components)?;
+    base.extend_from_slice(PARAMS);
+    base.extend_from_slice(params.as_bytes());
+    String::from_utf8(base).ok()
+}
+
+/// What stands before the parameters in the last line of a signature base.
+const PARAMS: &[u8] = b"\"@signature-params\": ";
+
+/// All lines of a signature base but the last.
+fn write_components(base: &mut Vec<u8>, message: &Message<'_>, components: &[Component]) -> Option<()> {
     for component in components {
-        base.push('"');
-        base.push_str(component.as_str());
-        base.push_str("\": ");
+        base.push(b'"');
+        base.extend_from_slice(component.as_str().as_bytes());
+        base.extend_from_slice(b"\": ");
         match component {
-            Component::Method => base.push_str(message.method),
-            Component::Authority => base.push_str(message.authority),
-            Component::Path => base.push_str(message.path),
+            Component::Method => base.extend_from_slice(message.method.as_bytes()),
+            Component::Authority => base.extend_from_slice(message.authority.as_bytes()),
+            Component::Path => base.extend_from_slice(message.path.as_bytes()),
             Component::Query => {
-                base.push('?');
-                base.push_str(message.query.unwrap_or_default());
+                base.push(b'?');
+                base.extend_from_slice(message.query.unwrap_or_default().as_bytes());
             }
             Component::Field(name) => {
                 let mut lines = message.fields.get_all(name).iter();
-                base.push_str(lines.next()?.to_str().ok()?.trim());
+                base.extend_from_slice(lines.next()?.to_str().ok()?.trim().as_bytes());
                 for line in lines {
-                    base.push_str(", ");
-                    base.push_str(line.to_str().ok()?.trim());
+                    base.extend_from_slice(b", ");
+                    base.extend_from_slice(line.to_str().ok()?.trim().as_bytes());
                 }
             }
         }
-        base.push('\n');
+        base.push(b'\n');
     }
-    base.push_str("\"@signature-params\": ");
-    base.push_str(params);
-    Some(base)
+    Some(())
 }
 
 /// Signs requests with one key over one list of components.
@@ -121,6 +133,8 @@ impl Signer {
 
     /// The values of `Signature-Input` and `Signature` for a message. Nothing where a covered field is not there.
     ///
+    /// Signature base, input and signature are written into one buffer, of which the two values are parts.
+    ///
     /// # Panics
     /// Never: all that is written is ASCII.
     #[must_use]
@@ -129,28 +143,60 @@ impl Signer {
         message: &Message<'_>,
         key: &SigningKey,
         now: UnixTime,
-        nonce: &str,
+        nonce: [u8; 16],
     ) -> Option<(HeaderValue, HeaderValue)> {
-        use std::fmt::Write;
-        let mut input = String::with_capacity(320);
-        let (created, expires) = (now.0, now.0.saturating_add(self.ttl));
-        write!(
-            input,
-            "{LABEL}={};created={created};expires={expires};nonce=\"{nonce}\";keyid=\"{}\";alg=\"{}\";tag=\"{TAG}\"",
-            self.covered,
-            key.id(),
-            key.algorithm().as_str(),
-        )
-        .expect("writing into a string");
-        let base = signature_base(message, &self.components, &input[LABEL.len() + 1..])?;
-        let mut signature = String::with_capacity(112);
-        signature.push_str(LABEL);
-        signature.push_str("=:");
-        key.sign_into(base.as_bytes(), &mut signature);
-        signature.push(':');
-        let value = |text: String| HeaderValue::try_from(text).expect("ASCII throughout");
-        Some((value(input), value(signature)))
+        let mut text = Vec::with_capacity(1024);
+        write_components(&mut text, message, &self.components)?;
+        text.extend_from_slice(PARAMS);
+        let params_at = text.len();
+        self.write_params(&mut text, key, now, nonce);
+        let base_end = text.len();
+        let signature = key.sign(&text);
+        text.extend_from_slice(LABEL.as_bytes());
+        text.push(b'=');
+        text.extend_from_within(params_at..base_end);
+        let input_end = text.len();
+        text.extend_from_slice(LABEL.as_bytes());
+        text.extend_from_slice(b"=:");
+        text.extend_from_slice(signature.as_bytes());
+        text.push(b':');
+        let text = Bytes::from(text);
+        let value = |part: Bytes| HeaderValue::from_maybe_shared(part).expect("ASCII throughout");
+        Some((value(text.slice(base_end..input_end)), value(text.slice(input_end..))))
     }
+
+    /// What `Signature-Input` says behind the label.
+    fn write_params(&self, text: &mut Vec<u8>, key: &SigningKey, now: UnixTime, nonce: [u8; 16]) {
+        let mut encoded = [0; 22];
+        URL_SAFE_NO_PAD.encode_slice(nonce, &mut encoded).expect("16 bytes make 22 characters");
+        text.extend_from_slice(self.covered.as_bytes());
+        text.extend_from_slice(b";created=");
+        write_number(text, now.0);
+        text.extend_from_slice(b";expires=");
+        write_number(text, now.0.saturating_add(self.ttl));
+        text.extend_from_slice(b";nonce=\"");
+        text.extend_from_slice(&encoded);
+        text.extend_from_slice(b"\";keyid=\"");
+        text.extend_from_slice(key.id().as_bytes());
+        text.extend_from_slice(b"\";alg=\"");
+        text.extend_from_slice(key.algorithm().as_str().as_bytes());
+        text.extend_from_slice(b"\";tag=\"");
+        text.extend_from_slice(TAG.as_bytes());
+        text.push(b'"');
+    }
+}
+
+/// Decimal digits, without the machinery of formatting: two numbers stand in every signature.
+fn write_number(text: &mut Vec<u8>, mut number: u64) {
+    let at = text.len();
+    loop {
+        text.push(b'0' + u8::try_from(number % 10).unwrap_or_default());
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    text[at..].reverse();
 }
 
 /// The lines of a field as one dictionary; an empty one where there is no such field.
@@ -236,8 +282,9 @@ pub(super) mod tests {
         let mut fields = fields();
         let keys = keys(algorithm);
         let signer = Signer::new(demanded(), 60);
-        let (input, signature) =
-            signer.sign(&message(&fields), keys.current(), NOW, "bm9uY2U").expect("all fields are there");
+        let (input, signature) = signer
+            .sign(&message(&fields), keys.current(), NOW, *b"sixteen nonce by")
+            .expect("all fields are there");
         fields.insert(SIGNATURE_INPUT, input);
         fields.insert(SIGNATURE, signature);
         fields
@@ -249,10 +296,19 @@ pub(super) mod tests {
         assert_eq!(
             fields[SIGNATURE_INPUT],
             "member=(\"@method\" \"@authority\" \"@path\" \"@query\" \"x-member-id\" \"x-member-unit-id\" \
-             \"x-member-provider\");created=1795300000;expires=1795300060;nonce=\"bm9uY2U\";keyid=\"2026-11\";\
+             \"x-member-provider\");created=1795300000;expires=1795300060;nonce=\"c2l4dGVlbiBub25jZSBieQ\";keyid=\"2026-11\";\
              alg=\"hmac-sha256\";tag=\"member-gateway\""
         );
         assert!(fields[SIGNATURE].to_str().unwrap().starts_with("member=:"));
+    }
+
+    #[test]
+    fn a_number_is_written_in_decimal_digits() {
+        for number in [0, 7, 10, 1_795_300_000, u64::MAX] {
+            let mut text = b"=".to_vec();
+            write_number(&mut text, number);
+            assert_eq!(text, format!("={number}").into_bytes());
+        }
     }
 
     #[test]

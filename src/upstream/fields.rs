@@ -6,12 +6,12 @@
 use std::net::IpAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, FORWARDED, HeaderMap, HeaderName, HeaderValue,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 
 use crate::field_name::reads_as;
-use crate::route::Origin;
+use crate::route::Scheme;
 use crate::server::peer::{Client, X_FORWARDED_FOR, X_FORWARDED_HOST};
 
 const X_FORWARDED: &[u8] = b"x-forwarded-";
@@ -46,69 +46,128 @@ pub enum ForwardedStyle {
 
 /// Drops what belongs to the connection a message came over, and whatever its `Connection` field names.
 pub fn drop_connection_specific(fields: &mut HeaderMap) {
-    if fields.contains_key(CONNECTION) {
-        let named: Vec<HeaderName> = fields
-            .get_all(CONNECTION)
-            .iter()
-            .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
-            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
-            .collect();
-        for name in named {
-            fields.remove(name);
+    drop_what_connection_names(fields);
+    drop_if(fields, is_connection_specific);
+}
+
+/// Drops from a request whatever is not for an upstream, by its name: what belongs to the connection; what tells, or
+/// pretends to tell, where the request came from; what an upstream may take for another field; what was said to the gateway
+/// alone; and what `is_guarded`.
+///
+/// Returns what is to be known of it.
+pub fn drop_unwanted(fields: &mut HeaderMap, client: &Client, is_guarded: impl Fn(&str) -> bool) -> Dropped {
+    drop_what_connection_names(fields);
+    let chain = |name: &HeaderName| {
+        let lines: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+        (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+    };
+    let (hops, elements) =
+        if client.via_trusted_proxy { (chain(&X_FORWARDED_FOR), chain(&FORWARDED)) } else { (None, None) };
+    let mut lookalike = None;
+    drop_if(fields, |name| {
+        let text = name.as_str();
+        if is_guarded(text) {
+            lookalike.get_or_insert_with(|| name.clone());
+            return true;
         }
-    }
-    for name in &CONNECTION_SPECIFIC {
+        is_connection_specific(name)
+            || is_forwarding(text)
+            || is_disguised(text)
+            || name == EXPECT
+            || name == TRAILER
+    });
+    Dropped { hops, elements, lookalike }
+}
+
+/// What [`drop_unwanted`] has taken that is still of use.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    /// `X-Forwarded-For` as a trusted proxy wrote it.
+    hops: Option<Vec<u8>>,
+    /// `Forwarded` as a trusted proxy wrote it.
+    elements: Option<Vec<u8>>,
+    /// The name of something that was guarded.
+    pub lookalike: Option<HeaderName>,
+}
+
+/// Nearly every message has none of what is looked for, which then costs a look at each name and nothing else.
+fn drop_if(fields: &mut HeaderMap, mut is_unwanted: impl FnMut(&HeaderName) -> bool) {
+    let unwanted: Vec<HeaderName> = fields.keys().filter(|name| is_unwanted(name)).cloned().collect();
+    for name in unwanted {
         fields.remove(name);
     }
 }
 
-/// Drops what tells, or pretends to tell, where a request came from, in any spelling; and `Proxy`, which CGI turns into
-/// the address of a proxy (CVE-2016-5386).
-pub fn drop_forwarding(fields: &mut HeaderMap) {
-    let is_forwarding = |name: &HeaderName| {
-        let text = name.as_str();
-        match text.as_bytes().first() {
-            Some(b'x') => {
-                reads_as(text, b"x-real-ip")
-                    || text
-                        .get(..X_FORWARDED.len())
-                        .is_some_and(|start| text.len() > X_FORWARDED.len() && reads_as(start, X_FORWARDED))
-            }
-            Some(b'f') => reads_as(text, b"forwarded"),
-            Some(b'p') => reads_as(text, b"proxy"),
-            Some(_) | None => false,
-        }
-    };
-    let dropped: Vec<HeaderName> = fields.keys().filter(|name| is_forwarding(name)).cloned().collect();
-    for name in dropped {
+fn drop_what_connection_names(fields: &mut HeaderMap) {
+    let Entry::Occupied(connection) = fields.entry(CONNECTION) else { return };
+    let lines: Vec<HeaderValue> = connection.remove_entry_mult().1.collect();
+    let names = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    for name in names.filter_map(|name| std::str::from_utf8(name.trim_ascii()).ok()) {
         fields.remove(name);
     }
+}
+
+fn is_connection_specific(name: &HeaderName) -> bool {
+    CONNECTION_SPECIFIC.contains(name)
+}
+
+/// What tells where a request came from, in any spelling; and `Proxy`, which CGI turns into the address of a proxy
+/// (CVE-2016-5386).
+fn is_forwarding(name: &str) -> bool {
+    match name.as_bytes().first() {
+        Some(b'x') => {
+            reads_as(name, b"x-real-ip")
+                || name
+                    .get(..X_FORWARDED.len())
+                    .is_some_and(|start| name.len() > X_FORWARDED.len() && reads_as(start, X_FORWARDED))
+        }
+        Some(b'f') => reads_as(name, b"forwarded"),
+        Some(b'p') => reads_as(name, b"proxy"),
+        Some(_) | None => false,
+    }
+}
+
+/// Whether an upstream may take a name for one of HTTP's own although it is spelt otherwise: CGI makes
+/// `Transfer_Encoding` and `Transfer-Encoding` one variable.
+fn is_disguised(name: &str) -> bool {
+    const OWN: [&[u8]; 6] =
+        [b"connection", b"content-length", b"cookie", b"host", b"transfer-encoding", b"x-request-id"];
+    OWN.iter().any(|own| reads_as(name, own) && name.as_bytes() != *own)
+}
+
+/// What an upstream is told about where a request came from, beside what was dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Whence<'a> {
+    /// Who sent it.
+    pub client: &'a Client,
+    /// The peer's address, written out.
+    pub peer: &'a HeaderValue,
+    /// The scheme of the site.
+    pub scheme: Scheme,
+    /// The authority of the site.
+    pub authority: &'a HeaderValue,
 }
 
 /// Tells the upstream where a request came from. What a trusted proxy said before is continued, what anybody else said
 /// is gone.
-pub fn rebuild_forwarding(fields: &mut HeaderMap, style: ForwardedStyle, client: &Client, origin: &Origin) {
-    let chain = |name: &HeaderName| {
-        let lines: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-        (client.via_trusted_proxy && !lines.is_empty()).then(|| lines.join(&b", "[..]))
+pub fn write_forwarding(
+    fields: &mut HeaderMap,
+    style: ForwardedStyle,
+    whence: &Whence<'_>,
+    dropped: &Dropped,
+) {
+    let Whence { client, peer, scheme, authority } = *whence;
+    let continued = |before: Option<&Vec<u8>>, ours: &HeaderValue| {
+        let whole = before.map(|before| [before.as_slice(), b", ", ours.as_bytes()].concat());
+        // What cannot be continued is begun anew.
+        whole.and_then(|whole| HeaderValue::from_bytes(&whole).ok()).unwrap_or_else(|| ours.clone())
     };
-    let (before_us, elements_before_us) = (chain(&X_FORWARDED_FOR), chain(&FORWARDED));
-    drop_forwarding(fields);
-    let continued = |before: Option<Vec<u8>>, ours: String| {
-        let bytes = before.map_or_else(
-            || ours.clone().into_bytes(),
-            |before| [before.as_slice(), b", ", ours.as_bytes()].concat(),
-        );
-        HeaderValue::from_bytes(&bytes)
-            .or_else(|_| HeaderValue::try_from(ours))
-            .expect("an address is a field value")
-    };
-    let text = |text: &str| HeaderValue::try_from(text).expect("an origin is ASCII");
     if matches!(style, ForwardedStyle::X | ForwardedStyle::Both) {
-        fields.insert(X_FORWARDED_FOR, continued(before_us, client.peer.to_string()));
-        fields.insert(X_REAL_IP, text(&client.address.to_string()));
-        fields.insert(X_FORWARDED_PROTO, HeaderValue::from_static(origin.scheme().as_str()));
-        fields.insert(X_FORWARDED_HOST, text(origin.authority()));
+        fields.insert(X_FORWARDED_FOR, continued(dropped.hops.as_ref(), peer));
+        let address = if client.address == client.peer { peer.clone() } else { written(client.address) };
+        fields.insert(X_REAL_IP, address);
+        fields.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme.as_str()));
+        fields.insert(X_FORWARDED_HOST, authority.clone());
     }
     if matches!(style, ForwardedStyle::Rfc7239 | ForwardedStyle::Both) {
         let node = match client.peer {
@@ -116,10 +175,21 @@ pub fn rebuild_forwarding(fields: &mut HeaderMap, style: ForwardedStyle, client:
             // RFC 7239 §6: brackets, and quotes around them.
             IpAddr::V6(address) => format!("\"[{address}]\""),
         };
+        let host = authority.to_str().unwrap_or_default();
+        let element = format!("for={node};host=\"{host}\";proto={}", scheme.as_str());
         let element =
-            format!("for={node};host=\"{}\";proto={}", origin.authority(), origin.scheme().as_str());
-        fields.insert(FORWARDED, continued(elements_before_us, element));
+            HeaderValue::try_from(element).expect("an address, an authority and a scheme are ASCII");
+        fields.insert(FORWARDED, continued(dropped.elements.as_ref(), &element));
     }
+}
+
+/// An address as a field value.
+///
+/// # Panics
+/// Never: an address is written in ASCII.
+#[must_use]
+pub fn written(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_string()).expect("an address is ASCII")
 }
 
 /// Whether the framing of an answer can be read in more than one way (RFC 9112 §6.3): then it is no answer at all.
@@ -154,23 +224,6 @@ pub fn authenticates_connection(fields: &HeaderMap) -> bool {
         .iter()
         .flat_map(|name| fields.get_all(name))
         .any(|line| names(line, b"ntlm") || names(line, b"negotiate"))
-}
-
-/// Drops names that an upstream may take for one of HTTP's own although they are spelt otherwise: CGI makes
-/// `Transfer_Encoding` and `Transfer-Encoding` one variable.
-pub fn drop_disguised(fields: &mut HeaderMap) {
-    const OWN: [&[u8]; 6] =
-        [b"connection", b"content-length", b"cookie", b"host", b"transfer-encoding", b"x-request-id"];
-    let is_disguised = |name: &HeaderName| {
-        let text = name.as_str();
-        // All of these are letters and hyphens, so only a name with another character can be one in disguise.
-        text.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-')
-            && OWN.iter().any(|own| reads_as(text, own))
-    };
-    let dropped: Vec<HeaderName> = fields.keys().filter(|name| is_disguised(name)).cloned().collect();
-    for name in dropped {
-        fields.remove(name);
-    }
 }
 
 /// Whether a trailer may pass: nothing that frames, routes, authenticates or sets a cookie (RFC 9110 §6.5.1).
@@ -227,8 +280,18 @@ mod tests {
         Client { peer: peer.parse().unwrap(), address: address.parse().unwrap(), via_trusted_proxy }
     }
 
-    fn origin() -> Origin {
-        Origin::parse("https://members.example.org:8443").unwrap()
+    /// What an upstream of `https://members.example.org:8443` gets.
+    fn sent(style: ForwardedStyle, fields: &[(&str, &str)], client: &Client) -> HeaderMap {
+        let mut fields = map(fields);
+        let dropped = drop_unwanted(&mut fields, client, |name| name == "x-guarded");
+        let whence = Whence {
+            client,
+            peer: &written(client.peer),
+            scheme: Scheme::Https,
+            authority: &HeaderValue::from_static("members.example.org:8443"),
+        };
+        write_forwarding(&mut fields, style, &whence, &dropped);
+        fields
     }
 
     #[test]
@@ -252,6 +315,33 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_that_connection_names_is_not_continued() {
+        let before = [("connection", "X-Forwarded-For"), ("x-forwarded-for", "198.51.100.1")];
+        let fields = sent(ForwardedStyle::X, &before, &client("10.0.0.1", "10.0.0.1", true));
+        assert_eq!(fields["x-forwarded-for"], "10.0.0.1");
+    }
+
+    #[test]
+    fn what_an_upstream_may_take_for_another_field_does_not_go_on() {
+        let mut fields = map(&[
+            ("content-length", "1"),
+            ("Content_Length", "2"),
+            ("transfer.encoding", "chunked"),
+            ("x_request~id", "3"),
+            ("x-request-id", "4"),
+            ("x-guarded", "5"),
+            ("x-guarded-not", "6"),
+            ("expect", "100-continue"),
+            ("trailer", "x-checksum"),
+            ("te", "trailers"),
+        ]);
+        let dropped =
+            drop_unwanted(&mut fields, &client("192.0.2.1", "192.0.2.1", false), |name| name == "x-guarded");
+        assert_eq!(fields, map(&[("content-length", "1"), ("x-request-id", "4"), ("x-guarded-not", "6")]));
+        assert_eq!(dropped.lookalike, Some(HeaderName::from_static("x-guarded")));
+    }
+
+    #[test]
     fn nobody_but_a_trusted_proxy_says_where_a_request_came_from() {
         let forged = [
             ("x-forwarded-for", "6.6.6.6"),
@@ -265,13 +355,7 @@ mod tests {
             ("x-forwarded", "kept"),
             ("x-forwards-a", "kept"),
         ];
-        let mut fields = map(&forged);
-        rebuild_forwarding(
-            &mut fields,
-            ForwardedStyle::X,
-            &client("192.0.2.1", "192.0.2.1", false),
-            &origin(),
-        );
+        let fields = sent(ForwardedStyle::X, &forged, &client("192.0.2.1", "192.0.2.1", false));
         let expected = map(&[
             ("x-forwarded", "kept"),
             ("x-forwards-a", "kept"),
@@ -290,13 +374,7 @@ mod tests {
             ("x-forwarded-for", "10.0.0.2"),
             ("forwarded", "for=198.51.100.1"),
         ];
-        let mut fields = map(&before);
-        rebuild_forwarding(
-            &mut fields,
-            ForwardedStyle::Both,
-            &client("10.0.0.1", "198.51.100.1", true),
-            &origin(),
-        );
+        let fields = sent(ForwardedStyle::Both, &before, &client("10.0.0.1", "198.51.100.1", true));
         assert_eq!(fields["x-forwarded-for"], "198.51.100.1, 10.0.0.2, 10.0.0.1");
         assert_eq!(fields["x-real-ip"], "198.51.100.1");
         assert_eq!(
@@ -308,8 +386,8 @@ mod tests {
     #[test]
     fn each_style_sends_what_it_says() {
         let sent = |style| {
-            let mut fields = map(&[("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "6.6.6.6")]);
-            rebuild_forwarding(&mut fields, style, &client("2001:db8::1", "2001:db8::1", false), &origin());
+            let forged = [("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "6.6.6.6")];
+            let fields = sent(style, &forged, &client("2001:db8::1", "2001:db8::1", false));
             let mut names: Vec<String> = fields.keys().map(|name| name.as_str().to_owned()).collect();
             names.sort();
             names
