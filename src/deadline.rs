@@ -64,13 +64,7 @@ impl Ticker {
     /// A watch over one connection, for as long as it is held.
     #[must_use]
     pub fn watch(&self) -> Watched {
-        let watch = Rc::new(Watch {
-            client: Due::new(&self.now),
-            upstream: Due::new(&self.now),
-            waker: RefCell::default(),
-        });
-        let key = self.watches.borrow_mut().insert(Rc::clone(&watch));
-        Watched { watch, key, watches: Rc::clone(&self.watches) }
+        Watched::new(&self.now, &self.watches)
     }
 }
 
@@ -103,6 +97,19 @@ pub struct Watched {
 }
 
 impl Watched {
+    fn new(now: &Arc<AtomicU64>, watches: &Rc<RefCell<Slab<Rc<Watch>>>>) -> Self {
+        let watch =
+            Rc::new(Watch { client: Due::new(now), upstream: Due::new(now), waker: RefCell::default() });
+        let key = watches.borrow_mut().insert(Rc::clone(&watch));
+        Self { watch, key, watches: Rc::clone(watches) }
+    }
+
+    /// A watch beside it, over a part of the connection that has deadlines of its own.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::new(&self.watch.client.now, &self.watches)
+    }
+
     /// The watch, to be shared within the connection.
     #[must_use]
     pub fn share(&self) -> Rc<Watch> {

@@ -99,6 +99,10 @@ pub struct ListenTable {
     /// `/_gateway/health` itself. Default: false.
     #[serde(default)]
     pub redirect: bool,
+    /// Whether HTTP/2 is spoken there without TLS (`h2c`), besides HTTP/1.1, with clients that begin with it unasked
+    /// (RFC 9113 §3.3): a proxy in front that is told to. Default: false. With TLS, HTTP/2 is always spoken.
+    #[serde(default)]
+    pub h2c: bool,
 }
 
 /// `[server.tls]`

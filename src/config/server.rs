@@ -59,9 +59,9 @@ fn door(
     path: &Path,
     mistakes: &mut Mistakes<'_>,
 ) -> Door {
-    let (wanted, redirect) = match choice {
-        ListenChoice::Address(_) => (None, false),
-        ListenChoice::Table(table) => (table.tls, table.redirect),
+    let (wanted, redirect, h2c) = match choice {
+        ListenChoice::Address(_) => (None, false, false),
+        ListenChoice::Table(table) => (table.tls, table.redirect, table.h2c),
     };
     if redirect {
         if wanted == Some(true) {
@@ -72,14 +72,25 @@ fn door(
             let message = "no site has an https address to redirect to";
             mistakes.note(&path.key("redirect"), message, "a [[site]] with a public_url of https");
         }
+        if h2c {
+            let message = "who is only redirected has no use for HTTP/2";
+            mistakes.note(&path.key("h2c"), message, "either `h2c` or `redirect`");
+        }
         return Door::Redirect;
     }
     if wanted == Some(true) && config.server.tls.is_none() {
         let help = "add [server.tls] with certificates = [{ cert = \"…\", key = \"…\" }]";
         mistakes.note_with_help(&path.key("tls"), "there are no certificates to speak TLS with", "", help);
     }
+    let speaks_tls = config.server.tls.is_some() && wanted != Some(false);
+    if h2c && speaks_tls {
+        let message = "h2c is HTTP/2 without TLS, and this address speaks TLS";
+        let help = "with TLS, HTTP/2 is spoken anyway: leave `h2c` out, or add tls = false";
+        mistakes.note_with_help(&path.key("h2c"), message, "an address with tls = false", help);
+    }
     match tls {
         Some(tls) if wanted != Some(false) => Door::Tls(tls.clone()),
+        Some(_) | None if h2c => Door::H2c,
         Some(_) | None => Door::Plain,
     }
 }

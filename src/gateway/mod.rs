@@ -206,7 +206,8 @@ impl Worker {
         if arrival.entrance == Entrance::Redirect {
             return redirect::answer(gateway, &request, &client).map_err(nowhere);
         }
-        let index = gateway.site_of(&request, &client).map_err(|error| nowhere(no_site(&request, error)))?;
+        let found = gateway.site_of(&request, &client, arrival.entrance);
+        let index = found.map_err(|error| nowhere(no_site(&request, error)))?;
         record.is_for(index);
         if let Err(refusal) = check_head(&request, gateway.target_bytes) {
             // Not even a refusal may be shown at an address that holds a code.
@@ -346,7 +347,16 @@ impl Worker {
 
 impl Gateway {
     /// The site of a request.
-    fn site_of(&self, request: &Request<Incoming>, client: &Client) -> Result<usize, NoSite> {
+    fn site_of(
+        &self,
+        request: &Request<Incoming>,
+        client: &Client,
+        entrance: Entrance,
+    ) -> Result<usize, NoSite> {
+        // A trusted proxy says what was spoken to it, not to us.
+        if !client.via_trusted_proxy && !names_its_scheme(request, entrance) {
+            return Err(NoSite::Malformed);
+        }
         self.authorities.find(asked_for(request, client)?)
     }
 
@@ -364,9 +374,16 @@ impl Gateway {
 
 /// The authority that a request is for: its own, or what a trusted proxy says the client asked for.
 fn asked_for<'a>(request: &'a Request<Incoming>, client: &Client) -> Result<&'a [u8], NoSite> {
-    let asked = route::authority(request.headers(), request.uri())?;
+    let asked = route::authority(request.headers(), request.uri(), request.version())?;
     let forwarded = client.via_trusted_proxy.then(|| peer::forwarded_host(request.headers())).flatten();
     Ok(forwarded.unwrap_or(asked))
+}
+
+/// Whether the scheme is the one that is spoken: over HTTP/2 each request names its own (RFC 9113 §8.3.1).
+fn names_its_scheme(request: &Request<Incoming>, entrance: Entrance) -> bool {
+    let spoken = if entrance == Entrance::Tls { Scheme::Https } else { Scheme::Http };
+    request.version() != Version::HTTP_2
+        || request.uri().scheme_str().is_none_or(|scheme| scheme == spoken.as_str())
 }
 
 /// What of a head is refused on any site.

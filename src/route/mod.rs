@@ -12,9 +12,9 @@ pub mod rule;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use http::HeaderMap;
 use http::header::HOST;
 use http::uri::Uri;
+use http::{HeaderMap, Version};
 
 /// The scheme of a site's public address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,18 +232,21 @@ impl Sites {
     }
 }
 
-/// The authority of a request: one Host field, and where the target has an authority too, the same one.
+/// The authority of a request: one Host field, and where the target has an authority too, the same one. HTTP/2 may leave
+/// Host out, and then the target has it (RFC 9113 §8.3.1).
 ///
 /// # Errors
 /// [`NoSite::Malformed`] where there is none, more than one, or two that differ.
-pub fn authority<'a>(fields: &'a HeaderMap, target: &Uri) -> Result<&'a [u8], NoSite> {
+pub fn authority<'a>(fields: &'a HeaderMap, target: &'a Uri, version: Version) -> Result<&'a [u8], NoSite> {
     let mut hosts = fields.get_all(HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return Err(NoSite::Malformed) };
-    match target.authority() {
-        Some(authority) if !authority.as_str().as_bytes().eq_ignore_ascii_case(host.as_bytes()) => {
-            Err(NoSite::Malformed)
+    let target = target.authority().map(|authority| authority.as_str().as_bytes());
+    match (hosts.next(), hosts.next(), target) {
+        (Some(host), None, None) => Ok(host.as_bytes()),
+        (Some(host), None, Some(target)) if target.eq_ignore_ascii_case(host.as_bytes()) => {
+            Ok(host.as_bytes())
         }
-        Some(_) | None => Ok(host.as_bytes()),
+        (None, None, Some(target)) if version == Version::HTTP_2 => Ok(target),
+        (Some(_) | None, _, _) => Err(NoSite::Malformed),
     }
 }
 
@@ -363,13 +366,32 @@ mod tests {
         let fields = |hosts: &[&str]| -> HeaderMap {
             hosts.iter().map(|host| (HOST, host.parse().unwrap())).collect()
         };
-        let target = Uri::from_static("/a");
-        assert_eq!(authority(&fields(&["a"]), &target), Ok(&b"a"[..]));
-        assert_eq!(authority(&fields(&["a"]), &Uri::from_static("http://A/b")), Ok(&b"a"[..]));
-        for (hosts, target) in
-            [(&[][..], "/a"), (&["a", "a"], "/a"), (&["a"], "http://b/a"), (&["a"], "http://a@a/")]
-        {
-            assert_eq!(authority(&fields(hosts), &Uri::from_static(target)), Err(NoSite::Malformed));
+        let authority =
+            |hosts: &[&str], target, version| Ok(authority(&fields(hosts), &target, version)?.to_vec());
+        let (one, two) = (Version::HTTP_11, Version::HTTP_2);
+        for (hosts, target, version) in [
+            (&["a"][..], "/a", one),
+            (&["a"], "http://A/b", one),
+            (&["a"], "/a", two),
+            (&["a"], "http://A/b", two),
+            (&[], "http://a/b", two),
+        ] {
+            let found =
+                authority(hosts, Uri::from_static(target), version).map(|host| host.to_ascii_lowercase());
+            assert_eq!(found, Ok(b"a".to_vec()), "{hosts:?} {target} {version:?}");
+        }
+        for (hosts, target, version) in [
+            (&[][..], "/a", one),
+            (&[], "/a", two),
+            (&[], "http://a/b", one),
+            (&["a", "a"], "/a", one),
+            (&["a", "a"], "http://a/b", two),
+            (&["a"], "http://b/a", one),
+            (&["a"], "http://b/a", two),
+            (&["a"], "http://a@a/", one),
+        ] {
+            let found = authority(hosts, Uri::from_static(target), version);
+            assert_eq!(found, Err(NoSite::Malformed), "{hosts:?} {target} {version:?}");
         }
     }
 

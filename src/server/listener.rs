@@ -26,9 +26,11 @@ pub struct Listen {
 /// What is spoken at an address.
 #[derive(Clone, Debug)]
 pub enum Door {
-    /// HTTP.
+    /// HTTP/1.1.
     Plain,
-    /// HTTP over TLS.
+    /// HTTP/1.1, and HTTP/2 where a client knows that it is spoken (RFC 9113 §3.3).
+    H2c,
+    /// HTTP/1.1 and HTTP/2 over TLS.
     Tls(Tls),
     /// HTTP, only to be told to come again with https.
     Redirect,
@@ -37,7 +39,7 @@ pub enum Door {
 /// Which door a connection came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entrance {
-    /// [`Door::Plain`]
+    /// [`Door::Plain`] or [`Door::H2c`]
     Plain,
     /// [`Door::Tls`]
     Tls,
@@ -50,7 +52,7 @@ impl Door {
     #[must_use]
     pub const fn entrance(&self) -> Entrance {
         match self {
-            Self::Plain => Entrance::Plain,
+            Self::Plain | Self::H2c => Entrance::Plain,
             Self::Tls(_) => Entrance::Tls,
             Self::Redirect => Entrance::Redirect,
         }

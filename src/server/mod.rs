@@ -6,7 +6,9 @@
 pub mod connection;
 pub mod framing;
 mod http1;
+mod http2;
 pub mod listener;
+pub mod pace;
 pub mod peer;
 pub mod tls;
 
@@ -28,6 +30,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use crate::deadline::{Ticker, Watch, Watched};
 pub use connection::Limits;
+use http2::Begun;
 pub use listener::{BindError, Door, Entrance, Listen, Listeners};
 use tls::Tls;
 
@@ -173,11 +176,14 @@ async fn accept<R: Respond>(
                 let drain = async move {
                     let _ = drain.wait_for(|drain| *drain).await;
                 };
-                // Two kinds of task, so that one without TLS does not have to have room for it.
+                // Tasks of different kinds, so that one without TLS or HTTP/2 does not have to have room for them.
                 match &door {
                     Door::Plain | Door::Redirect => {
                         connections
                             .spawn_local(http1::serve(socket, arrival, respond, limits, watched, drain));
+                    }
+                    Door::H2c => {
+                        connections.spawn_local(either(socket, arrival, respond, limits, watched, drain));
                     }
                     Door::Tls(tls) => {
                         let tls = tls.clone();
@@ -210,7 +216,28 @@ async fn over_tls<R: Respond>(
 ) {
     let watch = watched.share();
     if let Some(stream) = tls::handshake(&tls, socket, &watch, limits.head_timeout).await {
-        http1::serve(stream, arrival, respond, limits, watched, drain).await;
+        if stream.get_ref().1.alpn_protocol() == Some(tls::H2) {
+            Box::pin(http2::serve(stream, arrival, respond, limits, watched, drain)).await;
+        } else {
+            http1::serve(stream, arrival, respond, limits, watched, drain).await;
+        }
+    }
+}
+
+/// A connection whose first octets tell what it speaks.
+async fn either<R: Respond>(
+    socket: TcpStream,
+    arrival: Arrival,
+    respond: Rc<R>,
+    limits: Limits,
+    watched: Watched,
+    drain: impl Future<Output = ()>,
+) {
+    let watch = watched.share();
+    match Begun::read(socket, &watch, &limits).await {
+        Some((begun, true)) => Box::pin(http2::serve(begun, arrival, respond, limits, watched, drain)).await,
+        Some((begun, false)) => http1::serve(begun, arrival, respond, limits, watched, drain).await,
+        None => {}
     }
 }
 

@@ -27,8 +27,10 @@ use crate::time::{Clock, UnixTime};
 pub use certificate::{Certificate, Files, Unusable};
 pub(super) use handshake::handshake;
 
+/// HTTP/2, as ALPN calls it (RFC 9113 §3.2).
+pub(super) const H2: &[u8] = b"h2";
 /// What a connection can speak, the best first.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [H2, b"http/1.1"];
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
 

@@ -9,10 +9,11 @@ use hyper::upgrade::OnUpgrade;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
-/// Whether a request is a WebSocket handshake (RFC 6455 §4.2.1).
+/// Whether a request is a WebSocket handshake (RFC 6455 §4.2.1). One that came over HTTP/2, where it is a CONNECT, has been
+/// given the same form by now.
 #[must_use]
 pub fn is_websocket(method: &Method, version: Version, fields: &HeaderMap) -> bool {
-    method == Method::GET && version == Version::HTTP_11 && asks_for_websocket(fields)
+    method == Method::GET && version >= Version::HTTP_11 && asks_for_websocket(fields)
 }
 
 /// Whether a message names exactly `websocket` as what the connection is to become.

@@ -23,6 +23,7 @@ mod error_page;
 mod forwarding;
 mod framing;
 mod harness;
+mod http2;
 mod identity_fields;
 mod logs;
 mod loops;

@@ -236,6 +236,11 @@ fn mistakes_about_tls_are_told_with_what_to_do() {
             listen("\"127.0.0.1:1\", { address = \"127.0.0.1:2\", tls = true, redirect = true }"),
             &["no need to be redirected", "either `tls` or `redirect`"],
         ),
+        (
+            listen("\"127.0.0.1:1\", { address = \"127.0.0.1:2\", h2c = true, redirect = true }"),
+            &["no use for HTTP/2", "either `h2c` or `redirect`"],
+        ),
+        (listen("{ address = \"127.0.0.1:2\", h2c = true }"), &["this address speaks TLS", "tls = false"]),
         (listen("{ address = \"127.0.0.1:2\", redirect = true }"), &["would redirect, and serve nowhere"]),
         (listen("{ address = \"somewhere\" }"), &["this is no address to listen on"]),
         (listen("\"127.0.0.1:1\", { address = \"127.0.0.1:1\", tls = false }"), &["stands here twice"]),

@@ -1,6 +1,7 @@
 //! A gateway on free ports, a browser with a cookie jar, an upstream that remembers.
 
 mod browser;
+pub mod http2;
 mod program;
 mod tls;
 mod upstream;

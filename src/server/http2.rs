@@ -1,0 +1,325 @@
+//! A connection with HTTP/2: its limits, its deadlines, and what of a head has to be settled before anybody reads it.
+//!
+//! h2 reads frames strictly and bounds what one connection may keep in memory. Time is left to us: for the head of a
+//! request, for what is written and not taken, and between two requests; for each body there is a deadline of its own. The
+//! stream that misses its own is reset, and the others go on.
+//!
+//! Requests leave here as HTTP/1.1 would have brought them, as far as rules, sessions and signatures are concerned.
+
+mod frames;
+mod head;
+mod preface;
+mod stream;
+mod websocket;
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::Service;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use self::frames::Frames;
+use self::head::Unsound;
+use self::stream::{Answering, Exchange, Streams};
+use super::connection::{Limits, Transport};
+use super::pace::Pace;
+use super::{Arrival, Respond};
+use crate::deadline::{Due, Watched};
+use crate::random;
+
+pub(super) use preface::Begun;
+
+/// Streams a client may have open at once.
+const MOST_STREAMS: u32 = 100;
+/// What a client may send of one body, and of all, before somebody has read it.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What is kept of one answer that the client has not taken yet.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams that were reset before anybody has seen them (CVE-2023-44487).
+const MOST_UNSEEN_RESETS: usize = 20;
+/// Streams that a client has us reset by breaking the rules (CVE-2025-8671).
+const MOST_PROVOKED_RESETS: usize = 100;
+/// Requests that a client has broken off, less those it has seen the end of. A browser that leaves a page breaks off all
+/// that is open; what goes on like this is nobody who wants answers.
+const MOST_WASTED: u32 = 2 * MOST_STREAMS;
+/// Frames that carry nothing, less those that do.
+const MOST_IDLE_TALK: u32 = 10_000;
+
+/// What the socket, the streams and their connection know about each other.
+struct Vitals {
+    limits: Limits,
+    /// When the client has taken too long with a head, or to come back.
+    reading: Due,
+    /// When it has taken too long to read.
+    writing: Due,
+    /// A head is being sent, or the preface.
+    in_a_head: Cell<bool>,
+    /// Streams, and tunnels that some have become.
+    under_way: Cell<usize>,
+    /// Requests broken off, less those that came to their end.
+    wasted: Cell<u32>,
+    idle_talk: Cell<u32>,
+    /// The client has been told that the connection ends.
+    leaving: Cell<bool>,
+    /// It has not read what was written.
+    stalled: Cell<bool>,
+}
+
+impl Vitals {
+    /// The client is waited for from now on, or not, as things stand.
+    fn wait(&self) {
+        if self.in_a_head.get() {
+            return;
+        }
+        if self.under_way.get() > 0 {
+            self.reading.clear();
+        } else if self.leaving.get() {
+            self.reading.set(self.limits.head_timeout);
+        } else {
+            self.reading.set(self.limits.idle);
+        }
+    }
+
+    /// Octets have come. A head has to end within its time, however often they come.
+    fn is_heard(&self, frames: &Frames) {
+        self.idle_talk.set(frames.idle_talk());
+        let before = self.in_a_head.replace(frames.are_in_a_head());
+        match (before, self.in_a_head.get()) {
+            (false, true) => self.reading.set(self.limits.head_timeout),
+            (true, false) => self.wait(),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    fn wrote<T>(&self, written: &Poll<io::Result<T>>) {
+        match written {
+            Poll::Pending => self.writing.set_if_clear(self.limits.body_idle),
+            Poll::Ready(_) => self.writing.clear(),
+        }
+    }
+
+    /// Whether the client makes work and wants nothing.
+    fn is_abused(&self) -> bool {
+        self.wasted.get() > MOST_WASTED || self.idle_talk.get() > MOST_IDLE_TALK
+    }
+}
+
+/// A socket whose frames are read along before h2 sees them.
+struct Watching<S: Transport> {
+    socket: S,
+    frames: Frames,
+    vitals: Rc<Vitals>,
+}
+
+/// What nobody has read is not to be kept for them.
+impl<S: Transport> Drop for Watching<S> {
+    fn drop(&mut self) {
+        if self.vitals.stalled.get() {
+            self.socket.break_off();
+        }
+    }
+}
+
+impl<S: Transport> AsyncRead for Watching<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let read = Pin::new(&mut this.socket).poll_read(cx, buf);
+        let new = &buf.filled()[before..];
+        if !new.is_empty() {
+            this.frames.follow(new);
+            this.vitals.is_heard(&this.frames);
+        }
+        read
+    }
+}
+
+impl<S: Transport> AsyncWrite for Watching<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.vitals.wrote(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.vitals.wrote(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        self.vitals.wrote(&flushed);
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+/// Hands requests on.
+struct Handler<R> {
+    respond: Rc<R>,
+    arrival: Arrival,
+    vitals: Rc<Vitals>,
+    /// Of the connection; each stream has its own beside it.
+    watched: Watched,
+    begun: Rc<RefCell<Option<Watched>>>,
+}
+
+type Answer<R> = Result<Response<Answering<<R as Respond>::Body>>, std::convert::Infallible>;
+
+impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
+    type Response = Response<Answering<R::Body>>;
+    type Error = std::convert::Infallible;
+    type Future = Pin<Box<dyn Future<Output = Answer<R>>>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let watched = self.watched.another();
+        let watch = watched.share();
+        self.begun.replace(Some(watched));
+        let mut exchange = Exchange::begin(&self.vitals);
+
+        if let Err(unsound) = head::settle(request.headers_mut(), self.vitals.limits.fields) {
+            tracing::debug!(%unsound, "a request is refused");
+            let mut answer = Response::new(Answering { body: None, exchange, watch });
+            *answer.status_mut() = match unsound {
+                Unsound::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                Unsound::Blank => StatusCode::BAD_REQUEST,
+            };
+            answer.body_mut().exchange.complete();
+            return Box::pin(std::future::ready(Ok(answer)));
+        }
+        let handshake = websocket::translate(&mut request, random::bytes());
+        let pace = (!request.body().is_end_stream()).then(|| {
+            let pace = Pace::new(watch.client.clone(), self.vitals.limits.body_idle);
+            request.extensions_mut().insert(pace.clone());
+            pace
+        });
+        let is_head = request.method() == Method::HEAD;
+        let answer = Rc::clone(&self.respond).respond(request, self.arrival, Rc::clone(&watch));
+        Box::pin(async move {
+            let mut answer = answer.await.map(Some);
+            if let Some(pace) = pace {
+                pace.is_answered();
+            }
+            if let Some(handshake) = &handshake
+                && let Err(reason) = handshake.conclude(&mut answer)
+            {
+                tracing::warn!(reason, "a WebSocket over HTTP/2 did not come about");
+                answer = Response::new(None);
+                *answer.status_mut() = StatusCode::BAD_GATEWAY;
+            }
+            answer.headers_mut().remove(CONNECTION);
+            if is_head {
+                keep_head_alone(&mut answer);
+            }
+            if answer.body().as_ref().is_none_or(http_body::Body::is_end_stream) {
+                exchange.complete();
+            }
+            Ok(answer.map(|body| Answering { body, exchange, watch }))
+        })
+    }
+}
+
+/// Takes the body from an answer to HEAD, and leaves its length (RFC 9110 §9.3.2).
+fn keep_head_alone<B: http_body::Body>(answer: &mut Response<Option<B>>) {
+    if let Some(body) = answer.body_mut().take_if(|body| !body.is_end_stream())
+        && let Some(length) = body.size_hint().exact()
+    {
+        answer.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+}
+
+/// Serves one connection to its end. `drain` says when no further request is to be taken.
+pub(super) async fn serve<R: Respond, S: Transport>(
+    socket: S,
+    arrival: Arrival,
+    respond: Rc<R>,
+    limits: Limits,
+    watched: Watched,
+    drain: impl Future<Output = ()>,
+) {
+    let watch = watched.share();
+    let vitals = Rc::new(Vitals {
+        limits,
+        reading: watch.client.clone(),
+        // No upstream serves the connection itself, so its other deadline is free for this.
+        writing: watch.upstream.clone(),
+        in_a_head: Cell::new(true),
+        under_way: Cell::new(0),
+        wasted: Cell::new(0),
+        idle_talk: Cell::new(0),
+        leaving: Cell::new(false),
+        stalled: Cell::new(false),
+    });
+    // The preface is owed at once (RFC 9113 §3.4).
+    vitals.reading.set(limits.head_timeout);
+    let begun = Rc::<RefCell<Option<Watched>>>::default();
+    let streams = Streams { vitals: Rc::clone(&vitals), begun: Rc::clone(&begun) };
+    let handler = Handler { respond, arrival, vitals: Rc::clone(&vitals), watched, begun };
+    let watching = Watching { socket, frames: Frames::new(), vitals: Rc::clone(&vitals) };
+    let connection = http2::Builder::new(streams)
+        .max_concurrent_streams(MOST_STREAMS)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MOST_UNSEEN_RESETS)
+        .max_local_error_reset_streams(MOST_PROVOKED_RESETS)
+        .enable_connect_protocol()
+        .serve_connection(TokioIo::new(watching), handler);
+    let mut connection = std::pin::pin!(connection);
+    let mut drain = std::pin::pin!(drain);
+    let mut draining = false;
+    poll_fn(|cx| {
+        watch.wakes(cx.waker());
+        vitals.stalled.set(vitals.writing.is_past());
+        let is_late = vitals.reading.is_past();
+        let is_over = (is_late && (vitals.in_a_head.get() || vitals.leaving.get())) || vitals.is_abused();
+        if vitals.stalled.get() || is_over {
+            tracing::debug!("a client took too long, or wasted too much");
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.as_mut().poll(cx);
+            return Poll::Ready(());
+        }
+        if !draining && drain.as_mut().poll(cx).is_ready() {
+            draining = true;
+        }
+        // A client that has just sent a request has to learn that nobody reads it (RFC 9113 §6.8), for which it gets time.
+        if (draining || is_late) && !vitals.leaving.replace(true) {
+            vitals.wait();
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(cx).map(|ended| {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        })
+    })
+    .await;
+}

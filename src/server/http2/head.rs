@@ -1,0 +1,89 @@
+//! The strict reading of a head that h2 leaves open, before anybody else reads it.
+
+use std::fmt;
+
+use http::header::{COOKIE, HeaderMap, HeaderValue};
+
+/// Why a head is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsound {
+    /// More fields than the operator allows, each part of a cookie counted.
+    TooManyFields,
+    /// A value begins or ends with a blank (RFC 9113 §8.2.1). HTTP/1.1 would drop it, and an upstream would then read
+    /// another value than was checked here.
+    Blank,
+}
+
+impl fmt::Display for Unsound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooManyFields => "there are too many fields",
+            Self::Blank => "a value begins or ends with a blank (RFC 9113 §8.2.1)",
+        })
+    }
+}
+
+/// Checks the fields of a head, and puts together again what a client may have taken apart: a cookie in several field lines
+/// is one (RFC 9113 §8.2.3).
+pub(super) fn settle(fields: &mut HeaderMap, most: usize) -> Result<(), Unsound> {
+    if fields.len() > most {
+        return Err(Unsound::TooManyFields);
+    }
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let has_blank = |value: &HeaderValue| {
+        let bytes = value.as_bytes();
+        is_blank(bytes.first()) || is_blank(bytes.last())
+    };
+    if fields.values().any(has_blank) {
+        return Err(Unsound::Blank);
+    }
+    let mut crumbs = fields.get_all(COOKIE).iter();
+    if crumbs.next().is_some() && crumbs.next().is_some() {
+        let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        // Values put together with what may stand in a value are one.
+        if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+            fields.insert(COOKIE, cookie);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::HeaderName;
+
+    use super::*;
+
+    fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let fields = fields.iter();
+        fields
+            .map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_cookie_in_crumbs_is_one_cookie() {
+        let mut crumbs =
+            fields(&[("cookie", "a=1"), ("accept", "*/*"), ("cookie", "b=2"), ("cookie", "c=\"3\"")]);
+        settle(&mut crumbs, 4).unwrap();
+        assert_eq!(crumbs, fields(&[("cookie", "a=1; b=2; c=\"3\""), ("accept", "*/*")]));
+    }
+
+    #[test]
+    fn each_crumb_counts_as_a_field() {
+        let mut crumbs = fields(&[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")]);
+        assert_eq!(settle(&mut crumbs, 2), Err(Unsound::TooManyFields));
+    }
+
+    #[test]
+    fn no_value_begins_or_ends_with_a_blank() {
+        for value in [" a", "a ", "\ta", "a\t", " "] {
+            assert_eq!(settle(&mut fields(&[("x-a", value)]), 9), Err(Unsound::Blank), "{value:?}");
+        }
+        for value in ["a b", "", "a\tb"] {
+            assert_eq!(settle(&mut fields(&[("x-a", value)]), 9), Ok(()), "{value:?}");
+        }
+    }
+}

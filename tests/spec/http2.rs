@@ -1,0 +1,267 @@
+//! HTTP/2 towards browsers: what is spoken where, whose request it is, and what of it arrives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use http_body_util::Full;
+
+use crate::harness::http2::{H2C, Http2, head, in_time, piece, read, request};
+use crate::harness::{Authority, Folder, Gateway, Options, RawUpstream, Secured, Wire, eventually, trusting};
+
+const NAME: &str = "members.localhost";
+
+fn gateway() -> Gateway {
+    Gateway::with(&Options { listen: Some(H2C), ..Options::default() })
+}
+
+fn in_front_of(upstream: &RawUpstream) -> Gateway {
+    Gateway::with(&Options { listen: Some(H2C), upstream: Some(upstream.address()), ..Options::default() })
+}
+
+#[tokio::test]
+async fn over_tls_a_client_gets_http2_where_it_can_and_http1_where_it_cannot() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue(&[NAME]);
+    let folder = Folder::empty().and("site.pem", &certificate).and("site.key", &key);
+    let gateway = Gateway::with(&Options {
+        server: "tls = { certificates = [{ cert = \"site.pem\", key = \"site.key\" }] }",
+        folder: Some(folder.path().to_owned()),
+        ..Options::default()
+    });
+
+    let mut http2 = Http2::over_tls(gateway.address(), NAME, &trusting(&authority)).await;
+    let mut secure = request("GET", "/public/a", "");
+    *secure.uri_mut() = "https://members.localhost/public/a".parse().unwrap();
+    let answer = http2.ask(secure).await;
+
+    assert_eq!((answer.status.as_u16(), &*answer.body), (200, &b"hello from the upstream"[..]));
+    for (offered, agreed) in [("h2,http/1.1", "h2"), ("http/1.1,h2", "h2"), ("http/1.1", "http/1.1")] {
+        let mut config = trusting(&authority);
+        config.alpn_protocols = offered.split(',').map(|name| name.as_bytes().to_vec()).collect();
+        let connection = Secured::to(gateway.address(), NAME, &Arc::new(config)).unwrap();
+        assert_eq!(connection.0.conn.alpn_protocol(), Some(agreed.as_bytes()), "{offered}");
+    }
+}
+
+#[tokio::test]
+async fn without_tls_http2_is_spoken_where_the_listener_says_so_and_http1_beside_it() {
+    let gateway = Gateway::with(&Options {
+        listen: Some("{ address = \"127.0.0.1:0\", h2c = true }, \"127.0.0.1:0\""),
+        ..Options::default()
+    });
+
+    let answer = Http2::to(gateway.addresses()[0]).await.ask(request("GET", "/public/a", "")).await;
+    assert_eq!(&*answer.body, b"hello from the upstream");
+    for (listener, first) in [(0, "GET"), (0, "P"), (0, "PR"), (1, "GET")] {
+        let mut wire = Wire::to(gateway.addresses()[listener]);
+        let method = if first == "GET" { "GET" } else { "PROPFIND" };
+        let text = format!("{method} /public/a HTTP/1.1\r\nHost: {NAME}\r\n\r\n");
+        // The first octets by themselves do not tell yet.
+        wire.send(&text[..first.len()]);
+        wire.send(&text[first.len()..]);
+        assert!(wire.answer().0.starts_with("HTTP/1.1 200 "), "{first}");
+    }
+    let mut wire = Wire::to(gateway.addresses()[1]);
+    wire.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    assert!(wire.rest().starts_with("HTTP/1.1 400 "));
+}
+
+#[tokio::test]
+async fn a_member_is_known_by_a_cookie_in_crumbs_and_the_upstream_gets_one_cookie() {
+    let gateway = gateway();
+    let member = gateway.member().await;
+    gateway.upstream().forget();
+    let session = member.trim().trim_start_matches("Cookie: ").to_owned();
+    let fields = format!("cookie: a=1\ncookie: {session}\nx-member-id: forged\ncookie: b=2");
+
+    let answer = Http2::to(gateway.address()).await.ask(request("GET", "/app?q=%C3%A9", &fields)).await;
+
+    assert_eq!(answer.status, 200);
+    let got = gateway.upstream().last_request();
+    assert_eq!((got.method.as_str(), got.target.as_str()), ("GET", "/app?q=%C3%A9"));
+    assert_eq!(got.field("cookie"), "a=1; b=2");
+    assert_eq!(got.field("x-member-id"), "400007995-00");
+    assert_eq!(got.field("host"), NAME);
+    assert!(got.field("signature-input").contains("member=("));
+}
+
+#[tokio::test]
+async fn a_request_names_one_host_and_the_scheme_that_is_spoken() {
+    let gateway = gateway();
+    let mut client = Http2::to(gateway.address()).await;
+    let asked = |uri: &str, fields: &str| {
+        let mut asked = request("GET", "/public/a", fields);
+        *asked.uri_mut() = uri.parse().unwrap();
+        asked
+    };
+    for (uri, fields, expected) in [
+        ("http://members.localhost/public/a", "", 200),
+        ("http://members.localhost/public/a", "host: members.localhost", 200),
+        ("http://members.localhost/public/a", "host: MEMBERS.localhost", 200),
+        ("http://members.localhost:443/public/a", "", 200),
+        ("http://members.localhost/public/a", "host: evil.test", 400),
+        ("http://evil.test/public/a", "host: members.localhost", 400),
+        ("http://members.localhost/public/a", "host: members.localhost\nhost: members.localhost", 400),
+        ("http://user@members.localhost/public/a", "", 400),
+        ("http://evil.test/public/a", "", 421),
+        ("https://members.localhost/public/a", "", 400),
+    ] {
+        gateway.upstream().forget();
+        let status = client.status(asked(uri, fields)).await;
+        assert_eq!(status, Some(expected), "{uri} {fields}");
+        assert_eq!(gateway.upstream().requests().len(), usize::from(expected == 200), "{uri} {fields}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_for_an_app_reaches_none() {
+    let gateway = gateway();
+    let mut client = Http2::to(gateway.address()).await;
+    for (method, fields, expected) in
+        [("TRACE", "", 501), ("get", "", 501), ("GET", "expect: something", 417), ("GET", "te: gzip", 400)]
+    {
+        let status = client.status(request(method, "/public/a", fields)).await;
+        assert_eq!(status, Some(expected), "{method} {fields}");
+    }
+    for value in [&b" a"[..], b"a ", b"\ta"] {
+        let mut blank = request("GET", "/public/a", "");
+        blank.headers_mut().insert("x-a", http::HeaderValue::from_bytes(value).unwrap());
+        assert_eq!(client.status(blank).await, Some(400), "{value:?}");
+    }
+    let mut connect = Request::new(());
+    *connect.method_mut() = http::Method::CONNECT;
+    *connect.uri_mut() = NAME.parse().unwrap();
+    *connect.version_mut() = Version::HTTP_2;
+    assert_eq!(client.status(connect).await, Some(501));
+    assert!(gateway.upstream().requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_head_is_as_large_as_the_operator_allows_and_each_crumb_counts() {
+    let gateway = gateway();
+    let mut client = Http2::to(gateway.address()).await;
+    for (count, expected) in [(99, 200), (101, 431)] {
+        let crumbs: Vec<String> = (0..count).map(|n| format!("cookie: c{n}=1")).collect();
+        let status = client.status(request("GET", "/public/a", &crumbs.join("\n"))).await;
+        assert_eq!(status, Some(expected), "{count} crumbs");
+    }
+    let large = format!("x-large: {}", "a".repeat(65 * 1024));
+    assert_eq!(client.status(request("GET", "/public/a", &large)).await, Some(431));
+    assert_eq!(client.status(request("GET", "/public/a", "")).await, Some(200));
+}
+
+#[tokio::test]
+async fn answers_that_are_a_head_alone_are_one() {
+    let gateway = gateway();
+    let mut client = Http2::to(gateway.address()).await;
+    for (method, target, status) in
+        [("HEAD", "/public/a", 200), ("HEAD", "/_gateway/health", 200), ("HEAD", "/denied/a", 403)]
+    {
+        let answer = client.ask(request(method, target, "")).await;
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (status, 0), "{method} {target}");
+        assert_ne!(answer.fields["content-length"], "0", "{method} {target}");
+    }
+    for status in [204, 304] {
+        gateway.upstream().answers(move |_| {
+            Response::builder().status(status).header("etag", "\"1\"").body(Full::default()).unwrap()
+        });
+        let answer = client.ask(request("GET", "/public/a", "")).await;
+        assert_eq!((answer.status.as_u16(), answer.body.len()), (status, 0));
+        assert_eq!(answer.fields["etag"], "\"1\"");
+    }
+}
+
+#[tokio::test]
+async fn a_body_arrives_as_it_was_sent_and_a_client_that_expects_100_is_answered() {
+    let gateway = gateway();
+    let mut client = Http2::to(gateway.address()).await;
+
+    let (answer, mut body) =
+        client.send(request("POST", "/public/a", "expect: 100-continue\ncontent-length: 11"), false).await;
+    body.send_data(Bytes::from("hello "), false).unwrap();
+    body.send_data(Bytes::from("there"), true).unwrap();
+
+    assert_eq!(read(answer).await.status, 200);
+    let got = gateway.upstream().last_request();
+    assert_eq!(
+        (&*got.body, got.field("content-length"), got.has("expect")),
+        (&b"hello there"[..], "11", false)
+    );
+}
+
+#[tokio::test]
+async fn an_event_arrives_before_the_next_one_is_sent() {
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let gone = std::sync::Mutex::new(gone);
+    let upstream = RawUpstream::serving(move |wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+        for event in ["data: 1\n\n", "data: 2\n\n"] {
+            wire.send(event);
+            let _ = gone.lock().unwrap().recv();
+        }
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = Http2::to(gateway.address()).await;
+
+    let (answer, _) = client.send(request("GET", "/public/events", ""), true).await;
+    let mut body = head(answer).await.into_body();
+    for event in ["data: 1\n\n", "data: 2\n\n"] {
+        assert_eq!(piece(&mut body).await.as_deref(), Some(event.as_bytes()));
+        go.send(()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_never_looks_complete() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = Http2::to(gateway.address()).await;
+
+    let (answer, _) = client.send(request("GET", "/public/a", ""), true).await;
+    let mut body = head(answer).await.into_body();
+
+    let mut broken = false;
+    while let Some(piece) = in_time(body.data()).await {
+        broken |= piece.is_err();
+        if broken {
+            break;
+        }
+    }
+    assert!(broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_before_the_answer_frees_the_upstream_at_once() {
+    let (upstream, freed) = RawUpstream::telling(|wire| {
+        wire.head();
+        wire.is_closed_within(Duration::from_secs(20))
+    });
+    let gateway = in_front_of(&upstream);
+
+    let mut client = Http2::to(gateway.address()).await;
+    let (answer, mut stream) = client.send(request("GET", "/public/slow", ""), true).await;
+    eventually("the request arrives", || upstream.connections() == 1 && !upstream.received()[0].is_empty());
+    stream.send_reset(h2::Reason::CANCEL);
+    assert!(freed.recv().unwrap(), "a stream that is reset");
+    drop(answer);
+
+    for reset in [false, true] {
+        let mut wire = gateway.connect();
+        wire.send(format!("GET /public/slow HTTP/1.1\r\nHost: {NAME}\r\n\r\n"));
+        let heads = || upstream.received().iter().filter(|head| head.ends_with("\r\n\r\n")).count();
+        let before = 2 + usize::from(reset);
+        eventually("the request arrives", || heads() == before);
+        if reset {
+            drop(wire);
+        } else {
+            wire.finish();
+        }
+        assert!(freed.recv().unwrap(), "a connection that ends, reset: {reset}");
+    }
+}
