@@ -231,13 +231,8 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             .map(|own| signature::keys(own, &path.key("signature"), on_loopback, mistakes));
         let keys = own.unwrap_or_else(|| shared.clone());
         let upstream = site::upstream(table, &path, surroundings, on_loopback, mistakes);
-        if let Some(upstream) = &upstream
-            && let Some(ours) = server::leads_to_us(&listen, &upstream.host, upstream.port)
-        {
-            warnings.push(format!(
-                "{}: the upstream {}:{} leads to {ours}, where the gateway itself listens: give it the address of the app",
-                table.public_url, upstream.host, upstream.port
-            ));
+        if let Some(upstream) = &upstream {
+            site::warn(table, upstream, &listen, &mut warnings);
         }
         let rules = rules::rules(table, &path, config, mistakes);
         rules::warn(table, &rules, &mut warnings);

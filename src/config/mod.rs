@@ -267,16 +267,24 @@ pub struct SiteTable {
     /// Public address: scheme, host and port. The scheme decides whether cookies are `Secure`; the host selects the
     /// site. `http://` for loopback only.
     pub public_url: String,
-    /// The app behind the site: `["http://127.0.0.1:3000"]`, or `"sandbox"` for the built-in sample app.
+    /// The app behind the site: `["http://127.0.0.1:3000"]`, `["unix:/run/app.sock"]`, several of them, or `"sandbox"`
+    /// for the built-in sample app: `docs/upstreams.md`.
     pub upstream: UpstreamChoice,
     /// Names of the providers through whom members sign in here.
     pub providers: Vec<String>,
     /// Rules match regardless of case, for upstreams that do the same, such as IIS. Default: false.
     #[serde(default)]
     pub ignore_case: bool,
+    /// Which of several upstreams gets a request: `"least_busy"`, the one that is serving the fewest, or `"round_robin"`,
+    /// one after the other. Default: `"least_busy"`.
+    #[serde(default)]
+    pub balance: BalanceChoice,
     /// How long the upstream may take.
     #[serde(default)]
     pub timeouts: TimeoutsTable,
+    /// How long connections to the upstream are used again.
+    #[serde(default)]
+    pub pool: PoolTable,
     /// What the gateway's own pages say.
     #[serde(default)]
     pub pages: PagesTable,
@@ -296,8 +304,19 @@ pub struct SiteTable {
 pub enum UpstreamChoice {
     /// An address, or `sandbox`.
     One(String),
-    /// Addresses; at present one.
+    /// Addresses, between which requests are balanced.
     Several(Vec<String>),
+}
+
+/// Which of several upstreams gets a request.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BalanceChoice {
+    /// The one that is serving the fewest.
+    #[default]
+    LeastBusy,
+    /// One after the other.
+    RoundRobin,
 }
 
 /// `[site.timeouts]`
@@ -310,6 +329,18 @@ pub struct TimeoutsTable {
     pub first_byte: Option<String>,
     /// Between two reads of the answer. Default: `"30s"`.
     pub idle: Option<String>,
+}
+
+/// `[site.pool]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolTable {
+    /// A connection that has idled for so long is closed; shorter than the upstream's own limit. Default: `"15s"`.
+    pub idle: Option<String>,
+    /// A connection that is so old is not used again. Default: `"5m"`.
+    pub age: Option<String>,
+    /// Idle connections that each worker keeps for one address. Default: 256.
+    pub most_idle: Option<u16>,
 }
 
 /// `[site.pages]`

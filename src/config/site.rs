@@ -3,11 +3,19 @@
 use super::assemble::Surroundings;
 use super::mistakes::Mistakes;
 use super::structure::Path;
-use super::{Config, PreserveChoice, SiteTable, TimeoutsTable, UpstreamChoice, provider};
+use super::{
+    BalanceChoice, Config, PoolTable, PreserveChoice, SiteTable, TimeoutsTable, UpstreamChoice, provider,
+    server,
+};
 use crate::gateway::preserve::Preserve;
 use crate::provider::Registered;
+use crate::server::Listen;
 use crate::session::seal::Seal;
-use crate::upstream::{self, Timeouts};
+use crate::upstream::target::{NoTarget, Target};
+use crate::upstream::{Balance, Reuse, Settings, Timeouts, Upstream};
+
+/// What one upstream may have of targets.
+const MOST_TARGETS: usize = 64;
 
 pub(super) fn upstream(
     table: &SiteTable,
@@ -15,52 +23,101 @@ pub(super) fn upstream(
     surroundings: &Surroundings,
     on_loopback: bool,
     mistakes: &mut Mistakes<'_>,
-) -> Option<upstream::Settings> {
-    const EXPECTED: &str = "\"http://host:port\" or \"sandbox\"";
+) -> Option<Upstream> {
     let timeouts = timeouts(&table.timeouts, &path.key("timeouts"), mistakes);
-    let path = path.key("upstream");
-    let (text, path) = match &table.upstream {
-        UpstreamChoice::One(text) => (text, path),
-        UpstreamChoice::Several(list) => match list.as_slice() {
-            [text] => (text, path.index(0)),
-            [] => {
-                mistakes.note(&path, "there is no upstream", EXPECTED);
-                return None;
-            }
-            [_, _, ..] => {
-                mistakes.note(
-                    &path.index(1),
-                    "this version sends a site's requests to one upstream",
-                    "one address",
-                );
-                return None;
-            }
-        },
+    let reuse = reuse(&table.pool, &path.key("pool"), mistakes);
+    let balance = match table.balance {
+        BalanceChoice::LeastBusy => Balance::LeastBusy,
+        BalanceChoice::RoundRobin => Balance::RoundRobin,
     };
+    let targets = targets(table, &path.key("upstream"), surroundings, on_loopback, mistakes)?;
+    Some(Upstream::new(Settings { targets, balance, timeouts, reuse }))
+}
+
+/// Says which targets lead to the gateway itself: legal, and never meant.
+pub(super) fn warn(table: &SiteTable, upstream: &Upstream, listen: &[Listen], warnings: &mut Vec<String>) {
+    for (target, _) in upstream.targets() {
+        if let Some((host, port)) = target.host_and_port()
+            && let Some(ours) = server::leads_to_us(listen, &host, port)
+        {
+            let site = &table.public_url;
+            warnings.push(format!(
+                "{site}: the upstream {host}:{port} leads to {ours}, where the gateway itself listens: give it the address of the app"
+            ));
+        }
+    }
+}
+
+fn targets(
+    table: &SiteTable,
+    path: &Path,
+    surroundings: &Surroundings,
+    on_loopback: bool,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Vec<Target>> {
+    let texts = match &table.upstream {
+        UpstreamChoice::One(text) => vec![(text, path.clone())],
+        UpstreamChoice::Several(list) => {
+            list.iter().enumerate().map(|(index, text)| (text, path.index(index))).collect()
+        }
+    };
+    if texts.is_empty() {
+        mistakes.note(path, "there is no upstream", UPSTREAM);
+    }
+    if texts.len() > MOST_TARGETS {
+        mistakes.note(path, "these are too many", &format!("at most {MOST_TARGETS} addresses"));
+    }
+    let mut targets: Vec<Target> = Vec::new();
+    let mut complete = true;
+    for (text, path) in texts {
+        match target(text, &path, surroundings, on_loopback, mistakes) {
+            Some(target) if targets.iter().any(|other| other.place() == target.place()) => {
+                mistakes.note(&path, "this upstream stands here twice", "each address once");
+            }
+            Some(target) => targets.push(target),
+            None => complete = false,
+        }
+    }
+    (complete && !targets.is_empty()).then_some(targets)
+}
+
+const UPSTREAM: &str = "\"http://host:port\", \"unix:/run/app.sock\" or \"sandbox\"";
+
+fn target(
+    text: &str,
+    path: &Path,
+    surroundings: &Surroundings,
+    on_loopback: bool,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<Target> {
     if text == "sandbox" {
         if !on_loopback {
             let message = "the sample app is for sites on loopback, and not every site is";
-            mistakes.note(&path, message, "\"http://host:port\"");
+            mistakes.note(path, message, "\"http://host:port\"");
         }
-        let host = surroundings.app.ip().to_string();
-        return Some(upstream::Settings { host, port: surroundings.app.port(), timeouts });
+        return Some(Target::plain(surroundings.app));
     }
-    for (prefix, what) in [("https://", "https"), ("unix:", "Unix sockets")] {
-        if text.starts_with(prefix) {
-            mistakes.note(&path, format!("this version does not speak {what} to an upstream"), EXPECTED);
-            return None;
-        }
+    if text.starts_with("https://") {
+        mistakes.note(path, "this version does not speak https to an upstream", UPSTREAM);
+        return None;
     }
-    let authority = text.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
-    match authority.map(str::as_bytes).and_then(crate::route::host_and_port) {
-        Some((host, port)) => {
-            Some(upstream::Settings { host: host.to_owned(), port: port.unwrap_or(80), timeouts })
-        }
-        None => {
-            let help = "paths are forwarded as they come, so an upstream has none";
-            mistakes.note_with_help(&path, "this is no upstream", EXPECTED, help);
-            None
-        }
+    Target::parse(text)
+        .map_err(|error| {
+            let help = match error {
+                NoTarget::Form => "paths are forwarded as they come, so an upstream has none",
+                NoTarget::RelativePath => "write the whole path, as in \"unix:/run/app.sock\"",
+            };
+            mistakes.note_with_help(path, error.to_string(), UPSTREAM, help);
+        })
+        .ok()
+}
+
+fn reuse(table: &PoolTable, path: &Path, mistakes: &mut Mistakes<'_>) -> Reuse {
+    let usual = Reuse::default();
+    Reuse {
+        idle: mistakes.duration(table.idle.as_ref(), usual.idle.as_secs(), &path.key("idle")),
+        age: mistakes.duration(table.age.as_ref(), usual.age.as_secs(), &path.key("age")),
+        most_idle: table.most_idle.map_or(usual.most_idle, usize::from),
     }
 }
 

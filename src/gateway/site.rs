@@ -42,7 +42,7 @@ pub struct Site {
     /// What its upstream is told about members.
     pub identity: Arc<Identity>,
     /// Where its upstream is.
-    pub upstream: upstream::Settings,
+    pub upstream: upstream::Upstream,
     /// Where it counts.
     pub telemetry: Arc<Telemetry>,
 }

@@ -12,7 +12,8 @@ use http::header::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::{Lease, TrailerFilter};
+use super::TrailerFilter;
+use super::pool::Lease;
 use crate::deadline::Due;
 
 /// How far the sending of a request has come.

@@ -1,40 +1,34 @@
 //! Upstreams: a request goes to the legacy app, the answer streams back. Nothing here knows who the member is.
 //!
-//! Each worker has a pool of its own. A connection goes back to its pool when the answer has been read to its end, the
-//! request had been written to its end before, and nothing about either makes it doubtful where one message ends and the
-//! next begins; otherwise it is dropped, and with it whatever might still be in it. The connection itself is driven by a
-//! task of its own, so that an upstream's close is seen while it idles.
+//! An [`Upstream`] is what all workers share: where the targets are, and what is known of them. Each worker has a [`Pool`]
+//! of its own, with a lane of connections for each target. A connection goes back to its lane when the answer has been
+//! read to its end, the request had been written to its end before, and nothing about either makes it doubtful where one
+//! message ends and the next begins; otherwise it is dropped, and with it whatever might still be in it.
 
+mod background;
 pub mod body;
+pub mod condition;
+mod dial;
 pub mod fields;
+mod forward;
+mod http1;
+mod pool;
+mod resolve;
 mod socket;
+pub mod target;
 pub mod upgrade;
 
-use std::cell::RefCell;
-use std::future::{Future, poll_fn};
 use std::io;
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
-use std::task::Poll;
-use std::time::Duration;
+use std::rc::Rc;
+use std::sync::{Arc, Once};
+use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, HeaderName};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::Body as _;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use http::header::HeaderName;
 
-use crate::deadline::{Ticker, Watch};
-use body::{AnswerBody, Progress, RequestBody};
-use socket::{Line, Overheard};
-
-/// A connection is not used again when it has idled for so long; most upstreams close theirs later than this.
-const IDLE: Duration = Duration::from_secs(15);
-/// How often those are closed that have idled for too long.
-const SWEEP: Duration = Duration::from_secs(5);
-/// Idle connections a worker keeps for one upstream.
-const MOST_IDLE: usize = 256;
+use condition::Condition;
+pub use pool::Pool;
+use resolve::Name;
+use target::{Place, Target};
 
 /// How long an upstream may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,15 +41,154 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// Where a site's app is.
+/// Which of several targets gets a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// The one that is serving the fewest requests of this worker.
+    #[default]
+    LeastBusy,
+    /// One after the other.
+    RoundRobin,
+}
+
+/// For how long a connection is used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reuse {
+    /// It may idle for so long; most upstreams close theirs later than this.
+    pub idle: Duration,
+    /// It may be so old, or it would never see that a name leads elsewhere now.
+    pub age: Duration,
+    /// So many idle ones a worker keeps for one target.
+    pub most_idle: usize,
+}
+
+impl Default for Reuse {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(15), age: Duration::from_secs(5 * 60), most_idle: 256 }
+    }
+}
+
+/// Where a site's app is, as the operator wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// How long it may take.
+    /// Its targets, at least one.
+    pub targets: Vec<Target>,
+    /// Which of them gets a request.
+    pub balance: Balance,
+    /// How long they may take.
     pub timeouts: Timeouts,
+    /// How long connections to them are used.
+    pub reuse: Reuse,
+}
+
+/// An upstream as all workers share it. Clones are the same upstream.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    settings: Arc<Settings>,
+    shared: Arc<Shared>,
+}
+
+/// What the workers find out and tell each other.
+#[derive(Debug)]
+struct Shared {
+    /// One for each target.
+    conditions: Vec<Condition>,
+    /// One for each target that is looked up.
+    names: Vec<Option<Arc<Name>>>,
+    /// From when the times in `conditions` are counted.
+    since: Instant,
+    looked_after: Once,
+}
+
+/// What is written about them is the same; what is known of them need not be.
+impl PartialEq for Upstream {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings == other.settings
+    }
+}
+
+impl Eq for Upstream {}
+
+impl Upstream {
+    /// An upstream that nobody has asked yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let name = |target: &Target| match target.place() {
+            Place::Name(host, port) => Some(Arc::new(Name::new(host, *port))),
+            Place::Address(_) | Place::Path(_) => None,
+        };
+        let shared = Shared {
+            conditions: settings.targets.iter().map(|_| Condition::default()).collect(),
+            names: settings.targets.iter().map(name).collect(),
+            since: Instant::now(),
+            looked_after: Once::new(),
+        };
+        Self { settings: Arc::new(settings), shared: Arc::new(shared) }
+    }
+
+    /// What the operator wrote.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Goes on with what is known already, where another upstream is the same: a reload forgets no target's condition.
+    pub fn continue_from(&mut self, former: &Self) {
+        if self == former {
+            self.clone_from(former);
+        }
+    }
+
+    /// Each target, and in which condition it is.
+    pub fn targets(&self) -> impl Iterator<Item = (&Target, &Condition)> {
+        self.settings.targets.iter().zip(&self.shared.conditions)
+    }
+
+    fn target(&self, index: usize) -> &Target {
+        &self.settings.targets[index]
+    }
+
+    fn condition(&self, index: usize) -> &Condition {
+        &self.shared.conditions[index]
+    }
+
+    async fn addresses(&self, index: usize) -> io::Result<Arc<[std::net::SocketAddr]>> {
+        match &self.shared.names[index] {
+            Some(name) => name.addresses().await,
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// The time by which the targets' conditions go.
+    fn now(&self) -> Duration {
+        self.shared.since.elapsed()
+    }
+
+    /// Has the background look after it from now on, for as long as anybody has it.
+    fn look_after(&self) {
+        self.shared.looked_after.call_once(|| {
+            for name in self.shared.names.iter().flatten() {
+                let name = Arc::downgrade(name);
+                background::run(move || Name::keep(name));
+            }
+        });
+    }
+
+    /// A request found nobody there, or no answer.
+    fn has_failed(&self, index: usize) {
+        if self.condition(index).failed(self.now()) && self.settings.targets.len() > 1 {
+            tracing::warn!(
+                target = self.target(index).as_str(),
+                "an upstream does not answer: others serve in its place"
+            );
+        }
+    }
+
+    fn has_answered(&self, index: usize) {
+        if self.condition(index).answered() && self.settings.targets.len() > 1 {
+            tracing::info!(target = self.target(index).as_str(), "an upstream answers again");
+        }
+    }
 }
 
 /// Why an upstream gave no answer.
@@ -96,219 +229,3 @@ pub enum UpstreamError {
 
 /// Says whether a trailer of an answer may go to the client.
 pub type TrailerFilter = Rc<dyn Fn(&HeaderName) -> bool>;
-
-/// One worker's connections to one upstream.
-pub struct Pool {
-    settings: Settings,
-    /// In the order in which they became idle.
-    idle: RefCell<Vec<Idle>>,
-    ticker: Ticker,
-    trailers: TrailerFilter,
-}
-
-struct Connection {
-    sender: SendRequest<RequestBody>,
-    line: Arc<Line>,
-}
-
-struct Idle {
-    connection: Connection,
-    since: Duration,
-}
-
-impl Pool {
-    /// A pool without connections. It is to be made on the worker that uses it, for it closes what idles too long.
-    #[must_use]
-    pub fn new(settings: Settings, ticker: &Ticker, trailers: TrailerFilter) -> Rc<Self> {
-        let pool = Rc::new(Self { settings, idle: RefCell::default(), ticker: ticker.clone(), trailers });
-        tokio::task::spawn_local(sweep(Rc::downgrade(&pool)));
-        pool
-    }
-
-    /// Sends a request and waits for the head of the answer; its body streams.
-    ///
-    /// A connection from the pool may turn out to have been closed just now. Then a request of which not one byte was
-    /// sent goes over a new one, once; so does one that is safe (RFC 9110 §9.2.1), has no body, and has not been answered
-    /// with a single byte.
-    ///
-    /// # Errors
-    /// [`UpstreamError`] where there is no answer.
-    pub async fn forward(
-        self: &Rc<Self>,
-        request: Request<RequestBody>,
-        watch: &Rc<Watch>,
-    ) -> Result<Response<AnswerBody>, UpstreamError> {
-        let mut request = request;
-        watch.upstream.clear();
-        let progress = request.body().progress();
-        let method = request.method().clone();
-        let has_body = !request.body().is_end_stream();
-        let binds = fields::authenticates_connection(request.headers());
-        let mut pooled = self.pooled().await;
-        loop {
-            let is_pooled = pooled.is_some();
-            let Connection { mut sender, line } = match pooled.take() {
-                Some(connection) => connection,
-                None => self.connect().await?,
-            };
-            let again = (is_pooled && !has_body && method.is_safe()).then(|| repeated(&request));
-            if has_body {
-                request.body_mut().due_at_end(watch.upstream.clone(), self.settings.timeouts.first_byte);
-            } else {
-                watch.upstream.set(self.settings.timeouts.first_byte);
-            }
-            line.begin();
-            let sent = self.in_time(watch, sender.try_send_request(request)).await;
-            progress.answered.set(true);
-            watch.upstream.clear();
-            match sent {
-                None => return Err(UpstreamError::Silent { address: self.address() }),
-                Some(Ok(answer)) => {
-                    if fields::is_ambiguous(answer.headers()) {
-                        return Err(UpstreamError::Ambiguous { address: self.address() });
-                    }
-                    // A body that is still being written, or was perhaps never read, would be the next request.
-                    let may_be_unread =
-                        !progress.complete.get() || line.is_blocked() || has_no_use_for_a_body(&method);
-                    let is_in_doubt = (has_body && may_be_unread)
-                        || binds
-                        || fields::authenticates_connection(answer.headers())
-                        || may_be_followed_by_a_body(&method, answer.status(), answer.headers());
-                    let lease = (!is_in_doubt)
-                        .then(|| Lease { connection: Connection { sender, line }, pool: Rc::clone(self) });
-                    return Ok(answer.map(|incoming| {
-                        AnswerBody::new(
-                            incoming,
-                            lease,
-                            watch.upstream.clone(),
-                            self.settings.timeouts.idle,
-                            Rc::clone(&self.trailers),
-                        )
-                    }));
-                }
-                Some(Err(mut error)) => {
-                    let unsent = error.take_message().or(again.filter(|_| !line.has_heard()));
-                    match unsent {
-                        Some(unsent) if is_pooled => {
-                            progress.answered.set(false);
-                            request = unsent;
-                        }
-                        Some(_) | None => return Err(self.failed(error.into_error(), &progress)),
-                    }
-                }
-            }
-        }
-    }
-
-    fn failed(&self, error: hyper::Error, progress: &Progress) -> UpstreamError {
-        match progress.broken.take() {
-            Some(cause) => UpstreamError::RequestBody(cause),
-            None => UpstreamError::Answer { address: self.address(), source: error },
-        }
-    }
-
-    fn address(&self) -> String {
-        format!("{}:{}", self.settings.host, self.settings.port)
-    }
-
-    /// An idle connection that is still good, the one used last first.
-    async fn pooled(&self) -> Option<Connection> {
-        loop {
-            let Idle { mut connection, since } = self.idle.borrow_mut().pop()?;
-            if self.is_fresh(since) && connection.sender.ready().await.is_ok() {
-                return Some(connection);
-            }
-        }
-    }
-
-    fn is_fresh(&self, since: Duration) -> bool {
-        self.ticker.elapsed().saturating_sub(since) < IDLE
-    }
-
-    async fn connect(&self) -> Result<Connection, UpstreamError> {
-        let failed = |source| UpstreamError::Connect { address: self.address(), source };
-        let Settings { host, port, timeouts } = &self.settings;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        // Rare enough for a timer of its own.
-        let connecting = tokio::time::timeout(timeouts.connect, TcpStream::connect((host, *port)));
-        let socket = connecting.await.map_err(|_| failed(io::ErrorKind::TimedOut.into()))?.map_err(failed)?;
-        socket.set_nodelay(true).map_err(failed)?;
-        let line = Arc::<Line>::default();
-        let socket = Overheard::new(socket, Arc::clone(&line));
-        let handshake = http1::Builder::new()
-            // Old apps look for `X-Member-Id` and mean it to the letter.
-            .title_case_headers(true)
-            .handshake(TokioIo::new(socket))
-            .await;
-        let (sender, connection) = handshake.map_err(|error| failed(io::Error::other(error)))?;
-        tokio::task::spawn_local(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "an upstream connection ended early");
-            }
-        });
-        Ok(Connection { sender, line })
-    }
-
-    /// The outcome, or nothing once the upstream's deadline has passed. Giving up drops the connection.
-    async fn in_time<T>(&self, watch: &Watch, exchange: impl Future<Output = T>) -> Option<T> {
-        let mut exchange = std::pin::pin!(exchange);
-        poll_fn(|cx| {
-            if let Poll::Ready(outcome) = exchange.as_mut().poll(cx) {
-                return Poll::Ready(Some(outcome));
-            }
-            if watch.upstream.is_past() { Poll::Ready(None) } else { Poll::Pending }
-        })
-        .await
-    }
-}
-
-impl std::fmt::Debug for Pool {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Pool({}, {} idle)", self.address(), self.idle.borrow().len())
-    }
-}
-
-/// Closes what has idled too long, for as long as the pool is there.
-async fn sweep(pool: Weak<Pool>) {
-    loop {
-        tokio::time::sleep(SWEEP).await;
-        let Some(pool) = pool.upgrade() else { return };
-        pool.idle.borrow_mut().retain(|idle| pool.is_fresh(idle.since));
-    }
-}
-
-/// Methods whose bodies upstreams are known to leave unread (RFC 9110 §9.3): what they leave would be the next request.
-fn has_no_use_for_a_body(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS)
-}
-
-/// Whether an answer that has no body may be followed by one all the same, by mistake: it would answer the next request.
-fn may_be_followed_by_a_body(method: &Method, status: StatusCode, fields: &HeaderMap) -> bool {
-    let announces_one = fields.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
-    method == Method::HEAD
-        || (matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) && announces_one)
-}
-
-/// The same request once more; only for requests without a body.
-fn repeated(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut again = Request::new(RequestBody::empty());
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    again
-}
-
-/// A connection that is serving an answer, to be returned to its pool.
-struct Lease {
-    connection: Connection,
-    pool: Rc<Pool>,
-}
-
-impl Lease {
-    fn give_back(self) {
-        let mut idle = self.pool.idle.borrow_mut();
-        if idle.len() < MOST_IDLE && !self.connection.sender.is_closed() {
-            idle.push(Idle { connection: self.connection, since: self.pool.ticker.elapsed() });
-        }
-    }
-}

@@ -43,6 +43,8 @@ mod tls_listeners;
 mod two_vendors;
 mod upgrades;
 mod upstream;
+mod upstream_targets;
+mod upstream_unix;
 mod verifiers;
 mod xoxoday;
 mod xoxoday_rules;

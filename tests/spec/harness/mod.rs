@@ -64,6 +64,8 @@ pub struct Options {
     pub signing_keys: Option<&'static str>,
     /// Another upstream.
     pub upstream: Option<SocketAddr>,
+    /// Other upstreams: the inside of the list.
+    pub upstreams: Option<String>,
     /// It is now, for those who look at a clock of their own.
     pub real_time: bool,
     /// Other providers of the site: the inside of the list.
@@ -83,6 +85,7 @@ impl Options {
         more: "",
         signing_keys: None,
         upstream: None,
+        upstreams: None,
         real_time: false,
         providers: None,
     };
@@ -116,6 +119,12 @@ impl Gateway {
     /// The usual one, with this upstream in place of the one that remembers.
     pub fn in_front_of(upstream: &RawUpstream) -> Self {
         Self::with(&Options { upstream: Some(upstream.address()), ..Options::default() })
+    }
+
+    /// The usual one, with these upstreams in its place and further keys of the site.
+    pub fn between(upstreams: &[SocketAddr], site: &'static str) -> Self {
+        let listed: Vec<String> = upstreams.iter().map(|address| format!("\"http://{address}\"")).collect();
+        Self::with(&Options { upstreams: Some(listed.join(", ")), site, ..Options::default() })
     }
 
     /// Where it listens.
@@ -219,6 +228,7 @@ fn configuration(options: &Options, upstream: SocketAddr) -> String {
     let signing_keys = signing_keys.map_or(own_keys, str::to_owned);
     let providers = providers.unwrap_or("\"ymca\"");
     let listen = options.listen.unwrap_or("\"127.0.0.1:0\"");
+    let upstreams = options.upstreams.clone().unwrap_or_else(|| format!("\"http://{upstream}\""));
     format!(
         r#"
 [server]
@@ -243,7 +253,7 @@ environment = "sandbox"
 
 [[site]]
 public_url = "{SITE}"
-upstream = ["http://{upstream}"]
+upstream = [{upstreams}]
 providers = [{providers}]
 {site}
 

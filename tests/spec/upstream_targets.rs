@@ -1,0 +1,344 @@
+//! Several addresses for one app: which of them is asked, and what happens when one does not answer.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::Request;
+use member_gateway::deadline::Ticker;
+use member_gateway::upstream::body::RequestBody;
+use member_gateway::upstream::target::Target;
+use member_gateway::upstream::{Balance, Pool, Reuse, Settings, Timeouts, Upstream};
+use tokio::runtime::{Builder, LocalOptions};
+
+use crate::harness::{Gateway, Options, RawUpstream, eventually, head};
+
+const A: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
+const B: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb";
+const C: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nc";
+
+/// An address at which nobody listens.
+fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Reads one request of each connection, and closes it without an answer.
+fn mute() -> RawUpstream {
+    RawUpstream::serving(|wire| {
+        if wire.hears_within(Duration::from_secs(20)) {
+            wire.head();
+        }
+    })
+}
+
+#[test]
+fn requests_go_to_one_after_the_other() {
+    let upstreams = [A, B, C].map(RawUpstream::answering);
+    let gateway =
+        Gateway::between(&upstreams.each_ref().map(RawUpstream::address), "balance = \"round_robin\"");
+    let mut client = gateway.connect();
+
+    let mut answers = String::new();
+    for _ in 0..6 {
+        client.send(head("GET /public/a", ""));
+        answers += &client.answer().1;
+    }
+
+    assert_eq!(answers, "abcabc");
+}
+
+#[test]
+fn requests_go_to_whichever_is_serving_the_fewest() {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+    let slow = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nslow");
+        wire.rest();
+    });
+    let quick = RawUpstream::answering(B);
+    let seconds = Duration::from_secs;
+    let settings = Settings {
+        targets: vec![Target::plain(slow.address()), Target::plain(quick.address())],
+        balance: Balance::LeastBusy,
+        timeouts: Timeouts { connect: seconds(20), first_byte: seconds(20), idle: seconds(20) },
+        reuse: Reuse::default(),
+    };
+    runtime.block_on(async {
+        let ticker = Ticker::default();
+        let pool = Pool::new(Upstream::new(settings), &ticker, Rc::new(|_| true));
+        let watched = ticker.watch();
+        let ask = async || {
+            let request = Request::get("/").header("host", "a").body(RequestBody::empty()).unwrap();
+            pool.forward(request, &watched.share()).await.unwrap()
+        };
+        // The one whose answer does not end stays busy, and all others go past it.
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            let answer = ask().await;
+            if answer.headers()["content-length"] == "5" {
+                held.push(answer);
+            }
+        }
+        assert_eq!((held.len(), slow.connections()), (1, 1));
+        held.clear();
+        let answers = [ask().await, ask().await];
+        assert!(answers.iter().any(|answer| answer.headers()["content-length"] == "5"), "it is free again");
+    });
+}
+
+#[test]
+fn where_nobody_listens_whatever_was_asked_goes_elsewhere() {
+    let upstream = RawUpstream::serving(|wire| {
+        while wire.hears_within(Duration::from_secs(20)) {
+            wire.head();
+            wire.until("hello");
+            wire.send(A);
+        }
+    });
+    let gateway = Gateway::between(&[nobody(), upstream.address(), nobody()], "balance = \"round_robin\"");
+    let mut client = gateway.connect();
+
+    for _ in 0..12 {
+        client.send(head("POST /public/order", "Content-Length: 5\r\n") + "hello");
+        assert_eq!(client.answer().1, "a");
+    }
+
+    assert_eq!(upstream.received().concat().matches("POST /public/order").count(), 12);
+}
+
+#[test]
+fn what_means_the_same_twice_goes_to_another_when_there_is_no_answer() {
+    for line in ["GET /public/a", "PUT /public/a", "DELETE /public/a"] {
+        let (silent, other) = (mute(), RawUpstream::answering(B));
+        let gateway = Gateway::between(&[silent.address(), other.address()], "balance = \"round_robin\"");
+        let mut client = gateway.connect();
+
+        for _ in 0..4 {
+            client.send(head(line, ""));
+            assert_eq!(client.answer().1, "b", "{line}");
+        }
+        assert!(silent.connections() > 0);
+    }
+}
+
+#[test]
+fn what_could_do_harm_twice_does_not() {
+    for (fields, body) in [("Content-Length: 0\r\n", ""), ("Content-Length: 5\r\n", "hello")] {
+        let silent = [mute(), mute()];
+        let gateway = Gateway::between(&silent.each_ref().map(RawUpstream::address), "");
+        let mut client = gateway.connect();
+
+        client.send(head("POST /public/order", fields) + body);
+
+        assert!(client.head().starts_with("HTTP/1.1 502 "));
+        let received = silent.iter().map(|upstream| upstream.received().concat()).collect::<String>();
+        assert_eq!(received.matches("POST /public/order").count(), 1);
+    }
+}
+
+#[test]
+fn a_request_with_a_body_is_not_repeated_whatever_its_method() {
+    let silent = [mute(), mute()];
+    let gateway = Gateway::between(&silent.each_ref().map(RawUpstream::address), "");
+    let mut client = gateway.connect();
+
+    client.send(head("PUT /public/a", "Content-Length: 5\r\n") + "hello");
+
+    assert!(client.head().starts_with("HTTP/1.1 502 "));
+    assert_eq!(silent.iter().map(RawUpstream::connections).sum::<usize>(), 1);
+}
+
+#[test]
+fn a_request_is_repeated_once_and_no_more() {
+    let silent = [mute(), mute(), mute(), mute()];
+    let gateway = Gateway::between(&silent.each_ref().map(RawUpstream::address), "");
+    let mut client = gateway.connect();
+
+    client.send(head("GET /public/a", ""));
+
+    assert!(client.head().starts_with("HTTP/1.1 502 "));
+    assert_eq!(silent.iter().map(RawUpstream::connections).sum::<usize>(), 2);
+}
+
+#[test]
+fn one_byte_of_an_answer_is_enough_not_to_ask_again() {
+    let half = [(); 2].map(|()| {
+        RawUpstream::serving(|wire| {
+            wire.head();
+            wire.send("H");
+        })
+    });
+    let gateway = Gateway::between(&half.each_ref().map(RawUpstream::address), "");
+    let mut client = gateway.connect();
+
+    client.send(head("GET /public/a", ""));
+
+    assert!(client.head().starts_with("HTTP/1.1 502 "));
+    assert_eq!(half.iter().map(RawUpstream::connections).sum::<usize>(), 1);
+}
+
+#[test]
+fn one_that_fails_again_and_again_is_left_out() {
+    let (silent, other) = (mute(), RawUpstream::answering(B));
+    let gateway = Gateway::between(&[silent.address(), other.address()], "balance = \"round_robin\"");
+    let mut client = gateway.connect();
+
+    let mut failed = 0;
+    for _ in 0..40 {
+        client.send(head("POST /public/order", "Content-Length: 0\r\n"));
+        let answer = client.answer().0;
+        failed += usize::from(answer.starts_with("HTTP/1.1 502 "));
+    }
+
+    // Three, and one more for every pause that has passed; half of them, if nobody had noticed.
+    assert!((3..=8).contains(&failed), "{failed}");
+}
+
+#[test]
+fn where_all_are_left_out_all_are_tried() {
+    let addresses = [nobody(), nobody()];
+    let gateway = Gateway::between(&addresses, "");
+    let mut client = gateway.connect();
+    for _ in 0..8 {
+        client.send(head("GET /public/a", ""));
+        assert!(client.answer().0.starts_with("HTTP/1.1 502 "));
+    }
+
+    let listener = TcpListener::bind(addresses[1]).unwrap();
+    let serving = std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        let (mut socket, _) = listener.accept().unwrap();
+        let _ = socket.read(&mut [0; 4096]).unwrap();
+        socket.write_all(A.as_bytes()).unwrap();
+    });
+
+    client.send(head("GET /public/a", ""));
+    assert_eq!(client.answer().1, "a");
+    serving.join().unwrap();
+}
+
+#[test]
+fn a_name_is_looked_up_and_each_of_its_addresses_tried() {
+    // `localhost` has an address of IPv6 as well on most machines, where nobody listens.
+    let upstream = RawUpstream::answering(A);
+    let listed = format!("\"http://localhost:{}\"", upstream.address().port());
+    let gateway = Gateway::with(&Options { upstreams: Some(listed), ..Options::default() });
+    let mut client = gateway.connect();
+
+    client.send(head("GET /public/a", ""));
+
+    assert_eq!(client.answer().1, "a");
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_an_upstream_that_is_down() {
+    let listed = "\"http://app.invalid:80\"".to_owned();
+    let gateway = Gateway::with(&Options {
+        upstreams: Some(listed),
+        site: "timeouts = { connect = \"2s\" }",
+        ..Options::default()
+    });
+
+    let answer = gateway.raw(head("GET /public/a", "Connection: close\r\n"));
+
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+}
+
+/// An app that writes down each order it reads, and can be killed.
+struct Shop {
+    child: Child,
+    program: String,
+}
+
+impl Shop {
+    fn start(program: &str) -> Child {
+        let mut command = Command::new("python3");
+        command.args(["-c", program]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    fn new(port: u16, ledger: &std::path::Path) -> Self {
+        let program = format!(
+            r#"
+import http.server, os
+ledger = os.open({ledger:?}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+class Shop(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        os.write(ledger, (self.command + self.path + "\n").encode())
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    do_POST = do_GET
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", {port}), Shop).serve_forever()
+"#
+        );
+        Self { child: Self::start(&program), program }
+    }
+
+    fn restart(&mut self) {
+        // SIGKILL, in the middle of whatever it is doing.
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = Self::start(&self.program);
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn an_app_that_is_killed_ten_times_reads_no_order_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = folder.path().join("ledger");
+    let address = nobody();
+    let mut shop = Shop::new(address.port(), &ledger);
+    let gateway = Gateway::with(&Options { upstream: Some(address), ..Options::default() });
+    let is_back = || gateway.raw(head("GET /public/is-back", "Connection: close\r\n")).ends_with("ok");
+    eventually("the shop opens", is_back);
+
+    let over = AtomicBool::new(false);
+    let served = AtomicUsize::new(0);
+    let orders = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = gateway.connect();
+                while !over.load(Ordering::Relaxed) {
+                    let order = orders.fetch_add(1, Ordering::Relaxed);
+                    let method = if order.is_multiple_of(2) { "POST" } else { "GET" };
+                    let line = format!("{method} /public/order/{order}.");
+                    client.send(head(&line, if method == "POST" { "Content-Length: 0\r\n" } else { "" }));
+                    let answer = client.answer().0;
+                    let is_served = answer.starts_with("HTTP/1.1 200 ");
+                    assert!(is_served || answer.starts_with("HTTP/1.1 502 "), "{answer}");
+                    served.fetch_add(usize::from(is_served), Ordering::Relaxed);
+                }
+            });
+        }
+        for _ in 0..10 {
+            let before = served.load(Ordering::Relaxed);
+            eventually("orders are served", || served.load(Ordering::Relaxed) > before + 20);
+            shop.restart();
+            eventually("the shop is back", is_back);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+
+    let ledger = Arc::new(std::fs::read_to_string(ledger).unwrap());
+    let mut posted: Vec<&str> = ledger.lines().filter(|line| line.starts_with("POST")).collect();
+    let read = posted.len();
+    posted.sort_unstable();
+    posted.dedup();
+    assert!(read > 100, "{read}");
+    assert_eq!(posted.len(), read, "an order was read twice");
+}
