@@ -289,7 +289,7 @@ mod tests {
         let keys =
             SigningKey::new("k", Algorithm::HmacSha256, &Secret::new(*b"0123456789abcdef0123456789abcdef"));
         let keys = SigningKeys::new(vec![keys.unwrap()]).unwrap();
-        let identity = Identity::new(Vec::new(), &[long.clone()], keys, Duration::from_secs(60));
+        let identity = Identity::new(Vec::new(), std::slice::from_ref(&long), keys, Duration::from_secs(60));
         assert!(identity.is_guarded(&long.as_str().replace('-', "_")));
         assert!(!identity.is_guarded(&"x".repeat(201)));
     }
