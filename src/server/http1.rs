@@ -24,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::{Limits, Transport};
 use super::framing::{Framing, POISON, Phase};
+use super::tls::Shown;
 use super::{Arrival, Respond};
 use crate::deadline::{Due, Watch, Watched};
 
@@ -224,6 +225,7 @@ struct Handler<R> {
     arrival: Arrival,
     watch: Rc<Watch>,
     vitals: Arc<Vitals>,
+    shown: Option<Rc<Shown>>,
 }
 
 impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
@@ -238,6 +240,9 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
         if is_last && !request.body().is_end_stream() {
             // Nobody has to switch (RFC 9110 §7.8), and in a tunnel nothing of a body must be left.
             request.headers_mut().remove(UPGRADE);
+        }
+        if let Some(shown) = &self.shown {
+            shown.mark(&mut request);
         }
         let knows_chunks = request.version() != Version::HTTP_10;
         let answer = Rc::clone(&self.respond).respond(request, self.arrival, Rc::clone(&self.watch));
@@ -303,7 +308,7 @@ impl<B: Body + Unpin> Body for Answering<B> {
     }
 }
 
-/// Serves one connection to its end. `drain` says when no further request is to be taken.
+/// Serves one connection to its end. `drain` says when no further request is to be taken, `shown` what was shown over TLS.
 pub(super) async fn serve<R: Respond, S: Transport>(
     socket: S,
     arrival: Arrival,
@@ -311,11 +316,12 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     limits: Limits,
     watched: Watched,
     drain: impl Future<Output = ()>,
+    shown: Option<Rc<Shown>>,
 ) {
     let watch = watched.share();
     let vitals = Arc::new(Vitals::new(limits, watch.client.clone()));
     let filtered = Filtered { socket, framing: Framing::new(), vitals: Arc::clone(&vitals), poison: None };
-    let handler = Handler { respond, arrival, watch: Rc::clone(&watch), vitals };
+    let handler = Handler { respond, arrival, watch: Rc::clone(&watch), vitals, shown };
     let connection = http1::Builder::new()
         // Deadlines are ours; hyper's would need a timer for each request.
         .header_read_timeout(None)

@@ -33,6 +33,7 @@ use self::head::Unsound;
 use self::stream::{Answering, Exchange, Streams};
 use super::connection::{Limits, Transport};
 use super::pace::Pace;
+use super::tls::Shown;
 use super::{Arrival, Respond};
 use crate::deadline::{Due, Watched};
 use crate::random;
@@ -189,6 +190,7 @@ struct Handler<R> {
     /// Of the connection; each stream has its own beside it.
     watched: Watched,
     begun: Rc<RefCell<Option<Watched>>>,
+    shown: Option<Rc<Shown>>,
 }
 
 type Answer<R> = Result<Response<Answering<<R as Respond>::Body>>, std::convert::Infallible>;
@@ -213,6 +215,9 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
             };
             answer.body_mut().exchange.complete();
             return Box::pin(std::future::ready(Ok(answer)));
+        }
+        if let Some(shown) = &self.shown {
+            shown.mark(&mut request);
         }
         let handshake = websocket::translate(&mut request, random::bytes());
         let pace = (!request.body().is_end_stream()).then(|| {
@@ -255,7 +260,7 @@ fn keep_head_alone<B: http_body::Body>(answer: &mut Response<Option<B>>) {
     }
 }
 
-/// Serves one connection to its end. `drain` says when no further request is to be taken.
+/// Serves one connection to its end. `drain` says when no further request is to be taken, `shown` what was shown over TLS.
 pub(super) async fn serve<R: Respond, S: Transport>(
     socket: S,
     arrival: Arrival,
@@ -263,6 +268,7 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     limits: Limits,
     watched: Watched,
     drain: impl Future<Output = ()>,
+    shown: Option<Rc<Shown>>,
 ) {
     let watch = watched.share();
     let vitals = Rc::new(Vitals {
@@ -281,7 +287,7 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     vitals.reading.set(limits.head_timeout);
     let begun = Rc::<RefCell<Option<Watched>>>::default();
     let streams = Streams { vitals: Rc::clone(&vitals), begun: Rc::clone(&begun) };
-    let handler = Handler { respond, arrival, vitals: Rc::clone(&vitals), watched, begun };
+    let handler = Handler { respond, arrival, vitals: Rc::clone(&vitals), watched, begun, shown };
     let watching = Watching { socket, frames: Frames::new(), vitals: Rc::clone(&vitals) };
     let connection = http2::Builder::new(streams)
         .max_concurrent_streams(MOST_STREAMS)

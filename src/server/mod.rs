@@ -32,7 +32,7 @@ use crate::deadline::{Ticker, Watch, Watched};
 pub use connection::Limits;
 use http2::Begun;
 pub use listener::{BindError, Door, Entrance, Listen, Listeners};
-use tls::Tls;
+use tls::{Shown, Tls};
 
 /// How long an accept loop rests when the machine has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -179,8 +179,9 @@ async fn accept<R: Respond>(
                 // Tasks of different kinds, so that one without TLS or HTTP/2 does not have to have room for them.
                 match &door {
                     Door::Plain | Door::Redirect => {
-                        connections
-                            .spawn_local(http1::serve(socket, arrival, respond, limits, watched, drain));
+                        connections.spawn_local(http1::serve(
+                            socket, arrival, respond, limits, watched, drain, None,
+                        ));
                     }
                     Door::H2c => {
                         connections.spawn_local(either(socket, arrival, respond, limits, watched, drain));
@@ -216,10 +217,11 @@ async fn over_tls<R: Respond>(
 ) {
     let watch = watched.share();
     if let Some(stream) = tls::handshake(&tls, socket, &watch, limits.head_timeout).await {
+        let shown = Shown::after(&tls, &stream);
         if stream.get_ref().1.alpn_protocol() == Some(tls::H2) {
-            Box::pin(http2::serve(stream, arrival, respond, limits, watched, drain)).await;
+            Box::pin(http2::serve(stream, arrival, respond, limits, watched, drain, shown)).await;
         } else {
-            http1::serve(stream, arrival, respond, limits, watched, drain).await;
+            http1::serve(stream, arrival, respond, limits, watched, drain, shown).await;
         }
     }
 }
@@ -235,8 +237,10 @@ async fn either<R: Respond>(
 ) {
     let watch = watched.share();
     match Begun::read(socket, &watch, &limits).await {
-        Some((begun, true)) => Box::pin(http2::serve(begun, arrival, respond, limits, watched, drain)).await,
-        Some((begun, false)) => http1::serve(begun, arrival, respond, limits, watched, drain).await,
+        Some((begun, true)) => {
+            Box::pin(http2::serve(begun, arrival, respond, limits, watched, drain, None)).await;
+        }
+        Some((begun, false)) => http1::serve(begun, arrival, respond, limits, watched, drain, None).await,
         None => {}
     }
 }

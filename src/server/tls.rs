@@ -8,6 +8,7 @@
 
 mod certificate;
 mod handshake;
+mod shown;
 mod validity;
 
 use std::collections::HashMap;
@@ -26,6 +27,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::time::{Clock, UnixTime};
 pub use certificate::{Certificate, Files, Unusable};
 pub(super) use handshake::handshake;
+pub use shown::Misdirected;
+pub(super) use shown::Shown;
 
 /// HTTP/2, as ALPN calls it (RFC 9113 §3.2).
 pub(super) const H2: &[u8] = b"h2";
@@ -90,6 +93,11 @@ impl Tls {
         Ok(())
     }
 
+    /// Whether somebody who asks for `name` is shown a certificate that bears `host` too.
+    fn shows(&self, name: &str, host: &str) -> bool {
+        self.certificates.by_name().all_for(name).iter().any(|key| certificate::bears(key, host))
+    }
+
     fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.config))
     }
@@ -125,6 +133,10 @@ impl Certificates {
     fn all(&self) -> Vec<Arc<Certificate>> {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().map(|(certificate, _)| Arc::clone(certificate)).collect()
+    }
+
+    fn by_name(&self) -> Arc<ByName> {
+        Arc::clone(&self.by_name.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn renew(&self, now: UnixTime) {
@@ -167,8 +179,7 @@ impl fmt::Debug for Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let by_name = Arc::clone(&self.by_name.read().unwrap_or_else(PoisonError::into_inner));
-        by_name.choose(hello.server_name(), hello.signature_schemes())
+        self.by_name().choose(hello.server_name(), hello.signature_schemes())
     }
 }
 
@@ -193,14 +204,17 @@ impl ByName {
     /// The certificate for a name: one that bears it rather than one for all names beside it (RFC 9525 §6.3). Where
     /// there are several, such as one with RSA for old clients, the first that the client can verify.
     fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        let named = name.and_then(|name| {
-            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-            let parent = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
-            self.names.get(&name).or_else(|| self.names.get(&parent?))
-        });
+        let keys = self.all_for(name.unwrap_or_default());
         let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
-        let fitting = named.and_then(|keys| keys.iter().find(fits).or_else(|| keys.first()));
-        fitting.or(self.first.as_ref()).cloned()
+        keys.iter().find(fits).or_else(|| keys.first()).cloned()
+    }
+
+    /// The certificates among which is chosen for a name; the first of all where none bears it.
+    fn all_for(&self, name: &str) -> &[Arc<CertifiedKey>] {
+        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        let parent = name.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+        let named = self.names.get(&name).or_else(|| self.names.get(&parent?));
+        named.map_or(self.first.as_slice(), Vec::as_slice)
     }
 }
 

@@ -115,7 +115,7 @@ fn tls_1_3_and_1_2_are_spoken() {
     let scene = Scene::new();
     for (version, expected) in [(&TLS13, ProtocolVersion::TLSv1_3), (&TLS12, ProtocolVersion::TLSv1_2)] {
         let mut config = client(&[version]);
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let mut connection = Secured::to(scene.gateway.address(), NAME, &Arc::new(config)).unwrap();
 
         assert_eq!(connection.0.conn.protocol_version(), Some(expected));

@@ -158,11 +158,16 @@ impl Certificate {
     /// Whether browsers take it for this host, a name or an address.
     #[must_use]
     pub fn covers(&self, host: &str) -> bool {
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let end_entity = self.key.cert.first().and_then(|der| webpki::EndEntityCert::try_from(der).ok());
-        let (Some(end_entity), Ok(name)) = (end_entity, ServerName::try_from(bare)) else { return false };
-        end_entity.verify_is_valid_for_subject_name(&name).is_ok()
+        bears(&self.key, host)
     }
+}
+
+/// Whether browsers take a certificate for this host.
+pub(super) fn bears(key: &CertifiedKey, host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let end_entity = key.cert.first().and_then(|der| webpki::EndEntityCert::try_from(der).ok());
+    let (Some(end_entity), Ok(name)) = (end_entity, ServerName::try_from(bare)) else { return false };
+    end_entity.verify_is_valid_for_subject_name(&name).is_ok()
 }
 
 impl fmt::Debug for Certificate {
