@@ -25,6 +25,7 @@ use crate::member::ProviderName;
 use crate::provider::Registered;
 use crate::random;
 use crate::route::path::Readings;
+use crate::server::pace::Paced;
 use crate::session::cookie::Presented;
 use crate::session::{Session, SessionId};
 use crate::time::UnixTime;
@@ -352,7 +353,8 @@ async fn logout(site: &Site, request: Request<Incoming>) -> Result<Response<Body
     if !challenge::is_same_origin(request.headers(), site.origin.as_str()) {
         return Err(Refusal::foreign_form());
     }
-    let form = Limited::new(request.into_body(), MOST_FORM).collect().await;
+    let (mut head, body) = request.into_parts();
+    let form = Limited::new(Paced::new(body, &mut head.extensions), MOST_FORM).collect().await;
     let form: Bytes = form.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let from_form = form_urlencoded::parse(&form)
         .find_map(|(name, value)| (name == "return_to").then(|| value.into_owned()));

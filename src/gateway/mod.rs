@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, REFERER,
-    STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING,
+    STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING,
 };
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Limited};
@@ -46,7 +46,9 @@ use crate::random;
 use crate::route::path::Readings;
 use crate::route::rule::Rule;
 use crate::route::{self, NoSite, Scheme, Sites};
+use crate::server::pace::Paced;
 use crate::server::peer::{self, Client, TrustedProxies};
+use crate::server::tls::Misdirected;
 use crate::server::{Arrival, Entrance, Respond};
 use crate::session::cookie;
 use crate::telemetry::Telemetry;
@@ -140,12 +142,7 @@ impl Worker {
     /// A hall with empty pools.
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, ticker: &Ticker) -> Rc<Self> {
-        let pool = |site: &Site| {
-            let identity = Arc::clone(&site.identity);
-            let may_pass =
-                move |name: &HeaderName| fields::may_be_trailer(name) && !identity.is_guarded(name.as_str());
-            Pool::new(site.upstream.clone(), ticker, Rc::new(may_pass))
-        };
+        let pool = |site: &Site| Pool::new(site.upstream.clone(), ticker, site.trailers());
         let pools = gateway.sites.iter().map(pool).collect();
         let desk = Desk::new(Arc::clone(&gateway));
         Rc::new(Self { texts: Texts::new(&gateway), gateway, pools, desk })
@@ -278,11 +275,20 @@ impl Worker {
         let is_member = matches!(visitor, Visitor::Member { .. });
         let may_be_kept_form =
             || preserve::may_be_kept_form(&head.method, &head.headers, site.origin.as_str());
-        let body = if is_member && site.preserve.form && may_be_kept_form() {
+        let body = Paced::new(body, &mut head.extensions);
+        let mut body = if is_member && site.preserve.form && may_be_kept_form() {
             Box::pin(restore_form(site, &mut head, body, now)).await?
         } else {
             RequestBody::new(body)
         };
+        // Over HTTP/1.1 nobody was asked for trailers, and over HTTP/2 only a client that knows of them sends any.
+        let knows_trailers = head.version == Version::HTTP_2 && head.headers.contains_key(TE);
+        let mut announced = None;
+        if knows_trailers && !body.is_end_stream() {
+            fields::rebuild_trailer(&mut head.headers, |name| site.may_be_trailer(name));
+            announced = head.headers.remove(TRAILER);
+            body = body.with_trailers(site.trailers());
+        }
 
         // First away with what is not for the upstream, then in with what is ours.
         head.uri = origin_form(head.uri);
@@ -294,6 +300,13 @@ impl Worker {
         let label = signature::remove_label(&mut head.headers).then_some(SIGNATURE);
         warn_of_lookalike(dropped.lookalike.take().or(label));
         cookie::remove_ours(&mut head.headers);
+        if knows_trailers {
+            // gRPC asks for it.
+            head.headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(names) = announced {
+            head.headers.insert(TRAILER, names);
+        }
         let peer = &self.texts.peer(client.peer);
         let whence = Whence { client, peer, scheme: site.origin.scheme(), authority };
         fields::write_forwarding(&mut head.headers, self.gateway.forwarded, &whence, &dropped);
@@ -332,9 +345,7 @@ impl Worker {
         *answer.version_mut() = Version::HTTP_11;
         let fields = answer.headers_mut();
         fields::drop_connection_specific(fields);
-        fields::rebuild_trailer(fields, |name| {
-            fields::may_be_trailer(name) && !site.identity.is_guarded(name.as_str())
-        });
+        fields::rebuild_trailer(fields, |name| site.may_be_trailer(name));
         cookie::remove_ours_set_by_upstream(fields);
         if switched {
             upgrade::write_fields(fields);
@@ -353,9 +364,14 @@ impl Gateway {
         client: &Client,
         entrance: Entrance,
     ) -> Result<usize, NoSite> {
-        // A trusted proxy says what was spoken to it, not to us.
-        if !client.via_trusted_proxy && !names_its_scheme(request, entrance) {
-            return Err(NoSite::Malformed);
+        // A trusted proxy speaks for its clients: what was spoken to it, and under which name, is its own affair.
+        if !client.via_trusted_proxy {
+            if !names_its_scheme(request, entrance) {
+                return Err(NoSite::Malformed);
+            }
+            if request.extensions().get::<Misdirected>().is_some() {
+                return Err(NoSite::Unknown);
+            }
         }
         self.authorities.find(asked_for(request, client)?)
     }
@@ -443,7 +459,8 @@ async fn turn_away(site: &Site, rule: &Rule, request: Request<Incoming>, now: Un
 
 /// The form in the body of a request; nothing where it is too large or breaks off.
 async fn kept_form(site: &Site, request: Request<Incoming>) -> Option<KeptForm> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let body = Paced::new(body, &mut head.extensions);
     let body = Limited::new(body, site.preserve.limit).collect().await.ok()?.to_bytes();
     let target = head.uri.path_and_query()?.as_str().to_owned();
     Some(KeptForm { target, content_type: head.headers.get(CONTENT_TYPE)?.clone(), body })
@@ -463,7 +480,7 @@ fn rule_of<'a>(site: &'a Site, request: &Request<Incoming>) -> Result<Option<&'a
 async fn restore_form(
     site: &Site,
     head: &mut http::request::Parts,
-    body: Incoming,
+    body: Paced,
     now: UnixTime,
 ) -> Result<RequestBody, Refusal> {
     let marker = format!("{}=", preserve::FIELD);
@@ -482,7 +499,8 @@ async fn restore_form(
 
 /// Logs which host was asked for: nearly always a proxy in front does not pass it on.
 fn no_site(request: &Request<Incoming>, error: NoSite) -> Refusal {
-    let host = request.headers().get(HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    let named = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    let host = request.headers().get(HOST).map(HeaderValue::as_bytes).or(named).unwrap_or_default();
     let host = host.get(..host.len().min(100)).unwrap_or_default().escape_ascii().to_string();
     let reference = Reference::new();
     tracing::info!(%reference, host, "{error}");
@@ -514,9 +532,11 @@ fn origin_form(uri: Uri) -> Uri {
     Uri::from_parts(parts).expect("a path and query by themselves are a target")
 }
 
-/// The length as it came, or chunks where it was not known: also for methods that usually have no body.
+/// The length as it came, or chunks where it was not known or trailers are announced: also for methods that usually have
+/// no body.
 fn frame_body(headers: &mut HeaderMap, body: &RequestBody) {
-    if !body.is_end_stream() && body.size_hint().exact().is_none() {
+    let needs_chunks = body.size_hint().exact().is_none() || headers.contains_key(TRAILER);
+    if !body.is_end_stream() && needs_chunks {
         headers.remove(CONTENT_LENGTH);
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }

@@ -1,8 +1,10 @@
 //! One site: everything that is known of one public origin, each part in the hands of the room it belongs to.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use http::header::HeaderName;
 
 use super::branding::Localized;
 use super::pages::Pages;
@@ -18,7 +20,7 @@ use crate::session::cookie::{Cookies, Presented};
 use crate::session::seal::Seal;
 use crate::telemetry::Telemetry;
 use crate::time::UnixTime;
-use crate::upstream;
+use crate::upstream::{self, TrailerFilter, fields};
 
 /// A site, assembled.
 #[derive(Debug)]
@@ -77,6 +79,17 @@ impl Site {
         self.login.provider(member.provider.as_str())?.memberships.as_ref()
     }
 
+    /// Whether a trailer may pass, in either direction: none that says what only HTTP or this gateway may say.
+    pub(super) fn may_be_trailer(&self, name: &HeaderName) -> bool {
+        is_harmless(&self.identity, name)
+    }
+
+    /// The same, for bodies to keep.
+    pub(super) fn trailers(&self) -> TrailerFilter {
+        let identity = Arc::clone(&self.identity);
+        Rc::new(move |name| is_harmless(&identity, name))
+    }
+
     /// What the operator says to whoever this rule turns away.
     #[must_use]
     pub fn remedy(&self, rule: &Rule) -> Option<&Localized> {
@@ -95,4 +108,8 @@ impl Site {
         };
         member
     }
+}
+
+fn is_harmless(identity: &Identity, name: &HeaderName) -> bool {
+    fields::may_be_trailer(name) && !identity.is_guarded(name.as_str())
 }

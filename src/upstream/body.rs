@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::header::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -15,6 +16,7 @@ use hyper::body::Incoming;
 use super::TrailerFilter;
 use super::pool::Lease;
 use crate::deadline::Due;
+use crate::server::pace::Paced;
 
 /// How far the sending of a request has come.
 #[derive(Default)]
@@ -28,11 +30,13 @@ pub(super) struct Progress {
     pub(super) broken: Cell<Option<hyper::Error>>,
 }
 
-/// The body of a request on its way to the upstream. Trailers do not pass: over HTTP/1.1 no client was asked for any.
+/// The body of a request on its way to the upstream. Trailers pass where the client may send any, and those are let through.
 pub struct RequestBody {
     /// What goes first: all of a body that was made here, or what has been looked at already.
     first: Option<Bytes>,
-    incoming: Option<Incoming>,
+    incoming: Option<Paced>,
+    /// Which trailers pass; none where there is nothing.
+    trailers: Option<TrailerFilter>,
     progress: Rc<Progress>,
     due: Option<(Due, Duration)>,
 }
@@ -40,10 +44,17 @@ pub struct RequestBody {
 impl RequestBody {
     /// The body of a client's request.
     #[must_use]
-    pub fn new(incoming: Incoming) -> Self {
+    pub fn new(incoming: Paced) -> Self {
         let progress = Rc::<Progress>::default();
         progress.complete.set(incoming.is_end_stream());
-        Self { first: None, incoming: Some(incoming), progress, due: None }
+        Self { first: None, incoming: Some(incoming), trailers: None, progress, due: None }
+    }
+
+    /// The same, with those of its trailers that are let through.
+    #[must_use]
+    pub fn with_trailers(mut self, filter: TrailerFilter) -> Self {
+        self.trailers = Some(filter);
+        self
     }
 
     /// A body that was made here.
@@ -51,7 +62,7 @@ impl RequestBody {
     pub fn full(bytes: Bytes) -> Self {
         let progress = Progress { complete: Cell::new(bytes.is_empty()), ..Progress::default() };
         let first = (!bytes.is_empty()).then_some(bytes);
-        Self { first, incoming: None, progress: Rc::new(progress), due: None }
+        Self { first, incoming: None, trailers: None, progress: Rc::new(progress), due: None }
     }
 
     /// Whether the body begins with `text`, as far as its first piece tells; the piece stays part of the body.
@@ -68,7 +79,7 @@ impl RequestBody {
     #[must_use]
     pub fn empty() -> Self {
         let progress = Progress { complete: Cell::new(true), ..Progress::default() };
-        Self { first: None, incoming: None, progress: Rc::new(progress), due: None }
+        Self { first: None, incoming: None, trailers: None, progress: Rc::new(progress), due: None }
     }
 
     pub(super) fn progress(&self) -> Rc<Progress> {
@@ -118,7 +129,15 @@ impl Body for RequestBody {
                 self.progress.broken.set(Some(error));
                 Poll::Ready(Some(Err(BrokenOff)))
             }
-            Some(Ok(_)) | None => {
+            Some(Ok(mut frame)) => {
+                self.finish();
+                let (Some(trailers), Some(filter)) = (frame.trailers_mut(), &self.trailers) else {
+                    return Poll::Ready(None);
+                };
+                keep(trailers, filter);
+                Poll::Ready((!trailers.is_empty()).then_some(Ok(frame)))
+            }
+            None => {
                 self.finish();
                 Poll::Ready(None)
             }
@@ -126,12 +145,12 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        let rest_is_over = self.incoming.as_ref().is_none_or(Incoming::is_end_stream);
+        let rest_is_over = self.incoming.as_ref().is_none_or(Paced::is_end_stream);
         self.first.is_none() && rest_is_over && !self.progress.failed.get()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let rest = self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint);
+        let rest = self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Paced::size_hint);
         let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
         let mut whole = SizeHint::new();
         whole.set_lower(rest.lower() + first);
@@ -139,6 +158,14 @@ impl Body for RequestBody {
             whole.set_upper(upper + first);
         }
         whole
+    }
+}
+
+/// Takes out the trailers that may not pass.
+fn keep(trailers: &mut HeaderMap, filter: &TrailerFilter) {
+    let names: Vec<HeaderName> = trailers.keys().filter(|name| !filter(name)).cloned().collect();
+    for name in names {
+        trailers.remove(name);
     }
 }
 
@@ -225,11 +252,7 @@ impl Body for AnswerBody {
             Poll::Ready(Some(Ok(mut frame))) => {
                 this.due.clear();
                 if let Some(trailers) = frame.trailers_mut() {
-                    let names: Vec<HeaderName> =
-                        trailers.keys().filter(|name| !(this.trailers)(name)).cloned().collect();
-                    for name in names {
-                        trailers.remove(name);
-                    }
+                    keep(trailers, &this.trailers);
                 }
                 if this.incoming.is_end_stream() {
                     this.finish();
