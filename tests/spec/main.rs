@@ -24,6 +24,8 @@ mod forwarding;
 mod framing;
 mod harness;
 mod http2;
+mod http2_abuse;
+mod http2_websockets;
 mod identity_fields;
 mod logs;
 mod loops;

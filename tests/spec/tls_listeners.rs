@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::Response;
 use http_body_util::Full;
 
+use crate::harness::http2::Http2;
 use crate::harness::{
     Authority, Ended, Folder, Gateway, Options, Secured, last_head, member_gateway, trusting,
 };
@@ -308,5 +309,58 @@ fn check_warns_of_what_browsers_will_not_take() {
             Some(words) => assert!(warnings.iter().any(|line| line.contains(words)), "{}", ended.output),
             None => assert_eq!(warnings, [""; 0]),
         }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_for_the_names_on_its_certificate() {
+    let authority = Authority::new();
+    let pair = |names: &[&str]| authority.issue(names);
+    let (both, alone) = (pair(&[NAME, "app.localhost"]), pair(&["other.localhost"]));
+    let folder = Folder::empty()
+        .and("both.pem", &both.0)
+        .and("both.key", &both.1)
+        .and("alone.pem", &alone.0)
+        .and("alone.key", &alone.1);
+    let more = "[[site]]\npublic_url = \"https://app.localhost\"\nupstream = \"http://127.0.0.1:1\"\n\
+                providers = [\"ymca\"]\n\
+                [[site]]\npublic_url = \"https://other.localhost\"\nupstream = \"http://127.0.0.1:1\"\n\
+                providers = [\"ymca\"]\n";
+    let gateway = |trusted| {
+        let server = if trusted {
+            "trusted_proxies = [\"127.0.0.1\"]\ntls = { certificates = [{ cert = \"both.pem\", \
+             key = \"both.key\" }, { cert = \"alone.pem\", key = \"alone.key\" }] }"
+        } else {
+            "tls = { certificates = [{ cert = \"both.pem\", key = \"both.key\" }, \
+             { cert = \"alone.pem\", key = \"alone.key\" }] }"
+        };
+        Gateway::with(&Options { server, more, folder: Some(folder.path().to_owned()), ..Options::default() })
+    };
+    for (trusted, name, host, expected) in [
+        (false, NAME, NAME, 200),
+        (false, NAME, "MEMBERS.localhost:443", 200),
+        (false, NAME, "app.localhost", 200),
+        (false, "app.localhost", NAME, 200),
+        (false, NAME, "other.localhost", 421),
+        (false, "other.localhost", NAME, 421),
+        (false, "other.localhost", "other.localhost", 200),
+        // No certificate bears it, and the client has come all the same: it asks for what it was told is here.
+        (false, "nobody.localhost", NAME, 200),
+        (false, "nobody.localhost", "other.localhost", 421),
+        (true, NAME, "other.localhost", 200),
+    ] {
+        let gateway = gateway(trusted);
+        let path = "/_gateway/keys";
+        let config = Arc::new(crate::harness::client(&[&rustls::version::TLS13]));
+        let mut http1 = Secured::to(gateway.address(), name, &config).unwrap();
+        http1.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let answer = http1.answer().0;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{name} {host}: {answer}");
+
+        let mut http2 = Http2::over_tls(gateway.address(), name, &config).await;
+        let mut asked = http::Request::new(());
+        *asked.uri_mut() = format!("https://{host}{path}").parse().unwrap();
+        *asked.version_mut() = http::Version::HTTP_2;
+        assert_eq!(http2.status(asked).await, Some(expected), "{name} {host}");
     }
 }

@@ -1,5 +1,6 @@
 //! A client that speaks HTTP/2, frame by frame where it has to.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -80,6 +81,13 @@ impl Http2 {
         let (answer, _) = self.send(request, true).await;
         in_time(answer).await.ok().map(|answer| answer.status().as_u16())
     }
+
+    /// Whether the other side has agreed to extended CONNECT.
+    pub async fn is_ready_for_websockets(&mut self) -> bool {
+        // Its settings come before any answer.
+        self.ask(request("GET", "/_gateway/health", "")).await;
+        self.requests.is_extended_connect_protocol_enabled()
+    }
 }
 
 /// All of an answer.
@@ -97,9 +105,19 @@ pub async fn read(answer: ResponseFuture) -> Answer {
 
 /// The next piece of a body; none at its end.
 pub async fn piece(body: &mut RecvStream) -> Option<Bytes> {
-    let piece = in_time(body.data()).await?.unwrap();
-    body.flow_control().release_capacity(piece.len()).unwrap();
-    Some(piece)
+    loop {
+        let piece = in_time(body.data()).await?.unwrap();
+        body.flow_control().release_capacity(piece.len()).unwrap();
+        // The end may come as a frame of its own.
+        if !piece.is_empty() {
+            return Some(piece);
+        }
+    }
+}
+
+/// Waits until the other side resets the stream, and says why.
+pub async fn reset(stream: &mut SendStream<Bytes>) -> h2::Reason {
+    in_time(poll_fn(|cx| stream.poll_reset(cx))).await.unwrap()
 }
 
 /// A head of an answer.

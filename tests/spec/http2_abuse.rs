@@ -1,0 +1,217 @@
+//! Clients of HTTP/2 that make work and want nothing: they are shown out, and the others do not notice.
+
+use std::time::Duration;
+
+use crate::harness::http2::{H2C, Http2, request};
+use crate::harness::{Gateway, Options, RawUpstream, Wire, eventually};
+
+const SOON: Duration = Duration::from_secs(15);
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// SETTINGS_INITIAL_WINDOW_SIZE, and a value for it.
+const fn window([a, b, c, d]: [u8; 4]) -> [u8; 6] {
+    [0, 4, a, b, c, d]
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The head of a GET, in HPACK without a table (RFC 7541 §6.2.2).
+fn get(target: &str) -> Vec<u8> {
+    let literal =
+        |index: u8, text: &str| [&[index, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    [vec![0x82, 0x86], literal(0x04, target), literal(0x01, "members.localhost")].concat()
+}
+
+fn ask(stream: u32, target: &str) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &get(target))
+}
+
+/// A connection that has begun with these settings.
+fn begin(gateway: &Gateway, settings: &[u8]) -> Wire {
+    let mut wire = gateway.connect();
+    wire.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    wire.send(frame(SETTINGS, 0, 0, settings));
+    wire
+}
+
+/// Reads frames until one of this kind comes.
+fn until(wire: &mut Wire, wanted: u8) {
+    loop {
+        let head = wire.exactly(9);
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        wire.exactly(usize::try_from(length).unwrap());
+        if head[3] == wanted {
+            return;
+        }
+    }
+}
+
+fn gateway(server: &'static str, upstream: Option<&RawUpstream>) -> Gateway {
+    let upstream = upstream.map(RawUpstream::address);
+    Gateway::with(&Options { listen: Some(H2C), server, upstream, ..Options::default() })
+}
+
+/// Whether somebody else is served.
+async fn serves(gateway: &Gateway) {
+    let health = Http2::to(gateway.address()).await.status(request("GET", "/_gateway/health", "")).await;
+    assert_eq!(health, Some(200));
+}
+
+#[tokio::test]
+async fn floods_end_the_connection() {
+    let gateway = gateway("", None);
+    let mut stream = 1;
+    let mut next = || {
+        stream += 2;
+        stream
+    };
+    let block = frame(HEADERS, END_STREAM, 1, &get("/public/a"));
+    let floods: [(&str, Vec<u8>, Box<dyn FnMut() -> Vec<u8>>); 7] = [
+        (
+            "rapid reset",
+            vec![],
+            Box::new(|| {
+                let stream = next();
+                [ask(stream, "/public/a"), frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
+            }),
+        ),
+        ("continuation", block, Box::new(|| frame(CONTINUATION, 0, 1, b""))),
+        ("ping", vec![], Box::new(|| frame(PING, 0, 0, &[0; 8]))),
+        ("settings", vec![], Box::new(|| frame(SETTINGS, 0, 0, &[]))),
+        ("priority", vec![], Box::new(|| frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1]))),
+        (
+            "empty data",
+            frame(HEADERS, END_HEADERS, 1, &get("/public/a")),
+            Box::new(|| frame(DATA, 0, 1, b"")),
+        ),
+        ("frames nobody knows", vec![], Box::new(|| frame(200, 0, 0, &[0; 9]))),
+    ];
+    for (name, first, mut flood) in floods {
+        let mut wire = begin(&gateway, &[]);
+        wire.send(first);
+        // Sixty times what it takes of the cheapest; whoever is shown out cannot send any more.
+        for _ in 0..300 {
+            wire.send((0..2000).flat_map(|_| flood()).collect::<Vec<u8>>());
+            if wire.is_closed_within(Duration::from_millis(1)) {
+                break;
+            }
+        }
+        assert!(wire.is_closed_within(SOON) || wire.is_closed_within(SOON), "{name}");
+        serves(&gateway).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_breaks_off_whatever_it_begins_is_shown_out() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.rest();
+    });
+    let gateway = gateway("", Some(&upstream));
+    let mut wire = begin(&gateway, &[]);
+    let mut begun = 0;
+    for number in 0..1000 {
+        let stream = 1 + 2 * number;
+        wire.send(ask(stream, "/public/slow"));
+        let before = begun;
+        eventually("a request arrives, or the connection has ended", || {
+            begun = upstream.connections();
+            begun > before || wire.is_closed_within(Duration::from_millis(1))
+        });
+        if begun == before {
+            break;
+        }
+        wire.send(frame(RST_STREAM, 0, stream, &[0, 0, 0, 8]));
+    }
+    assert!((200..220).contains(&begun), "{begun}");
+    serves(&gateway).await;
+}
+
+#[tokio::test]
+async fn streams_that_a_client_has_reset_by_breaking_the_rules_are_counted() {
+    let gateway = gateway("", None);
+    let mut wire = begin(&gateway, &[]);
+    for number in 0..1000 {
+        let stream = 1 + 2 * number;
+        // A window that is opened by nothing is an error of the stream (RFC 9113 §6.9).
+        wire.send([ask(stream, "/public/a"), frame(WINDOW_UPDATE, 0, stream, &[0; 4])].concat());
+    }
+    until(&mut wire, GOAWAY);
+    assert!(gateway.upstream().requests().len() < 500);
+    serves(&gateway).await;
+}
+
+#[test]
+fn a_head_that_does_not_end_ends_the_connection_however_it_trickles() {
+    let gateway = gateway("limits = { head_timeout = \"1s\" }", None);
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let settings = [&preface[..], &frame(SETTINGS, 0, 0, &[])].concat();
+    let unfinished = [settings.clone(), frame(HEADERS, 0, 1, &get("/public/a"))].concat();
+    let cut = [settings, ask(1, "/public/a")[..20].to_vec()].concat();
+    for (name, begin, drip) in [
+        ("preface", preface[..10].to_vec(), vec![]),
+        ("frame", cut, b"a".to_vec()),
+        ("block", unfinished, frame(CONTINUATION, 0, 1, b"\x40\x01a\x01b")),
+    ] {
+        let mut wire = gateway.connect();
+        wire.send(begin);
+        let closed = (0..60).any(|_| {
+            wire.send(&drip);
+            wire.is_closed_within(Duration::from_millis(200))
+        });
+        assert!(closed || wire.is_closed_within(SOON), "{name}");
+    }
+}
+
+#[test]
+fn a_connection_without_requests_is_told_that_it_ends_and_ends_whatever_it_talks() {
+    let gateway = gateway("limits = { idle = \"1s\", head_timeout = \"1s\" }", None);
+    let mut wire = begin(&gateway, &[]);
+    wire.send(ask(1, "/public/a"));
+    until(&mut wire, DATA);
+    for _ in 0..10 {
+        wire.send(frame(PING, 0, 0, &[7; 8]));
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    until(&mut wire, GOAWAY);
+    assert!(wire.is_closed_within(SOON) || wire.is_closed_within(SOON));
+}
+
+#[test]
+fn an_answer_that_nobody_takes_frees_the_app() {
+    let (upstream, taken) = RawUpstream::telling(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+        while wire.send_while_taken(1024 * 1024) > 0 {}
+        wire.is_closed_within(SOON)
+    });
+    let gateway = gateway("limits = { body_idle = \"1s\" }", Some(&upstream));
+
+    // No window: the stream is reset, and the connection goes on.
+    let mut wire = begin(&gateway, &window([0; 4]));
+    wire.send(ask(1, "/public/a"));
+    until(&mut wire, RST_STREAM);
+    assert!(taken.recv().unwrap());
+    wire.send(ask(3, "/_gateway/health"));
+    until(&mut wire, HEADERS);
+
+    // All the window there can be, and nobody reads: the connection ends.
+    let mut wire = begin(&gateway, &window([0x7f, 0xff, 0xff, 0xff]));
+    wire.send(frame(WINDOW_UPDATE, 0, 0, &[0x7f, 0, 0, 0]));
+    wire.send(ask(1, "/public/a"));
+    assert!(taken.recv().unwrap());
+}
