@@ -14,7 +14,7 @@ use super::provider::{self, Providers, Sandboxed};
 use super::pruning::{self, Pruned};
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, UpstreamChoice};
-use super::{pages, rules, server, signature, site, tls};
+use super::{pages, rules, server, signature, site, tls, upstream};
 use crate::gateway::Gateway;
 use crate::gateway::site::Site;
 use crate::gateway::via::Pseudonym;
@@ -230,9 +230,10 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             .as_ref()
             .map(|own| signature::keys(own, &path.key("signature"), on_loopback, mistakes));
         let keys = own.unwrap_or_else(|| shared.clone());
-        let upstream = site::upstream(table, &path, surroundings, on_loopback, mistakes);
+        let upstream =
+            upstream::upstream(table, &path, origins[index].as_ref(), surroundings, on_loopback, mistakes);
         if let Some(upstream) = &upstream {
-            site::warn(table, upstream, &listen, &mut warnings);
+            upstream::warn(table, upstream, &listen, &mut warnings);
         }
         let rules = rules::rules(table, &path, config, mistakes);
         rules::warn(table, &rules, &mut warnings);

@@ -24,6 +24,7 @@ mod site;
 pub mod structure;
 mod tls;
 pub mod units;
+mod upstream;
 
 #[cfg(test)]
 mod sample;
@@ -34,6 +35,7 @@ use serde::Deserialize;
 pub use self::provider::daxko::table::*;
 pub use self::provider::identity_source::table::*;
 pub use self::provider::xoxoday::table::*;
+pub use self::upstream::table::*;
 use secret::SecretText;
 
 /// The whole of `gateway.toml`.
@@ -267,8 +269,8 @@ pub struct SiteTable {
     /// Public address: scheme, host and port. The scheme decides whether cookies are `Secure`; the host selects the
     /// site. `http://` for loopback only.
     pub public_url: String,
-    /// The app behind the site: `["http://127.0.0.1:3000"]`, `["unix:/run/app.sock"]`, several of them, or `"sandbox"`
-    /// for the built-in sample app: `docs/upstreams.md`.
+    /// The app behind the site: `["http://127.0.0.1:3000"]`, `["https://app.internal"]`, `["unix:/run/app.sock"]`,
+    /// several of them, or `"sandbox"` for the built-in sample app: `docs/upstreams.md`.
     pub upstream: UpstreamChoice,
     /// Names of the providers through whom members sign in here.
     pub providers: Vec<String>,
@@ -279,6 +281,14 @@ pub struct SiteTable {
     /// one after the other. Default: `"least_busy"`.
     #[serde(default)]
     pub balance: BalanceChoice,
+    /// Which HTTP the upstream speaks: `"http/1.1"`; `"h2"`, HTTP/2, over `http://` without asking first; or `"auto"`,
+    /// HTTP/2 over `https://` where the upstream offers it, and otherwise HTTP/1.1. Default: `"auto"`.
+    #[serde(default)]
+    pub protocol: ProtocolChoice,
+    /// How TLS is spoken to upstreams with `https://`.
+    pub upstream_tls: Option<UpstreamTlsTable>,
+    /// Whether the upstreams are asked for their health. Default: they are not, and what happens to requests tells.
+    pub health: Option<HealthTable>,
     /// How long the upstream may take.
     #[serde(default)]
     pub timeouts: TimeoutsTable,
@@ -296,51 +306,6 @@ pub struct SiteTable {
     /// Who may see what. The first rule that matches counts; where none does, a session is needed.
     #[serde(default)]
     pub rule: Vec<RuleTable>,
-}
-
-/// One upstream, or a list of them.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum UpstreamChoice {
-    /// An address, or `sandbox`.
-    One(String),
-    /// Addresses, between which requests are balanced.
-    Several(Vec<String>),
-}
-
-/// Which of several upstreams gets a request.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum BalanceChoice {
-    /// The one that is serving the fewest.
-    #[default]
-    LeastBusy,
-    /// One after the other.
-    RoundRobin,
-}
-
-/// `[site.timeouts]`
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct TimeoutsTable {
-    /// To accept a connection. Default: `"5s"`.
-    pub connect: Option<String>,
-    /// From the end of the request to the first byte of the answer. Default: `"60s"`.
-    pub first_byte: Option<String>,
-    /// Between two reads of the answer. Default: `"30s"`.
-    pub idle: Option<String>,
-}
-
-/// `[site.pool]`
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct PoolTable {
-    /// A connection that has idled for so long is closed; shorter than the upstream's own limit. Default: `"15s"`.
-    pub idle: Option<String>,
-    /// A connection that is so old is not used again. Default: `"5m"`.
-    pub age: Option<String>,
-    /// Idle connections that each worker keeps for one address. Default: 256.
-    pub most_idle: Option<u16>,
 }
 
 /// `[site.pages]`

@@ -22,12 +22,25 @@ use crate::server::pace::Paced;
 #[derive(Default)]
 pub(super) struct Progress {
     pub(super) complete: Cell<bool>,
+    /// The client is waited for: more of its body has been asked for, and has not come.
+    waiting: Cell<bool>,
+    /// How many times more of it was asked for, and how many times that was when somebody last looked.
+    asked: Cell<u32>,
+    seen: Cell<u32>,
     /// The head of the answer is there, or nobody waits for it any more.
     pub(super) answered: Cell<bool>,
     /// It broke off, and must never look complete from then on.
     failed: Cell<bool>,
     /// Why.
     pub(super) broken: Cell<Option<hyper::Error>>,
+}
+
+impl Progress {
+    /// Whether it is not the upstream that holds the body up: it has taken some since this was asked last, or the client
+    /// has no more of it.
+    pub(super) fn goes_on(&self) -> bool {
+        self.waiting.get() || self.seen.replace(self.asked.get()) != self.asked.get()
+    }
 }
 
 /// The body of a request on its way to the upstream. Trailers pass where the client may send any, and those are let through.
@@ -92,9 +105,11 @@ impl RequestBody {
     }
 
     fn finish(&self) {
-        self.progress.complete.set(true);
-        if let Some((due, wait)) = self.due.as_ref().filter(|_| !self.progress.answered.get()) {
-            due.set_if_clear(*wait);
+        let was_complete = self.progress.complete.replace(true);
+        if let Some((due, wait)) =
+            self.due.as_ref().filter(|_| !was_complete && !self.progress.answered.get())
+        {
+            due.set(*wait);
         }
     }
 }
@@ -107,6 +122,8 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.progress.asked.set(self.progress.asked.get().wrapping_add(1));
+        self.progress.waiting.set(false);
         if let Some(first) = self.first.take() {
             if self.is_end_stream() {
                 self.finish();
@@ -117,7 +134,9 @@ impl Body for RequestBody {
             return Poll::Ready(Some(Err(BrokenOff)));
         }
         let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
-        match ready!(Pin::new(incoming).poll_frame(cx)) {
+        let polled = Pin::new(incoming).poll_frame(cx);
+        self.progress.waiting.set(polled.is_pending());
+        match ready!(polled) {
             Some(Ok(frame)) if frame.is_data() => {
                 if self.is_end_stream() {
                     self.finish();

@@ -1,10 +1,10 @@
 //! The condition of a target: whether requests should go there, as far as all workers know together.
 //!
-//! Requests themselves say so: a target that fails them one after the other is left out for a while, and one request is
-//! then let through to see whether it is back. Reading takes one load without a lock, and where all is well nothing is
-//! written.
+//! Two voices say so. Requests themselves: a target that fails them one after the other is left out for a while, and one
+//! request is then let through to see whether it is back. And the checks of [`super::health`], where an operator has
+//! asked for them. Reading takes two loads without a lock, and where all is well nothing is written.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// So many requests have to fail one after the other before a target is left out: one may have met a restart.
@@ -19,6 +19,8 @@ pub struct Condition {
     failures: AtomicU32,
     /// When a target that was left out is tried again, in milliseconds; 0 while it is not left out.
     again_at: AtomicU64,
+    /// The checks say that it is not well.
+    unhealthy: AtomicBool,
     connects: AtomicU64,
     refusals: AtomicU64,
     repeats: AtomicU64,
@@ -50,6 +52,9 @@ impl Condition {
     /// Whether a request should go there at `now`, counted from any fixed point. Of all that ask when a pause is over,
     /// one is told to try; the others wait for what it finds.
     pub(super) fn standing(&self, now: impl FnOnce() -> Duration) -> Standing {
+        if self.unhealthy.load(Ordering::Relaxed) {
+            return Standing::Out;
+        }
         let again_at = self.again_at.load(Ordering::Relaxed);
         if again_at == 0 {
             return Standing::In;
@@ -80,6 +85,11 @@ impl Condition {
         failures >= FALL && self.again_at.swap(millis(now + PAUSE), Ordering::Relaxed) == 0
     }
 
+    /// What the checks say. True where they said otherwise before.
+    pub(super) fn is_found(&self, healthy: bool) -> bool {
+        self.unhealthy.swap(!healthy, Ordering::Relaxed) == healthy
+    }
+
     pub(super) fn count_connect(&self) {
         self.connects.fetch_add(1, Ordering::Relaxed);
     }
@@ -95,7 +105,7 @@ impl Condition {
     /// Whether requests go there as things are, for those who watch.
     #[must_use]
     pub fn is_in(&self) -> bool {
-        self.again_at.load(Ordering::Relaxed) == 0
+        !self.unhealthy.load(Ordering::Relaxed) && self.again_at.load(Ordering::Relaxed) == 0
     }
 
     /// What has happened so far.
@@ -160,5 +170,15 @@ mod tests {
         assert!(!condition.failed(PAUSE));
         assert_eq!(condition.standing(|| PAUSE * 2 - Duration::from_millis(1)), Standing::Out);
         assert_eq!(condition.standing(|| PAUSE * 2), Standing::Trial);
+    }
+
+    #[test]
+    fn what_the_checks_say_goes_before_what_requests_met() {
+        let condition = Condition::default();
+        assert!(condition.is_found(false));
+        assert!(!condition.answered());
+        assert_eq!((condition.standing(|| START), condition.is_in()), (Standing::Out, false));
+        assert!(condition.is_found(true));
+        assert_eq!((condition.standing(|| START), condition.is_in()), (Standing::In, true));
     }
 }

@@ -1,37 +1,57 @@
 //! One request on its way to a target, and on to another where that is allowed.
 //!
-//! A request of which not one byte was sent may go elsewhere, whatever it is. One that was sent is repeated once at the
-//! most, and only if it means the same twice (RFC 9110 §9.2.2), has no body, and has not been answered with a single byte.
-//! So a POST that may have been read is never sent again.
+//! A request of which not one byte was sent may go elsewhere, whatever it is; so may one without a body that an upstream
+//! says it has not looked at (RFC 9113 §8.7). Any other that was sent is repeated once at the most, and only if it means
+//! the same twice (RFC 9110 §9.2.2), has no body, and has not been answered with a single byte. So a POST that may have been
+//! read is never sent again.
 
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
+use http::header::UPGRADE;
 use http::{Method, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::body::{AnswerBody, Progress, RequestBody};
-use super::pool::{Lease, Pool, Tried};
-use super::{UpstreamError, fields, http1};
+use super::dial::Wanted;
+use super::pool::{Carrier, Lease, Pool, Tried};
+use super::{UpstreamError, fields, http1, http2};
 use crate::deadline::Watch;
 
 /// What has to be remembered of a request once it has gone.
 struct Sent {
     method: Method,
     has_body: bool,
-    /// It authenticates the connection.
+    /// It authenticates the connection, which must not be shared then.
     binds: bool,
+    wanted: Wanted,
     progress: Rc<Progress>,
+}
+
+/// What became of a request that was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It was not sent, or the upstream says that it has not looked at it: it may be sent again, whatever it is.
+    Unprocessed,
+    /// The connection broke before anything came back. Nobody knows how far the request has come.
+    Unknown,
+    /// Something came back, and it was no answer.
+    Refused,
 }
 
 impl Sent {
     fn new(request: &Request<RequestBody>) -> Self {
+        let binds = fields::authenticates_connection(request.headers());
+        // HTTP/2 knows neither upgrades nor connections that belong to one member.
+        let needs_its_own = binds || request.headers().contains_key(UPGRADE);
         Self {
             method: request.method().clone(),
             has_body: !request.body().is_end_stream(),
-            binds: fields::authenticates_connection(request.headers()),
+            binds,
+            wanted: if needs_its_own { Wanted::Http1 } else { Wanted::AsSettled },
             progress: request.body().progress(),
         }
     }
@@ -62,18 +82,17 @@ impl Pool {
         watch.upstream.clear();
         let timeouts = self.upstream.settings().timeouts;
         let sent = Sent::new(&request);
-        let mut may_repeat = sent.may_be_repeated();
-        let mut may_reuse = true;
+        let (mut may_reuse, mut has_been_repeated) = (true, false);
         let mut tried = Tried::default();
         loop {
             let mut lease = self.choose(&tried);
             let condition = self.upstream.condition(lease.index);
-            let pooled = if may_reuse { lease.pooled().await } else { None };
-            let is_pooled = pooled.is_some();
-            let mut connection = match pooled {
-                Some(connection) => connection,
-                None => match lease.open().await {
-                    Ok(connection) => connection,
+            let ready = if may_reuse { lease.ready(sent.wanted).await } else { None };
+            let was_ready = ready.is_some();
+            let mut carrier = match ready {
+                Some(carrier) => carrier,
+                None => match lease.open(sent.wanted).await {
+                    Ok(carrier) => carrier,
                     Err(source) => {
                         self.upstream.has_failed(lease.index);
                         tried.add(lease.index);
@@ -85,15 +104,26 @@ impl Pool {
                     }
                 },
             };
-            // A connection from the pool may turn out to have been closed just now; that says nothing of its target.
-            let copy = (may_repeat && (is_pooled || self.has_a_choice())).then(|| repeated(&request));
+            let copy = (!has_been_repeated && self.may_want_again(&sent, &carrier, was_ready))
+                .then(|| repeated(&request));
             if sent.has_body {
                 request.body_mut().due_at_end(watch.upstream.clone(), timeouts.first_byte);
+                watch.upstream.set(timeouts.idle);
             } else {
                 watch.upstream.set(timeouts.first_byte);
             }
-            connection.line.begin();
-            let outcome = in_time(watch, connection.sender.try_send_request(request)).await;
+            let outcome = match &mut carrier {
+                Carrier::Own(connection) => {
+                    connection.line.begin();
+                    let exchange = connection.sender.try_send_request(request);
+                    in_time(watch, &sent.progress, timeouts.idle, exchange).await
+                }
+                Carrier::Stream(stream) => {
+                    http2::write_as_http2(&mut request, self.upstream.target(lease.index).is_secure());
+                    let exchange = stream.connection.send(request);
+                    in_time(watch, &sent.progress, timeouts.idle, exchange).await
+                }
+            };
             sent.progress.answered.set(true);
             watch.upstream.clear();
             let mut error = match outcome {
@@ -106,9 +136,7 @@ impl Pool {
                     if fields::is_ambiguous(answer.headers()) {
                         return Err(UpstreamError::Ambiguous { address: lease.address() });
                     }
-                    if !is_in_doubt(&sent, &connection, &answer) {
-                        lease.connection = Some(connection);
-                    }
+                    lease.carrier = (!is_in_doubt(&sent, &carrier, &answer)).then_some(carrier);
                     let (due, trailers) = (watch.upstream.clone(), Rc::clone(&self.trailers));
                     return Ok(
                         answer.map(|body| AnswerBody::new(body, Some(lease), due, timeouts.idle, trailers))
@@ -117,12 +145,18 @@ impl Pool {
                 Some(Err(error)) => error,
             };
 
-            let has_heard = connection.line.has_heard();
             let unsent = error.take_message();
             let was_sent = unsent.is_none();
-            let again = unsent.or(copy.filter(|_| !has_heard));
-            let error = sent.failed(&lease, error.into_error());
-            let is_stale = is_pooled && !has_heard;
+            let error = error.into_error();
+            let fate = if was_sent { carrier.fate_after(&error) } else { Fate::Unprocessed };
+            let again = match fate {
+                Fate::Unprocessed => unsent.or(copy),
+                Fate::Unknown => copy.filter(|_| sent.may_be_repeated()),
+                Fate::Refused => None,
+            };
+            let error = sent.failed(&lease, error);
+            // A connection that was there already may have been closed just now; that says nothing of its target.
+            let is_stale = was_ready && fate != Fate::Refused;
             if !is_stale && !matches!(error, UpstreamError::RequestBody(_)) {
                 self.upstream.has_failed(lease.index);
             }
@@ -131,13 +165,41 @@ impl Pool {
                 tried.add(lease.index);
             }
             match again {
-                Some(again) if tried.leaves_one_of(self) => {
+                Some(mut again) if tried.leaves_one_of(self) => {
                     condition.count_repeat();
                     sent.progress.answered.set(false);
-                    (may_reuse, may_repeat) = (false, may_repeat && !was_sent);
+                    http2::write_as_http1(&mut again);
                     request = again;
+                    may_reuse = false;
+                    has_been_repeated |= was_sent;
                 }
                 Some(_) | None => return Err(error),
+            }
+        }
+    }
+
+    /// Whether a copy of a request may be of use, should it come to nothing.
+    fn may_want_again(&self, sent: &Sent, carrier: &Carrier, was_ready: bool) -> bool {
+        match carrier {
+            Carrier::Own(_) => sent.may_be_repeated() && (was_ready || self.has_a_choice()),
+            // One that the upstream has not looked at may be sent again even if it would mean something else twice.
+            Carrier::Stream(_) => !sent.has_body,
+        }
+    }
+}
+
+impl Carrier {
+    /// What became of a request that it has carried. Nothing more goes over it.
+    fn fate_after(&self, error: &hyper::Error) -> Fate {
+        match self {
+            Self::Own(connection) if connection.line.has_heard() => Fate::Refused,
+            Self::Own(_) => Fate::Unknown,
+            Self::Stream(stream) => {
+                let fate = http2::fate(error);
+                if fate != Fate::Refused {
+                    stream.connection.retire();
+                }
+                fate
             }
         }
     }
@@ -145,7 +207,8 @@ impl Pool {
 
 /// Whether something may be left in a connection after an answer: of a body that is still being written or was perhaps
 /// never read, which would be the next request, or of one that nobody announced, which would be the next answer.
-fn is_in_doubt(sent: &Sent, connection: &http1::Connection, answer: &Response<Incoming>) -> bool {
+fn is_in_doubt(sent: &Sent, carrier: &Carrier, answer: &Response<Incoming>) -> bool {
+    let Carrier::Own(connection) = carrier else { return false };
     let may_be_unread = || {
         !sent.progress.complete.get()
             || connection.line.is_blocked()
@@ -166,14 +229,27 @@ fn repeated(request: &Request<RequestBody>) -> Request<RequestBody> {
     again
 }
 
-/// The outcome, or nothing once the upstream's deadline has passed. Giving up drops the connection.
-async fn in_time<T>(watch: &Watch, exchange: impl Future<Output = T>) -> Option<T> {
+/// The outcome, or nothing once the upstream's deadline has passed: it has not answered, or has taken nothing of the
+/// request's body for `idle`. Giving up drops the connection, or resets the stream.
+async fn in_time<T>(
+    watch: &Watch,
+    progress: &Progress,
+    idle: Duration,
+    exchange: impl Future<Output = T>,
+) -> Option<T> {
     let mut exchange = std::pin::pin!(exchange);
     poll_fn(|cx| {
         if let Poll::Ready(outcome) = exchange.as_mut().poll(cx) {
             return Poll::Ready(Some(outcome));
         }
-        if watch.upstream.is_past() { Poll::Ready(None) } else { Poll::Pending }
+        if !watch.upstream.is_past() {
+            return Poll::Pending;
+        }
+        if !progress.complete.get() && progress.goes_on() {
+            watch.upstream.set(idle);
+            return Poll::Pending;
+        }
+        Poll::Ready(None)
     })
     .await
 }

@@ -11,11 +11,14 @@ pub mod condition;
 mod dial;
 pub mod fields;
 mod forward;
+pub mod health;
 mod http1;
+mod http2;
 mod pool;
 mod resolve;
 mod socket;
 pub mod target;
+pub mod tls;
 pub mod upgrade;
 
 use std::io;
@@ -26,9 +29,11 @@ use std::time::{Duration, Instant};
 use http::header::HeaderName;
 
 use condition::Condition;
+use health::Checks;
 pub use pool::Pool;
 use resolve::Name;
 use target::{Place, Target};
+use tls::Tls;
 
 /// How long an upstream may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +54,18 @@ pub enum Balance {
     LeastBusy,
     /// One after the other.
     RoundRobin,
+}
+
+/// Which HTTP is spoken to a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// Over TLS what both ends agree on, HTTP/2 if they can (RFC 7301); otherwise HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1
+    Http1,
+    /// HTTP/2, without TLS by prior knowledge (RFC 9113 §3.3).
+    Http2,
 }
 
 /// For how long a connection is used again.
@@ -75,6 +92,12 @@ pub struct Settings {
     pub targets: Vec<Target>,
     /// Which of them gets a request.
     pub balance: Balance,
+    /// Which HTTP they speak.
+    pub protocol: Protocol,
+    /// How TLS is spoken to those with https; there where there is one.
+    pub tls: Option<Tls>,
+    /// Whether, and how, they are asked for their health.
+    pub health: Option<Checks>,
     /// How long they may take.
     pub timeouts: Timeouts,
     /// How long connections to them are used.
@@ -170,6 +193,11 @@ impl Upstream {
             for name in self.shared.names.iter().flatten() {
                 let name = Arc::downgrade(name);
                 background::run(move || Name::keep(name));
+            }
+            let checked = if self.settings.health.is_some() { self.settings.targets.len() } else { 0 };
+            for index in 0..checked {
+                let (settings, shared) = (Arc::clone(&self.settings), Arc::downgrade(&self.shared));
+                background::run(move || health::keep(settings, shared, index));
             }
         });
     }

@@ -7,10 +7,13 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use super::condition::Standing;
-use super::http1::{self, Connection};
-use super::{Balance, Reuse, TrailerFilter, Upstream, dial};
+use super::dial::{self, Wanted};
+use super::{Balance, Protocol, Reuse, TrailerFilter, Upstream, http1, http2};
 use crate::deadline::Ticker;
+use tokio::sync::Semaphore;
 
+/// Connections of HTTP/2 that a worker opens to one target. When all are full, requests wait for each other.
+const MOST_SHARED: usize = 8;
 /// How often those are closed that have idled for too long.
 const SWEEP: Duration = Duration::from_secs(5);
 
@@ -26,17 +29,52 @@ pub struct Pool {
 }
 
 /// The connections to one target.
-#[derive(Default)]
 struct Lane {
     /// Requests of this worker that it is serving.
     busy: Cell<usize>,
     /// In the order in which they became idle.
     idle: RefCell<Vec<Idle>>,
+    /// Those that carry several requests at a time.
+    shared: RefCell<Vec<Rc<http2::Connection>>>,
+    /// Held while one that may be shared is opened: whoever waits may find room in it.
+    opening: Semaphore,
+    /// Whether the last one that was opened can be shared; until one was opened, whether one ever could.
+    may_share: Cell<bool>,
 }
 
 struct Idle {
-    connection: Connection,
+    connection: http1::Connection,
     since: Duration,
+}
+
+/// What carries a request.
+pub(super) enum Carrier {
+    /// A connection that it has for itself.
+    Own(http1::Connection),
+    /// A stream among others.
+    Stream(http2::Exchange),
+}
+
+impl Lane {
+    fn new(may_share: bool) -> Self {
+        Self {
+            busy: Cell::new(0),
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            opening: Semaphore::new(1),
+            may_share: Cell::new(may_share),
+        }
+    }
+
+    /// A stream of a connection that has room for it, or that has to do because there can be no other.
+    fn stream(&self) -> Option<http2::Exchange> {
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|connection| connection.is_open());
+        let with_room = shared.iter().find(|connection| connection.has_room());
+        let least = || shared.iter().min_by_key(|connection| connection.streams());
+        let found = with_room.or_else(|| if shared.len() < MOST_SHARED { None } else { least() });
+        found.map(http2::Exchange::begin)
+    }
 }
 
 impl Pool {
@@ -44,7 +82,14 @@ impl Pool {
     #[must_use]
     pub fn new(upstream: Upstream, ticker: &Ticker, trailers: TrailerFilter) -> Rc<Self> {
         upstream.look_after();
-        let lanes = upstream.settings().targets.iter().map(|_| Lane::default()).collect();
+        let protocol = upstream.settings().protocol;
+        let may_share = |secure| match protocol {
+            Protocol::Http2 => true,
+            Protocol::Auto => secure,
+            Protocol::Http1 => false,
+        };
+        let targets = upstream.settings().targets.iter();
+        let lanes = targets.map(|target| Lane::new(may_share(target.is_secure()))).collect();
         let pool = Rc::new(Self { upstream, trailers, lanes, next: Cell::new(0), ticker: ticker.clone() });
         tokio::task::spawn_local(sweep(Rc::downgrade(&pool)));
         pool
@@ -68,7 +113,7 @@ impl Pool {
         let index = if self.has_a_choice() { self.best(tried) } else { 0 };
         let lane = &self.lanes[index];
         lane.busy.set(lane.busy.get() + 1);
-        Lease { pool: Rc::clone(self), index, connection: None }
+        Lease { pool: Rc::clone(self), index, carrier: None }
     }
 
     fn best(&self, tried: &Tried) -> usize {
@@ -97,9 +142,23 @@ impl Pool {
     }
 
     fn is_fresh(&self, idle: &Idle) -> bool {
-        let now = self.ticker.elapsed();
+        !self.is_past(idle.since, self.reuse().idle) && !self.is_past(idle.connection.since, self.reuse().age)
+    }
+
+    fn is_past(&self, since: Duration, limit: Duration) -> bool {
+        self.ticker.elapsed().saturating_sub(since) >= limit
+    }
+
+    /// Closes what has idled too long, and gives what is too old nothing more to do.
+    fn sweep(&self) {
         let Reuse { idle: longest, age, .. } = self.reuse();
-        now.saturating_sub(idle.since) < longest && now.saturating_sub(idle.connection.since) < age
+        for lane in &self.lanes {
+            lane.idle.borrow_mut().retain(|idle| self.is_fresh(idle));
+            lane.shared.borrow_mut().retain(|connection| {
+                let is_idle = connection.streams() == 0 && self.is_past(connection.idle_since.get(), longest);
+                connection.is_open() && !is_idle && !self.is_past(connection.since, age)
+            });
+        }
     }
 }
 
@@ -115,9 +174,7 @@ async fn sweep(pool: Weak<Pool>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         let Some(pool) = pool.upgrade() else { return };
-        for lane in &pool.lanes {
-            lane.idle.borrow_mut().retain(|idle| pool.is_fresh(idle));
-        }
+        pool.sweep();
     }
 }
 
@@ -142,38 +199,69 @@ impl Tried {
     }
 }
 
-/// A request's place at a target, and the connection that serves it, to be returned to its lane.
+/// A request's place at a target, and what carries it, to be returned to its lane.
 pub(super) struct Lease {
     pub(super) pool: Rc<Pool>,
     pub(super) index: usize,
-    pub(super) connection: Option<Connection>,
+    pub(super) carrier: Option<Carrier>,
 }
 
 impl Lease {
-    /// An idle connection that is still good, the one used last first.
-    pub(super) async fn pooled(&self) -> Option<Connection> {
+    /// A connection that is there and still good, the one used last first.
+    pub(super) async fn ready(&self, wanted: Wanted) -> Option<Carrier> {
+        if wanted == Wanted::AsSettled
+            && self.lane().may_share.get()
+            && let Some(stream) = self.lane().stream()
+        {
+            return Some(Carrier::Stream(stream));
+        }
         loop {
             let mut idle = self.lane().idle.borrow_mut().pop()?;
             if self.pool.is_fresh(&idle) && idle.connection.sender.ready().await.is_ok() {
-                return Some(idle.connection);
+                return Some(Carrier::Own(idle.connection));
             }
         }
     }
 
-    /// A new connection.
-    pub(super) async fn open(&self) -> io::Result<Connection> {
-        let socket = dial::dial(&self.pool.upstream, self.index).await?;
-        http1::over(socket, self.pool.ticker.elapsed()).await
+    /// A new connection; or a stream of one that another request has opened just now.
+    pub(super) async fn open(&self, wanted: Wanted) -> io::Result<Carrier> {
+        let (upstream, lane) = (&self.pool.upstream, self.lane());
+        if wanted == Wanted::AsSettled && lane.may_share.get() {
+            let turn = tokio::time::timeout(upstream.settings().timeouts.connect, lane.opening.acquire());
+            let _turn = turn.await.map_err(|_| io::ErrorKind::TimedOut)?.map_err(io::Error::other)?;
+            if let Some(stream) = lane.stream() {
+                return Ok(Carrier::Stream(stream));
+            }
+            // Whoever was before may have learnt that there is nothing to share here.
+            if lane.may_share.get() {
+                return self.open_shared().await;
+            }
+        }
+        let (socket, _) = dial::dial(upstream, self.index, Wanted::Http1).await?;
+        http1::over(socket, self.pool.ticker.elapsed()).await.map(Carrier::Own)
+    }
+
+    async fn open_shared(&self) -> io::Result<Carrier> {
+        let (socket, is_http2) = dial::dial(&self.pool.upstream, self.index, Wanted::AsSettled).await?;
+        let (lane, since) = (self.lane(), self.pool.ticker.elapsed());
+        lane.may_share.set(is_http2);
+        if !is_http2 {
+            return http1::over(socket, since).await.map(Carrier::Own);
+        }
+        let connection = Rc::new(http2::over(socket, since).await?);
+        lane.shared.borrow_mut().push(Rc::clone(&connection));
+        Ok(Carrier::Stream(http2::Exchange::begin(&connection)))
     }
 
     /// The exchange is over, and nothing of it is left in the connection.
     pub(super) fn give_back(mut self) {
-        let Some(connection) = self.connection.take().filter(|connection| !connection.sender.is_closed())
+        let Some(Carrier::Own(connection)) =
+            self.carrier.take_if(|carrier| matches!(carrier, Carrier::Own(_)))
         else {
             return;
         };
         let mut idle = self.lane().idle.borrow_mut();
-        if idle.len() < self.pool.reuse().most_idle {
+        if !connection.sender.is_closed() && idle.len() < self.pool.reuse().most_idle {
             idle.push(Idle { connection, since: self.pool.ticker.elapsed() });
         }
     }
@@ -190,6 +278,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if let Some(Carrier::Stream(stream)) = &self.carrier {
+            stream.connection.idle_since.set(self.pool.ticker.elapsed());
+        }
         let busy = &self.lane().busy;
         busy.set(busy.get().saturating_sub(1));
     }

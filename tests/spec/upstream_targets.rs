@@ -11,7 +11,7 @@ use http::Request;
 use member_gateway::deadline::Ticker;
 use member_gateway::upstream::body::RequestBody;
 use member_gateway::upstream::target::Target;
-use member_gateway::upstream::{Balance, Pool, Reuse, Settings, Timeouts, Upstream};
+use member_gateway::upstream::{Balance, Pool, Protocol, Reuse, Settings, Timeouts, Upstream};
 use tokio::runtime::{Builder, LocalOptions};
 
 use crate::harness::{Gateway, Options, RawUpstream, eventually, head};
@@ -63,6 +63,9 @@ fn requests_go_to_whichever_is_serving_the_fewest() {
     let settings = Settings {
         targets: vec![Target::plain(slow.address()), Target::plain(quick.address())],
         balance: Balance::LeastBusy,
+        protocol: Protocol::Auto,
+        tls: None,
+        health: None,
         timeouts: Timeouts { connect: seconds(20), first_byte: seconds(20), idle: seconds(20) },
         reuse: Reuse::default(),
     };

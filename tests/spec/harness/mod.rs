@@ -2,12 +2,14 @@
 
 mod browser;
 pub mod http2;
+mod modern;
 mod program;
 mod tls;
 mod upstream;
 mod wire;
 
 pub use browser::{Browser, NAVIGATION, Page, parameter, with_parameter};
+pub use modern::{Modern, Pieces, answer, trailers};
 pub use program::{Ended, Folder, Running, member_gateway};
 pub use tls::{Authority, Secured, client, trusting};
 pub use upstream::{Recorded, Upstream};

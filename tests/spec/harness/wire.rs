@@ -33,6 +33,11 @@ impl Wire {
         Self { socket, unread: Vec::new(), received: Arc::default() }
     }
 
+    /// The same connection once more, for another thread to write to.
+    pub fn another(&self) -> Self {
+        Self::over(self.socket.try_clone().unwrap())
+    }
+
     /// Writes. Whether the other side is still there shows when it is read from.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.socket.write_all(bytes.as_ref());
