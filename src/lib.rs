@@ -12,9 +12,13 @@
 //! 7. [`upstream`] forwards the request and streams the answer back.
 //! 8. Any room may fail, in its own words; [`gateway::refusal`] alone turns an error into a response.
 //!
+//! Beside the journey, [`telemetry`] is where what happens is counted and written down, and [`admin`] where operators ask
+//! for it.
+//!
 //! [`config`] knows every room and none knows it; [`cli`] starts everything. [`sandbox`] simulates the vendor and an app,
 //! written from the vendor's documents and not from [`provider`], so that it cannot agree with our mistakes.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod deadline;

@@ -2,17 +2,23 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::CommandError;
 use super::simulations::{Prepared, Simulation, Vendors};
+use crate::admin::Admin;
+use crate::config::FormatChoice;
 use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
 use crate::config::diagnostics::Source;
 use crate::gateway::Worker;
 use crate::identity::keys::{Algorithm, SigningKey};
 use crate::sandbox::legacy_app::{self, LegacyApp, VerificationKey};
-use crate::server::{self, Listeners, Running};
+use crate::server::tls::{Certificate, Tls};
+use crate::server::{self, BindError, Door, Listen, Listeners, Running};
+use crate::telemetry::metrics::{Certificates, Expiry};
+use crate::telemetry::{self, EventFormat, Telemetry};
 use crate::time::Clock;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,6 +30,10 @@ const GRACE: Duration = Duration::from_secs(30);
 pub struct Started {
     /// The sockets and the workers.
     pub running: Running,
+    /// The admin address, where there is one.
+    pub admin: Option<Running>,
+    /// What the process tells of itself.
+    pub telemetry: Arc<Telemetry>,
     /// The built-in sandbox, where the configuration uses it.
     pub sandbox: Option<Sandbox>,
     /// Whether a site has the sample app of the sandbox for an upstream.
@@ -52,19 +62,28 @@ impl std::fmt::Debug for Sandbox {
 /// # Errors
 /// Where the configuration is not as it should be, or an address is taken.
 pub fn command(config: &Path) -> Result<(), CommandError> {
-    crate::telemetry::start();
     let (source, folder) = super::source(config)?;
+    telemetry::start(event_format(&source));
     let started = start(&source, folder, Clock::System)?;
     greet(&started, config);
     let failed = |error: std::io::Error| CommandError::Failed(format!("cannot wait for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(until_told_to_stop()).map_err(failed)?;
+    runtime.block_on(until_told_to_stop(&started.telemetry)).map_err(failed)?;
     tracing::info!("stopping: what is under way may finish");
     started.running.drain(GRACE);
+    started.telemetry.finish();
     Ok(())
 }
 
-async fn until_told_to_stop() -> std::io::Result<()> {
+/// How events are to be written; as people read them where the configuration cannot be read.
+fn event_format(source: &Source) -> EventFormat {
+    match assemble::load(source).map(|loaded| loaded.config.log.format) {
+        Ok(FormatChoice::Json) => EventFormat::Json,
+        Ok(FormatChoice::Text) | Err(_) => EventFormat::Text,
+    }
+}
+
+async fn until_told_to_stop(telemetry: &Telemetry) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -72,7 +91,10 @@ async fn until_told_to_stop() -> std::io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => tracing::warn!("this version does not reload its configuration: restart it instead"),
+            _ = hangup.recv() => {
+                telemetry.reopen();
+                tracing::warn!("this version does not reload its configuration: restart it instead");
+            }
         }
     }
 }
@@ -84,6 +106,7 @@ async fn until_told_to_stop() -> std::io::Result<()> {
 pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, CommandError> {
     let loaded = assemble::load(source)?;
     let uses_sandbox = loaded.uses_sandbox();
+    let telemetry = Arc::<Telemetry>::default();
     let failed = |error: std::io::Error| CommandError::Failed(format!("the sandbox cannot start: {error}"));
     let for_app = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).map_err(failed)?;
     let vendors = Prepared::new(&loaded, Simulation::SetUp).map_err(failed)?;
@@ -92,9 +115,9 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
         clock: clock.clone(),
         vendors: vendors.sandboxed().map_err(failed)?,
         app: for_app.local_addr().map_err(failed)?,
-        telemetry: Arc::default(),
+        telemetry: Arc::clone(&telemetry),
     };
-    let time = clock.clone();
+    let (time, clock_of) = (clock.clone(), clock.clone());
     let assembled = loaded.assemble(&surroundings)?;
     for warning in &assembled.warnings {
         tracing::warn!("{warning}");
@@ -107,23 +130,50 @@ pub fn start(source: &Source, folder: PathBuf, clock: Clock) -> Result<Started, 
     } else {
         None
     };
-    let Assembled { gateway, listen, tls, limits, .. } = assembled;
+    let Assembled { gateway, listen, admin_listen, access_log, tls, limits, .. } = assembled;
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let listeners = Listeners::bind(&listen, workers).map_err(|error| {
-        CommandError::Failed(format!(
-            "{error}: {}\n\nStop the program that listens there, or change `listen` in [server] of the configuration.",
-            error.source
-        ))
-    })?;
+    let listeners = Listeners::bind(&listen, workers).map_err(|error| taken(&error, "listen"))?;
+    let door = |address| Listen { address, door: Door::Plain };
+    let for_admin = admin_listen.map(|address| Listeners::bind(&[door(address)], 1)).transpose();
+    let for_admin = for_admin.map_err(|error| taken(&error, "admin_listen"))?;
+    telemetry
+        .log_to(access_log)
+        .map_err(|error| CommandError::Failed(format!("the access log cannot be opened: {error}")))?;
     if let Some(tls) = &tls {
         tls.keep_current(time)
             .map_err(|error| CommandError::Failed(format!("the certificates cannot be watched: {error}")))?;
+        telemetry.metrics.serves(expiries(tls.clone()));
     }
+    telemetry.metrics.started(clock_of.now());
     let sites = gateway.sites.iter().map(|site| site.origin.as_str().to_owned()).collect();
     let gateway = Arc::new(gateway);
+    let failed = |error: std::io::Error| CommandError::Failed(format!("the workers cannot start: {error}"));
     let running = server::serve(listeners, limits, move |ticker| Worker::new(Arc::clone(&gateway), ticker))
-        .map_err(|error| CommandError::Failed(format!("the workers cannot start: {error}")))?;
-    Ok(Started { running, sandbox, uses_sample_app: loaded.uses_sample_app(), sites })
+        .map_err(failed)?;
+    let admin = for_admin.zip(admin_listen).map(|(listeners, address)| {
+        let admin = Admin::new(address, Arc::clone(&telemetry), running.draining());
+        server::serve(listeners, limits, move |_| Rc::new(admin.clone()))
+    });
+    let admin = admin.transpose().map_err(failed)?;
+    Ok(Started { running, admin, telemetry, sandbox, uses_sample_app: loaded.uses_sample_app(), sites })
+}
+
+fn taken(error: &BindError, key: &str) -> CommandError {
+    CommandError::Failed(format!(
+        "{error}: {}\n\nStop the program that listens there, or change `{key}` in [server] of the configuration.",
+        error.source
+    ))
+}
+
+/// Until when the certificates hold that are served at the moment of asking.
+fn expiries(tls: Tls) -> Certificates {
+    Box::new(move || {
+        let expiry = |certificate: Arc<Certificate>| Expiry {
+            file: certificate.files.certificate.display().to_string(),
+            until: certificate.until(),
+        };
+        tls.certificates().into_iter().map(expiry).collect()
+    })
 }
 
 /// What the sample app needs to verify signatures: the shared key, or the public half of a key pair.
@@ -167,6 +217,9 @@ fn fields(loaded: &Loaded) -> legacy_app::IdentityFields {
 fn greet(started: &Started, config: &Path) {
     let addresses: Vec<String> = started.running.addresses().iter().map(ToString::to_string).collect();
     tracing::info!(listen = addresses.join(", "), sites = started.sites.join(", "), "serving");
+    if let Some(admin) = &started.admin {
+        tracing::info!(listen = ?admin.addresses(), "the admin address");
+    }
     let Some(sandbox) = &started.sandbox else { return };
     eprintln!(
         "

@@ -14,7 +14,7 @@ use super::provider::{self, Providers, Sandboxed};
 use super::pruning::{self, Pruned};
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, UpstreamChoice};
-use super::{pages, rules, server, signature, site, tls, upstream};
+use super::{log, pages, rules, server, signature, site, tls, upstream};
 use crate::gateway::Gateway;
 use crate::gateway::site::Site;
 use crate::gateway::via::Pseudonym;
@@ -32,8 +32,8 @@ use crate::session;
 use crate::session::cookie::Cookies;
 use crate::session::seal::{KeyRing, Purpose};
 use crate::telemetry::Telemetry;
+use crate::telemetry::access_log::Destination;
 use crate::telemetry::keyed_hash::KeyedHash;
-use crate::telemetry::trace::Tracing;
 use crate::time::Clock;
 use crate::upstream::fields::ForwardedStyle;
 
@@ -71,6 +71,10 @@ pub struct Assembled {
     pub gateway: Gateway,
     /// Where to listen.
     pub listen: Vec<Listen>,
+    /// Where operators ask, if anywhere.
+    pub admin_listen: Option<SocketAddr>,
+    /// Where the access log goes, if there is one.
+    pub access_log: Option<Destination>,
     /// What listeners with TLS share.
     pub tls: Option<Tls>,
     /// What clients may take.
@@ -205,6 +209,8 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     let origins = origins(config, mistakes);
     let on_loopback = origins.iter().flatten().all(Origin::is_loopback);
     let mut warnings = Vec::new();
+    let admin_listen = log::admin(config, &listen, &mut warnings, mistakes);
+    let access_log = log::access(config, mistakes);
 
     let policy = session_policy(&config.session, mistakes);
     let ring = key_ring(&config.session, on_loopback, &mut warnings, mistakes);
@@ -234,6 +240,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             upstream::upstream(table, &path, origins[index].as_ref(), surroundings, on_loopback, mistakes);
         if let Some(upstream) = &upstream {
             upstream::warn(table, upstream, &listen, &mut warnings);
+            log::keep_apart(admin_listen, upstream, &path, mistakes);
         }
         let rules = rules::rules(table, &path, config, mistakes);
         rules::warn(table, &rules, &mut warnings);
@@ -288,10 +295,12 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             clock: surroundings.clock.clone(),
             pseudonym: Pseudonym::default(),
             telemetry: Arc::clone(&surroundings.telemetry),
-            tracing: Tracing::default(),
+            tracing: log::tracing(config),
             member_hash,
         },
         listen,
+        admin_listen,
+        access_log,
         tls,
         limits,
         providers: providers.into_iter().flatten().collect(),

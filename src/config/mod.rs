@@ -8,6 +8,7 @@
 pub mod assemble;
 mod conformance;
 pub mod diagnostics;
+mod log;
 mod masking;
 mod mistakes;
 mod pages;
@@ -51,6 +52,9 @@ pub struct Config {
     /// What the upstream apps are told about members, and how it is signed.
     #[serde(default)]
     pub identity: IdentityTable,
+    /// What is logged of requests, and where.
+    #[serde(default)]
+    pub log: LogTable,
     /// The vendors through whom members sign in.
     #[serde(default)]
     pub provider: Vec<ProviderTable>,
@@ -66,6 +70,10 @@ pub struct ServerTable {
     /// `{ address = "…", redirect = true }` for plain HTTP that is answered with a redirect to https. Default:
     /// `["127.0.0.1:8080"]`.
     pub listen: Option<Vec<ListenChoice>>,
+    /// Address for operators: IP address and port, such as `"127.0.0.1:9901"`. `/livez`, `/readyz` and `/metrics` are
+    /// there and nowhere else; nobody is asked for a password, so let it be a loopback address or one that only your
+    /// monitoring can reach. It is not read again on SIGHUP. Default: none.
+    pub admin_listen: Option<String>,
     /// TLS towards browsers. With it every address of `listen` speaks TLS that does not say otherwise; without it the
     /// gateway speaks plain HTTP.
     pub tls: Option<TlsTable>,
@@ -175,6 +183,45 @@ pub struct SessionTable {
     pub idle_timeout: Option<String>,
     /// A session ends so long after the login in any case. Default: `"12h"`.
     pub max_age: Option<String>,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogTable {
+    /// Where a line of JSON is written for each request: `"off"`, `"stdout"`, `"stderr"` or `"file:PATH"`. A line holds no
+    /// query, no cookie and no name; members appear as a keyed hash. `docs/observability.md` has the fields. Default:
+    /// `"off"`.
+    pub access: Option<String>,
+    /// How events are written on standard error: `"text"`, or `"json"` for a line of JSON each. Default: `"text"`.
+    pub format: FormatChoice,
+    /// What is done about `traceparent` (W3C Trace Context): `"make"` passes a valid one on and makes one where there is
+    /// none, `"pass"` only passes it on, `"off"` treats it as any other field. Default: `"make"`.
+    pub traceparent: TraceparentChoice,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FormatChoice {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// What is done about `traceparent`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TraceparentChoice {
+    /// A valid one passes, and where there is none, one is made.
+    #[default]
+    Make,
+    /// A valid one passes; one that is not is dropped.
+    Pass,
+    /// It is a field like any other.
+    Off,
 }
 
 /// `[identity]`

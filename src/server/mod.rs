@@ -75,6 +75,12 @@ impl Running {
         &self.addresses
     }
 
+    /// Tells when it is to stop.
+    #[must_use]
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.drain.subscribe()
+    }
+
     /// Takes no more connections and closes idle ones; what is under way may finish. Does not wait for it.
     pub fn stop(&self) {
         self.drain.send_replace(true);

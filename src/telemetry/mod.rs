@@ -73,13 +73,23 @@ impl Telemetry {
     }
 }
 
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// A line of JSON each.
+    Json,
+}
+
 /// Starts to log. `RUST_LOG` chooses what: `info`, `debug`, `member_gateway=debug`.
-pub fn start() {
+pub fn start(format: EventFormat) {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // A second start, in a test, changes nothing.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
+    let _ = match format {
+        EventFormat::Text => events.with_ansi(io::stderr().is_terminal()).try_init(),
+        EventFormat::Json => events.json().flatten_event(true).try_init(),
+    };
 }

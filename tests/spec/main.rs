@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "what is not there makes the test fail, as it should")]
 #![allow(unreachable_pub, reason = "a harness is public to the tests beside it")]
 
+mod access_log;
 mod access_rules;
 mod active_membership;
+mod admin;
 mod attempts;
 mod bad_days_at_the_vendor;
 mod check_online;
@@ -29,6 +31,7 @@ mod http2_websockets;
 mod identity_fields;
 mod logs;
 mod loops;
+mod metrics;
 mod own_paths;
 mod pages;
 mod partners;
@@ -42,6 +45,7 @@ mod strangers;
 mod streaming;
 mod tls;
 mod tls_listeners;
+mod trace_context;
 mod two_vendors;
 mod upgrades;
 mod upstream;

@@ -44,7 +44,7 @@ pub struct Gateway {
 }
 
 /// What a test changes about the configuration.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Other addresses to listen on: the inside of the list.
     pub listen: Option<&'static str>,
@@ -97,6 +97,7 @@ impl Options {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.started.running.stop();
+        self.started.admin.iter().for_each(member_gateway::server::Running::stop);
     }
 }
 
@@ -137,6 +138,21 @@ impl Gateway {
     /// Where all its listeners are, in the order of the config.
     pub fn addresses(&self) -> &[SocketAddr] {
         self.started.running.addresses()
+    }
+
+    /// Where its operators ask.
+    pub fn admin(&self) -> SocketAddr {
+        self.started.admin.as_ref().expect("the configuration has an admin_listen").addresses()[0]
+    }
+
+    /// Tells it to take no more requests.
+    pub fn stop(&self) {
+        self.started.running.stop();
+    }
+
+    /// Tells it that the file of its access log was moved away.
+    pub fn reopen_log(&self) {
+        self.started.telemetry.reopen();
     }
 
     /// A browser without cookies.
@@ -204,14 +220,19 @@ impl Gateway {
 
     /// Sends bytes over a connection of their own and reads until the gateway closes it or has been silent for long.
     pub fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
-        let mut socket = TcpStream::connect(self.address()).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        // A gateway that has seen enough may close before everything is written.
-        let _ = socket.write_all(bytes.as_ref());
-        let mut answer = Vec::new();
-        let _ = socket.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        raw_to(self.address(), bytes)
     }
+}
+
+/// The same, to any address.
+pub fn raw_to(address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // A gateway that has seen enough may close before everything is written.
+    let _ = socket.write_all(bytes.as_ref());
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// A request to the usual site, as a head with these fields.

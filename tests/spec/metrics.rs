@@ -1,0 +1,215 @@
+//! Metrics: what is counted, what never is, and that the dashboard and the alerts ask for nothing that is not there.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+
+use crate::harness::{Gateway, Options, RawUpstream, eventually, head, last_head, raw_to};
+
+const ADMIN: Options = Options { server: "admin_listen = \"127.0.0.1:0\"", ..Options::USUAL };
+
+/// The page, as Prometheus gets it.
+fn metrics(gateway: &Gateway) -> String {
+    scrape(gateway, "")
+}
+
+fn scrape(gateway: &Gateway, fields: &str) -> String {
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{fields}Connection: close\r\n\r\n");
+    let answer = raw_to(gateway.admin(), request);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    answer
+}
+
+/// Waits for this line: a record is closed when its answer has ended, which may be a moment after that was read.
+fn counts(gateway: &Gateway, line: &str) {
+    eventually(line, || metrics(gateway).lines().any(|found| found == line));
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_site_rule_and_class_of_status_over_all_workers() {
+    let gateway = Gateway::with(&ADMIN);
+    for number in 0..40 {
+        gateway.forwards(&format!("GET /public/{number}?q={number}"), "");
+    }
+    gateway.raw(last_head("GET /denied/x", ""));
+    gateway.raw(last_head("GET /api/x", ""));
+    gateway.raw(last_head("GET /elsewhere", "Accept: text/html\r\n"));
+    gateway.raw(last_head("GET /_gateway/session", ""));
+    gateway.raw("GET / HTTP/1.1\r\nHost: stranger.test\r\nConnection: close\r\n\r\n");
+
+    let site = "site=\"https://members.localhost\"";
+    for (labels, count) in [
+        (format!("{site},rule=\"/public/**\",status=\"2xx\""), 40),
+        (format!("{site},rule=\"/denied/**\",status=\"4xx\""), 1),
+        (format!("{site},rule=\"/api/**\",status=\"4xx\""), 1),
+        (format!("{site},rule=\"default\",status=\"3xx\""), 1),
+        (format!("{site},rule=\"gateway\",status=\"4xx\""), 1),
+        ("site=\"none\",rule=\"none\",status=\"4xx\"".to_owned(), 1),
+    ] {
+        counts(&gateway, &format!("member_gateway_requests_total{{{labels}}} {count}"));
+    }
+    counts(&gateway, "member_gateway_requests_by_protocol_total{protocol=\"HTTP/1.1\"} 45");
+    counts(&gateway, "member_gateway_requests_in_flight 0");
+    counts(&gateway, &format!("member_gateway_request_duration_seconds_count{{{site}}} 44"));
+    counts(&gateway, &format!("member_gateway_upstream_duration_seconds_count{{{site}}} 40"));
+}
+
+#[tokio::test]
+async fn sign_ins_are_counted_as_they_begin_succeed_and_fail() {
+    let gateway = Gateway::with(&ADMIN);
+    assert!(
+        metrics(&gateway).contains("member_gateway_logins_failed_total{provider=\"ymca\",cause=\"stale\"} 0")
+    );
+    let mut browser = gateway.signed_in().await;
+    browser.clear_cookies();
+    let callback = browser.up_to_the_callback("/").await;
+    browser.clear_cookies();
+    browser.go(&callback).await;
+
+    counts(&gateway, "member_gateway_logins_started_total{provider=\"ymca\"} 2");
+    counts(&gateway, "member_gateway_logins_finished_total{provider=\"ymca\"} 1");
+    counts(&gateway, "member_gateway_logins_failed_total{provider=\"ymca\",cause=\"stale\"} 1");
+}
+
+#[tokio::test]
+async fn sessions_that_do_not_count_are_counted_by_the_reason() {
+    let gateway = Gateway::with(&ADMIN);
+    let mut browser = gateway.signed_in().await;
+    browser.fetch(Method::GET, "/staff/x", &[]).await;
+    browser.set_cookie("__Host-member-session", "rubbish");
+    browser.fetch(Method::GET, "/api/x", &[]).await;
+
+    for cause in ["not_admitted", "unreadable"] {
+        let labels = format!("site=\"https://members.localhost\",cause=\"{cause}\"");
+        counts(&gateway, &format!("member_gateway_sessions_rejected_total{{{labels}}} 1"));
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_gives_no_answer_is_counted_by_the_reason() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send("this is no answer\r\n\r\n");
+    });
+    let gateway = Gateway::with(&Options { upstream: Some(upstream.address()), ..ADMIN });
+    gateway.raw(last_head("GET /public/x", ""));
+
+    let site = "site=\"https://members.localhost\"";
+    counts(&gateway, &format!("member_gateway_upstream_errors_total{{{site},cause=\"answer\"}} 1"));
+    counts(
+        &gateway,
+        &format!("member_gateway_requests_total{{{site},rule=\"/public/**\",status=\"5xx\"}} 1"),
+    );
+}
+
+#[tokio::test]
+async fn a_client_who_leaves_before_the_answer_is_counted_without_a_status() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.rest();
+    });
+    let gateway = Gateway::with(&Options { upstream: Some(upstream.address()), ..ADMIN });
+    let mut client = gateway.connect();
+    client.send(head("GET /public/slow", ""));
+    eventually("the upstream is asked", || upstream.connections() == 1);
+    counts(&gateway, "member_gateway_requests_in_flight 1");
+    drop(client);
+
+    let labels = "site=\"https://members.localhost\",rule=\"/public/**\",status=\"none\"";
+    counts(&gateway, &format!("member_gateway_requests_total{{{labels}}} 1"));
+    counts(&gateway, "member_gateway_requests_in_flight 0");
+}
+
+#[tokio::test]
+async fn nobody_outside_can_make_a_new_series() {
+    let gateway = Gateway::with(&ADMIN);
+    let mut browser = gateway.signed_in().await;
+    browser.fetch(Method::GET, "/api/canary-path?canary-query=1", &[("x-canary", "canary-field")]).await;
+    gateway.raw(last_head("CANARY /canary-path", "X-Request-Id: canary-id\r\n"));
+    gateway.raw("GET / HTTP/1.1\r\nHost: canary.test\r\nConnection: close\r\n\r\n");
+    gateway.raw(last_head("GET /_gateway/canary", ""));
+    gateway.raw(last_head("GET /_gateway/callback/canary?code=canary", ""));
+    let before = metrics(&gateway).lines().count();
+    for number in 0..20 {
+        gateway
+            .raw(format!("GET /{number} HTTP/1.1\r\nHost: host-{number}.test\r\nConnection: close\r\n\r\n"));
+    }
+
+    let page = metrics(&gateway);
+    for canary in ["canary", "CANARY", "400007995", "Rosa", "host-1"] {
+        assert!(!page.contains(canary), "{canary} in {page}");
+    }
+    assert_eq!(page.lines().count(), before, "{page}");
+}
+
+#[tokio::test]
+async fn both_languages_of_prometheus_are_spoken() {
+    let gateway = Gateway::with(&ADMIN);
+    let page = metrics(&gateway);
+    assert!(page.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{page}");
+    assert!(page.contains("# TYPE member_gateway_logins_started_total counter\n"), "{page}");
+    let page = scrape(&gateway, "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n");
+    assert!(
+        page.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"),
+        "{page}"
+    );
+    assert!(
+        page.contains("# TYPE member_gateway_logins_started counter\n") && page.ends_with("# EOF\n"),
+        "{page}"
+    );
+}
+
+/// The metrics that a text names, and the labels it names beside them.
+fn named(text: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let names = text
+        .split(|c| !is_word(c))
+        .filter(|word| word.starts_with("member_gateway_") || word.starts_with("process_"))
+        .map(str::to_owned);
+    let labels = text.match_indices("by (").flat_map(|(at, _)| {
+        let list = text[at + 4..].split(')').next().unwrap();
+        list.split(',').map(|label| label.trim().to_owned()).collect::<Vec<_>>()
+    });
+    (names.collect(), labels.filter(|label| label != "le" && label != "instance").collect())
+}
+
+#[tokio::test]
+async fn the_dashboard_and_the_alerts_ask_for_nothing_that_is_not_there() {
+    let gateway = Gateway::with(&ADMIN);
+    gateway.forwards("GET /public/x", "");
+    let page = metrics(&gateway);
+    for (file, text) in [
+        ("the dashboard", include_str!("../../docs/grafana/member-gateway.json")),
+        ("the alerts", include_str!("../../docs/prometheus/alerts.yml")),
+        ("the documentation", include_str!("../../docs/observability.md")),
+    ] {
+        let (names, labels) = named(text);
+        assert!(names.len() > 5, "{file}: {names:?}");
+        for name in names {
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+            let is_there = |name: &str| page.contains(&format!("# TYPE {name} "));
+            assert!(is_there(&name) || family.is_some_and(is_there), "{file} asks for {name}");
+        }
+        let known = [
+            "site", "rule", "status", "protocol", "provider", "cause", "listener", "result", "file",
+            "version",
+        ];
+        for label in labels {
+            assert!(known.contains(&label.as_str()), "{file} groups by {label}");
+        }
+    }
+    let _: serde_json::Value =
+        serde_json::from_str(include_str!("../../docs/grafana/member-gateway.json")).unwrap();
+}
+
+#[tokio::test]
+async fn every_metric_is_documented() {
+    let gateway = Gateway::with(&ADMIN);
+    let text = include_str!("../../docs/observability.md");
+    for line in metrics(&gateway).lines() {
+        let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) else {
+            continue;
+        };
+        assert!(text.contains(&format!("`{name}")), "docs/observability.md does not name {name}");
+    }
+}
