@@ -12,6 +12,8 @@ from . import browser
 from .machine import LOADING, Child, Failure, free_port
 
 SMALL, LARGE = 1024, 1024 * 1024
+# What the others answer themselves where the gateway is asked for its health, which is as long.
+ITSELF = "ok."
 
 
 @dataclass
@@ -73,6 +75,7 @@ http {{
     default_type text/html;
     location / {{ return 200 "{'x' * SMALL}"; }}
     location = /large {{ root {folder}; }}
+    location = /verify {{ return 204; }}
   }}
 }}
 """)
@@ -81,10 +84,10 @@ http {{
     return port
 
 
-def nginx(lab, app, target="/classes?week=2", tls=None, session=None, name="nginx"):
+def nginx(lab, app, target, tls=None, session=None, checks=""):
     """nginx, bare proxy_pass over kept connections."""
     folder, port = lab.subfolder("nginx"), free_port()
-    secured = f"ssl_certificate {tls}/cert.pem; ssl_certificate_key {tls}/key.pem; ssl_session_cache off; ssl_session_tickets off;" if tls else ""
+    secured = f"ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {tls}/cert.pem; ssl_certificate_key {tls}/key.pem; ssl_session_cache off; ssl_session_tickets off;" if tls else ""
     listen = f"127.0.0.1:{port} backlog=4096" + (" ssl http2" if tls else "")
     (folder / "nginx.conf").write_text(f"""
 daemon off; worker_processes 1; pid nginx.pid; error_log stderr;
@@ -96,23 +99,28 @@ http {{
   server {{
     listen {listen};
     {secured}
-    location = /itself {{ return 200 "{'x' * SMALL}"; }}
-    location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; }}
+    location = /itself {{ return 200 "{ITSELF}"; }}
+    location = /verify {{
+      internal; proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_pass_request_body off; proxy_set_header Content-Length "";
+    }}
+    location / {{ {checks} proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; }}
   }}
 }}
 """)
-    child = lab.start(f"{name}-{port}", ["nginx", "-e", "stderr", "-p", folder, "-c", "nginx.conf"])
+    child = lab.start(f"nginx-{port}", ["nginx", "-e", "stderr", "-p", folder, "-c", "nginx.conf"])
     child.wait_for(port)
-    return Server(name, child, port, browser.request(target, f"localhost:{port}", session), secure(tls))
+    return Server("nginx", child, port, browser.request(target, f"localhost:{port}", session), secure(tls))
 
 
-def haproxy(lab, app, target="/classes?week=2", tls=None, session=None):
+def haproxy(lab, app, target, tls=None, session=None, checks=""):
     """HAProxy, bare."""
     folder, port = lab.subfolder("haproxy"), free_port()
     secured = f" ssl crt {tls}/both.pem alpn h2,http/1.1 no-tls-tickets" if tls else ""
     (folder / "haproxy.cfg").write_text(f"""
 global
   nbthread 1
+  no strict-limits
   maxconn 24000
   tune.ssl.cachesize 0
 defaults
@@ -124,7 +132,8 @@ defaults
   http-reuse always
 frontend front
   bind 127.0.0.1:{port} backlog 4096{secured}
-  http-request return status 200 content-type text/html string {'x' * SMALL} if {{ path /itself }}
+  http-request return status 200 content-type text/html string {ITSELF} if {{ path /itself }}
+{checks}
   default_backend app
 backend app
   server app 127.0.0.1:{app} pool-max-conn 256
@@ -171,7 +180,7 @@ class Gateway:
             lines.append('[[site.rule]]\npath = "/assets/**"\naccess = "public"')
         return "\n\n".join(lines) + "\n"
 
-    def start(self, lab, app, target="/classes?week=2", tls=None, name="gateway", host="localhost"):
+    def start(self, lab, app, target, tls=None, name="gateway", host="localhost"):
         """Starts it, and signs in; the request carries a session that is as good as any member's."""
         folder, port = lab.subfolder("gateway"), free_port()
         (folder / "gateway.toml").write_text(self.text(port, app, tls))

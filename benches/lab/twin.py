@@ -64,13 +64,22 @@ class Twin:
     ratio: Spread
 
 
-def compare(settings, pairs, kind="closed"):
-    """`pairs` are (name, target of the gateway, target of the peer); a round measures every pair once."""
+def of_kind(settings, kind):
+    """What a request costs each of two targets under this kind of load, in microseconds."""
+    return lambda targets: [cost(outcome) for outcome in run(settings, kind, targets)]
+
+
+def compare(settings, pairs, measure):
+    """`pairs` are (name, target of the gateway, target of the peer); a round measures every pair once.
+
+    Targets may be functions, which are asked in every round; `measure` takes two targets and gives two costs.
+    """
     costs = {name: ([], []) for name, _, _ in pairs}
     for _ in range(settings.rounds):
         for name, *targets in pairs:
-            for outcome, costs_of in zip(run(settings, kind, targets), costs[name]):
-                costs_of.append(cost(outcome))
+            targets = [target() if callable(target) else target for target in targets]
+            for found, costs_of in zip(measure(targets), costs[name]):
+                costs_of.append(found)
     return [
         Twin(name, Spread(ours), Spread(theirs), Spread([one / other for one, other in zip(ours, theirs)]))
         for name, (ours, theirs) in costs.items()
@@ -84,12 +93,18 @@ def table(title, header, rows):
     return "\n".join([*lines, ""])
 
 
+def verdict(value, line, digits=2, at_most=True):
+    """Whether a line is reached."""
+    reached = value <= line if at_most else value >= line
+    return f"{'≤' if at_most else '≥'} {line:.{digits}f}: {'reached' if reached else 'missed'}"
+
+
 def twin_table(title, twins, lines=None, what="request"):
     """The usual table, with the line that is to be reached and whether it is."""
     lines = lines or {}
     rows = []
     for twin in twins:
         line = lines.get(twin.name)
-        said = f"≤ {line:.2f}: {'reached' if twin.ratio.median <= line else 'missed'}" if line else ""
+        said = verdict(twin.ratio.median, line) if line else ""
         rows.append([twin.name, twin.gateway.text(), twin.peer.text(), twin.ratio.text(3), said])
     return table(title, ["beside", f"gateway, CPU µs per {what}", "peer, the same", "ratio", "line"], rows)
