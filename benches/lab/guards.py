@@ -3,19 +3,24 @@
 The figures are of this program on this machine; a baseline is worth something only beside itself.
 """
 
-import contextlib
-import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections import Counter
+import tomllib
 from pathlib import Path
 
-from .machine import MEASURED, Failure
+from . import peers, tables
+from .machine import Failure
+from .twin import table
 
 CONNECTIONS = 16
+# A figure may be exceeded by so much; the last one is the line of the whole, whatever the baseline says.
+MARGIN = 1.05
+MOST_SYSTEM_CALLS = 4.3
+TARGETS = {"authenticated": tables.PAGE, "public": tables.ASSET}
 
 
 class Asker:
@@ -57,10 +62,25 @@ def more(connection):
     return received
 
 
-def instructions(lab, start, warm_up=1008, count=4000):
+class Wrapped:
+    """Starts the gateway beneath another program, which reports on it; everything else starts as it is."""
+
+    def __init__(self, lab, wrapper):
+        self.lab, self.wrapper = lab, wrapper
+
+    def start(self, name, command, **more):
+        return self.lab.start(name, [*self.wrapper, *command], **more)
+
+    def subfolder(self, name):
+        return self.lab.subfolder(name)
+
+
+def instructions(lab, binary, target, warm_up=1008, count=4000, keep=None):
     """User-space instructions of a request, by callgrind: those of `count` requests after a warm-up."""
     folder = lab.subfolder("callgrind")
-    server = start(["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out.%p", "--dump-line=yes"])
+    wrapper = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out"]
+    app = peers.upstream(lab)
+    server, _ = peers.Gateway(binary).start(Wrapped(lab, wrapper), app, target)
     asker = Asker(server)
     asker.ask(warm_up)
     process = str(server.child.process.pid)
@@ -68,12 +88,16 @@ def instructions(lab, start, warm_up=1008, count=4000):
     asker.ask(count)
     control("--dump", process)
     asker.close()
+    dump = folder / "out.1"
     deadline = time.monotonic() + 30
-    while not (dumps := sorted(folder.glob("out.*.*"))) and time.monotonic() < deadline:
+    while not (dump.exists() and "totals:" in dump.read_text()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    if not dumps:
+    total = re.search(r"^totals: (\d+)", dump.read_text(), re.MULTILINE) if dump.exists() else None
+    if total is None:
         raise Failure("callgrind wrote nothing")
-    return dumps[0], count
+    if keep:
+        shutil.copy(dump, keep)
+    return int(total.group(1)) / count
 
 
 def control(*what):
@@ -82,37 +106,74 @@ def control(*what):
         raise Failure(f"callgrind_control: {done.stderr.strip()}")
 
 
-def by_place(dump):
-    """Instructions by file and by function, from callgrind's own format: inlined code counts for the file it stands in."""
-    files, functions, names = Counter(), Counter(), {}
-    file = function = None
-    skip = False
+def system_calls(lab, binary, target, count=8000):
+    """System calls of a request, on all threads, by strace, and which they are."""
+    app = peers.upstream(lab)
+    server, _ = peers.Gateway(binary).start(lab, app, target)
+    asker = Asker(server)
+    asker.ask(CONNECTIONS * 20)
+    counts = lab.subfolder("strace") / "counts"
+    tracer = subprocess.Popen(["strace", "-c", "-f", "-U", "name,calls", "-o", str(counts), "-p", str(server.child.process.pid)],
+                              stderr=subprocess.DEVNULL)
+    try:
+        # It has to hold every thread before anything counts.
+        wait_until_traced(server.child.process.pid)
+        asker.ask(count)
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(30)
+    asker.close()
+    calls = {name: int(number) for name, number in re.findall(r"^(\w+) +(\d+)$", counts.read_text(), re.MULTILINE)}
+    calls.pop("total", None)
+    return {name: number / count for name, number in calls.items() if number >= count / 100}
 
-    def name(text):
-        # "(12) name" the first time, "(12)" later.
-        found = re.match(r"\((\d+)\)(?: (.*))?", text)
-        key = (kind[0] == "f" and kind != "fn", found.group(1))
-        if found.group(2):
-            names[key] = found.group(2)
-        return names.get(key, "?")
 
-    for line in Path(dump).read_text().splitlines():
-        kind, equals, rest = line.partition("=")
-        if equals and kind in ("fl", "fi", "fe"):
-            file = name(rest)
-        elif equals and kind == "fn":
-            function = name(rest)
-        elif equals and kind in ("cfn", "cfi", "cfl"):
-            kind = "fn" if kind == "cfn" else "fl"
-            name(rest)
-        elif equals and kind == "calls":
-            skip = True
-        elif line[:1] in "0123456789+-*":
-            if skip:
-                skip = False
-                continue
-            cost = line.split()
-            if len(cost) > 1 and cost[1].isdigit():
-                files[file] += int(cost[1])
-                functions[function] += int(cost[1])
-    return files, functions
+def wait_until_traced(process):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        states = [Path(f"{task}/status").read_text() for task in Path(f"/proc/{process}/task").iterdir()]
+        if all("TracerPid:\t0\n" not in state for state in states):
+            return
+        time.sleep(0.02)
+    raise Failure("strace does not attach; is kernel.yama.ptrace_scope in its way?")
+
+
+def measure(lab, binary, allocations):
+    """Every figure by kind of request. `allocations` is the program that counts those."""
+    done = subprocess.run([str(allocations), "--bench"], capture_output=True, text=True, timeout=120)
+    if done.returncode != 0:
+        raise Failure(f"the allocations were not counted: {done.stderr.strip()}")
+    found = tomllib.loads(done.stdout)
+    for name, target in TARGETS.items():
+        with lab.during():
+            found[name]["instructions"] = round(instructions(lab, binary, target))
+        with lab.during():
+            found[name]["system_calls"] = round(sum(system_calls(lab, binary, target).values()), 2)
+    return found
+
+
+def compare(found, file):
+    """The table, and what is exceeded."""
+    expected = tomllib.loads(file.read_text())
+    rows, exceeded = [], []
+    for name, figures in found.items():
+        for what, value in figures.items():
+            before = expected.get(name, {}).get(what)
+            most = before * MARGIN if before is not None else float("inf")
+            if what == "system_calls":
+                most = min(most, MOST_SYSTEM_CALLS)
+            kept = value <= most
+            if not kept:
+                exceeded.append(f"{name}: {what} {value:g}, at most {most:g}")
+            rows.append([name, what.replace("_", " "), f"{value:g}", "–" if before is None else f"{before:g}",
+                         "kept" if kept else "exceeded"])
+    return table("Guards, per request", ["request", "what", "now", "baseline", "within 5 %"], rows), exceeded
+
+
+def write(found, file):
+    """The figures as the baseline; the comment at its head stays."""
+    comment = [line for line in file.read_text().splitlines() if line.startswith("#")]
+    lines = [*comment]
+    for name, figures in found.items():
+        lines += ["", f"[{name}]", *(f"{what} = {value:g}" if value < 1e5 else f"{what} = {value:.0f}" for what, value in figures.items())]
+    file.write_text("\n".join(lines) + "\n")

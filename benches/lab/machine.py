@@ -13,7 +13,8 @@ from pathlib import Path
 
 # What is measured has a core to itself; load and upstream share the other one.
 MEASURED, LOADING = 0, 1
-PATIENCE = 20.0
+# Long enough for a program that callgrind runs.
+PATIENCE = 60.0
 
 
 class Failure(Exception):
