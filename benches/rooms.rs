@@ -15,14 +15,15 @@ use member_gateway::random;
 use member_gateway::route::path::Readings;
 use member_gateway::route::pattern::Pattern;
 use member_gateway::route::rule::{Access, Allow, Rule, Rules, Unauthenticated};
+use member_gateway::route::{Origin, Scheme, Sites};
 use member_gateway::secret::Secret;
 use member_gateway::server::framing::Framing;
 use member_gateway::server::peer::Client;
 use member_gateway::session::cookie::{self, Cookies};
-use member_gateway::session::seal::KeyRing;
+use member_gateway::session::seal::{KeyRing, Purpose};
 use member_gateway::session::{Policy, Session, SessionId};
 use member_gateway::time::UnixTime;
-use member_gateway::upstream::fields;
+use member_gateway::upstream::fields::{self, ForwardedStyle, Whence};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -43,10 +44,13 @@ fn member() -> Member {
     }
 }
 
+fn ring() -> KeyRing {
+    KeyRing::new([&Secret::new(*b"0123456789abcdef0123456789abcdef")]).expect("a key")
+}
+
 fn cookies() -> Cookies {
     let policy = Policy { idle_timeout: Duration::from_secs(3600), max_age: Duration::from_secs(43_200) };
-    let ring = KeyRing::new([&Secret::new(*b"0123456789abcdef0123456789abcdef")]).expect("a key");
-    Cookies::new(&ring, SITE, true, policy)
+    Cookies::new(&ring(), SITE, true, policy)
 }
 
 fn identity(algorithm: Algorithm) -> Identity {
@@ -95,6 +99,30 @@ fn seal_a_session(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| cookies.set_session(black_box(&session)));
 }
 
+/// As much as a session holds, without the fields around it.
+#[divan::bench]
+fn seal_bytes(bencher: Bencher<'_, '_>) {
+    let seal = ring().bind(Purpose::Session, SITE);
+    bencher.bench_local(|| seal.seal(black_box(&[7; 120]), random::bytes()));
+}
+
+#[divan::bench]
+fn open_bytes(bencher: Bencher<'_, '_>) {
+    let seal = ring().bind(Purpose::Session, SITE);
+    let sealed = seal.seal(&[7; 120], random::bytes());
+    bencher.bench_local(|| seal.open(black_box(sealed.as_bytes())).is_some());
+}
+
+/// A stranger's cookies: 40 of other programs, some 1.8 kB, and none of ours.
+#[divan::bench]
+fn find_no_session(bencher: Bencher<'_, '_>) {
+    let line: Vec<String> =
+        (0..40).map(|number| format!("preference-{number}=0123456789abcdef0123456789")).collect();
+    let line = HeaderValue::try_from(line.join("; ")).expect("ASCII");
+    let (cookies, request) = (cookies(), HeaderMap::from_iter([(COOKIE, line)]));
+    bencher.bench_local(|| cookies.session(black_box(&request), NOW));
+}
+
 #[divan::bench]
 fn find_and_open_the_session(bencher: Bencher<'_, '_>) {
     let (cookies, request) = (cookies(), request());
@@ -132,7 +160,33 @@ fn write_and_sign(bencher: Bencher<'_, '_>, algorithm: Algorithm) {
 }
 
 #[divan::bench]
-fn find_the_rule(bencher: Bencher<'_, '_>) {
+fn write_where_it_came_from(bencher: Bencher<'_, '_>) {
+    let (identity, request) = (identity(Algorithm::HmacSha256), request());
+    let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let client = Client { peer, address: peer, via_trusted_proxy: false };
+    let (peer, authority) = (fields::written(peer), HeaderValue::from_static("members.example.org"));
+    let whence = Whence { client: &client, peer: &peer, scheme: Scheme::Https, authority: &authority };
+    let cleaned = || {
+        let mut fields = request.clone();
+        let dropped = fields::drop_unwanted(&mut fields, &client, |name| identity.is_guarded(name));
+        (fields, dropped)
+    };
+    bencher.with_inputs(cleaned).bench_local_refs(|(fields, dropped)| {
+        fields::write_forwarding(fields, ForwardedStyle::X, &whence, dropped);
+    });
+}
+
+#[divan::bench(args = [1, 1000])]
+fn find_the_site(bencher: Bencher<'_, '_>, sites: usize) {
+    let origin = |number| Origin::parse(&format!("https://site-{number}.example.org")).expect("an origin");
+    let all = Sites::new((0..sites).map(origin).collect());
+    let authority = format!("site-{}.example.org", sites / 2);
+    bencher.bench_local(|| all.find(black_box(authority.as_bytes())));
+}
+
+/// The last rule is the one that matches.
+#[divan::bench(args = [4, 500])]
+fn find_the_rule(bencher: Bencher<'_, '_>, rules: usize) {
     let rule = |path: &str| Rule {
         pattern: Pattern::parse(path).expect("a pattern"),
         methods: None,
@@ -141,7 +195,8 @@ fn find_the_rule(bencher: Bencher<'_, '_>) {
         allow: Allow::default(),
         origins: Vec::new(),
     };
-    let rules = Rules::new(["/assets/**", "/*.ico", "/api/*/public", "/about"].map(rule).to_vec(), false);
+    let others = (1..rules).map(|number| rule(&format!("/part-{number}/*/pages/**")));
+    let rules = Rules::new(others.chain([rule("/classes/**")]).collect(), false);
     bencher.bench_local(|| {
         let readings = Readings::of(black_box(b"/classes/2026/11")).expect("one reading");
         rules.find(&Method::GET, &readings).map(|rule| rule.access)
