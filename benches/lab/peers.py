@@ -159,18 +159,25 @@ class Gateway:
     algorithm: str = "hmac-sha256"
     sites: int = 1
     rules: int = 1
-    further: str = ""
+
+    def observed(self):
+        """Metrics and access log are on, as they should be for everybody; older programs have neither."""
+        schema = subprocess.run([self.binary, "schema"], check=True, capture_output=True, text=True).stdout
+        if "admin_listen" not in schema:
+            return "", ""
+        return f'admin_listen = "127.0.0.1:{free_port()}"', '[log]\naccess = "file:access.log"'
 
     def text(self, port, app, tls):
+        admin, log = self.observed()
         scheme = "https" if tls else "http"
         certificates = f'tls = {{ certificates = [{{ cert = "{tls}/cert.pem", key = "{tls}/key.pem" }}] }}' if tls else ""
         hosts = ["localhost", *(f"s{number}.localhost" for number in range(1, self.sites))]
         lines = [
-            f'[server]\nlisten = ["127.0.0.1:{port}"]\n{certificates}',
+            f'[server]\nlisten = ["127.0.0.1:{port}"]\n{admin}\n{certificates}',
+            log,
             f'[session]\nkeys = ["{secret()}"]',
             f'[identity.signature]\nkeys = [{{ id = "2026-11", algorithm = "{self.algorithm}", key = "{secret()}" }}]',
             '[[provider]]\nname = "ymca"\nkind = "daxko"\nenvironment = "sandbox"',
-            self.further,
         ]
         for host in hosts:
             lines.append(
