@@ -19,6 +19,9 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
+/// What it is called, what goes first, and what is repeated.
+type Flood<'a> = (&'static str, Vec<u8>, Box<dyn FnMut() -> Vec<u8> + 'a>);
+
 /// SETTINGS_INITIAL_WINDOW_SIZE, and a value for it.
 const fn window([a, b, c, d]: [u8; 4]) -> [u8; 6] {
     [0, 4, a, b, c, d]
@@ -80,7 +83,7 @@ async fn floods_end_the_connection() {
         stream
     };
     let block = frame(HEADERS, END_STREAM, 1, &get("/public/a"));
-    let floods: [(&str, Vec<u8>, Box<dyn FnMut() -> Vec<u8>>); 7] = [
+    let floods: [Flood<'_>; 7] = [
         (
             "rapid reset",
             vec![],
