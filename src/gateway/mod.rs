@@ -49,7 +49,7 @@ use crate::route::{self, NoSite, Scheme, Sites};
 use crate::server::pace::Paced;
 use crate::server::peer::{self, Client, TrustedProxies};
 use crate::server::tls::Misdirected;
-use crate::server::{Arrival, Entrance, Respond};
+use crate::server::{Arrival, Entrance, Event, Respond};
 use crate::session::cookie;
 use crate::telemetry::Telemetry;
 use crate::telemetry::keyed_hash::KeyedHash;
@@ -172,6 +172,10 @@ impl Respond for Worker {
             }
         };
         record.with(response)
+    }
+
+    fn notice(&self, entrance: Entrance, event: Event) {
+        self.desk.notice(entrance, event);
     }
 }
 

@@ -26,7 +26,7 @@ use super::site::Site;
 use crate::random;
 use crate::route::rule::Rule;
 use crate::server::peer::Client;
-use crate::server::{Arrival, Entrance};
+use crate::server::{Arrival, Entrance, Event};
 use crate::session::Session;
 use crate::telemetry::access_log::{self, Notebook};
 use crate::telemetry::count::{Count, Histogram, Level};
@@ -103,6 +103,10 @@ pub(super) struct Desk {
     in_flight: Arc<Level>,
     /// HTTP/1.0, HTTP/1.1, HTTP/2
     protocols: [Arc<Count>; 3],
+    /// Connections taken and there, by [`Entrance`].
+    connections: [(Arc<Count>, Arc<Level>); 3],
+    /// TLS handshakes that came about, and those that did not.
+    handshakes: [Arc<Count>; 2],
     sites: Vec<SiteDesk>,
     /// For requests that are for no site.
     nowhere: SiteDesk,
@@ -173,6 +177,10 @@ impl Desk {
         let desk = Rc::new(Self {
             in_flight: metrics.in_flight.of([]),
             protocols: ["HTTP/1.0", "HTTP/1.1", "HTTP/2"].map(|protocol| metrics.protocols.of([protocol])),
+            connections: ["plain", "tls", "redirect"].map(|listener| {
+                (metrics.connections.of([listener]), metrics.connections_open.of([listener]))
+            }),
+            handshakes: ["ok", "failed"].map(|result| metrics.handshakes.of([result])),
             sites: sites.collect(),
             nowhere: SiteDesk::new(metrics, NONE, &[]),
             hashes: RefCell::new(vec![Default::default(); if notebook.is_some() { REMEMBERED } else { 0 }]),
@@ -224,6 +232,27 @@ impl Desk {
             asked: None,
             upstream: None,
             bytes: 0,
+        }
+    }
+
+    /// Counts connections.
+    pub(super) fn notice(&self, entrance: Entrance, event: Event) {
+        let (taken, open) = &self.connections[match entrance {
+            Entrance::Plain => 0,
+            Entrance::Tls => 1,
+            Entrance::Redirect => 2,
+        }];
+        let [shaken, not_shaken] = &self.handshakes;
+        match event {
+            Event::Opened => {
+                taken.one();
+                open.up();
+                if entrance == Entrance::Tls {
+                    shaken.one();
+                }
+            }
+            Event::Closed => open.down(),
+            Event::NotShaken => not_shaken.one(),
         }
     }
 

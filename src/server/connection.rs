@@ -1,10 +1,13 @@
 //! What all connections have in common, whatever is spoken over them: limits, and something to run over.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+use super::{Entrance, Event, Respond};
 
 /// How much and how long a client may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,5 +39,24 @@ impl Transport for TcpStream {
 impl Transport for TlsStream<TcpStream> {
     fn break_off(&self) {
         self.get_ref().0.break_off();
+    }
+}
+
+/// A connection that is there for as long as this is.
+pub(super) struct Noticed<R: Respond> {
+    respond: Rc<R>,
+    entrance: Entrance,
+}
+
+impl<R: Respond> Noticed<R> {
+    pub(super) fn new(respond: &Rc<R>, entrance: Entrance) -> Self {
+        respond.notice(entrance, Event::Opened);
+        Self { respond: Rc::clone(respond), entrance }
+    }
+}
+
+impl<R: Respond> Drop for Noticed<R> {
+    fn drop(&mut self) {
+        self.respond.notice(self.entrance, Event::Closed);
     }
 }

@@ -22,7 +22,7 @@ use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::{Limits, Transport};
+use super::connection::{Limits, Noticed, Transport};
 use super::framing::{Framing, POISON, Phase};
 use super::tls::Shown;
 use super::{Arrival, Respond};
@@ -318,6 +318,7 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     drain: impl Future<Output = ()>,
     shown: Option<Rc<Shown>>,
 ) {
+    let _noticed = Noticed::new(&respond, arrival.entrance);
     let watch = watched.share();
     let vitals = Arc::new(Vitals::new(limits, watch.client.clone()));
     let filtered = Filtered { socket, framing: Framing::new(), vitals: Arc::clone(&vitals), poison: None };

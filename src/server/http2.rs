@@ -31,7 +31,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use self::frames::Frames;
 use self::head::Unsound;
 use self::stream::{Answering, Exchange, Streams};
-use super::connection::{Limits, Transport};
+use super::connection::{Limits, Noticed, Transport};
 use super::pace::Pace;
 use super::tls::Shown;
 use super::{Arrival, Respond};
@@ -270,6 +270,7 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     drain: impl Future<Output = ()>,
     shown: Option<Rc<Shown>>,
 ) {
+    let _noticed = Noticed::new(&respond, arrival.entrance);
     let watch = watched.share();
     let vitals = Rc::new(Vitals {
         limits,

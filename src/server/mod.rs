@@ -58,6 +58,22 @@ pub trait Respond: 'static {
         arrival: Arrival,
         watch: Rc<Watch>,
     ) -> impl Future<Output = Response<Self::Body>> + 'static;
+
+    /// Hears what becomes of a connection, for those who count them.
+    fn notice(&self, entrance: Entrance, event: Event) {
+        let _ = (entrance, event);
+    }
+}
+
+/// What becomes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It is there, and HTTP is spoken over it.
+    Opened,
+    /// It is not there any more.
+    Closed,
+    /// Its TLS handshake did not come about.
+    NotShaken,
 }
 
 /// A server that is running. It stops when it is told to, not when this is dropped.
@@ -229,6 +245,8 @@ async fn over_tls<R: Respond>(
         } else {
             http1::serve(stream, arrival, respond, limits, watched, drain, shown).await;
         }
+    } else {
+        respond.notice(arrival.entrance, Event::NotShaken);
     }
 }
 

@@ -25,7 +25,7 @@ impl Program {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gateway.toml");
         let config = format!(
-            "[server]\nlisten = [\"127.0.0.1:0\"]\n[session]\nkeys = [\"{SESSION_KEY}\"]\n\
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n[log]\naccess = \"stderr\"\n[session]\nkeys = [\"{SESSION_KEY}\"]\n\
              [identity]\nfirst_name = \"X-Member-First-Name\"\nlast_name = \"X-Member-Last-Name\"\n\
              [identity.signature]\n\
              keys = [{{ id = \"k\", algorithm = \"hmac-sha256\", key = \"{SIGNING_KEY}\" }}]\n\
@@ -58,9 +58,10 @@ impl Program {
         Self { child, address, log: Some(log) }
     }
 
-    /// Ends it, and returns its log.
+    /// Ends it in order, so that it writes its last lines, and returns its log.
     fn end(mut self) -> String {
-        self.child.kill().unwrap();
+        let process = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &process]).status().unwrap().success());
         self.log.take().unwrap().join().unwrap()
     }
 }
@@ -105,6 +106,7 @@ async fn no_secret_no_code_no_cookie_and_no_name_stands_in_the_log() {
     );
     let log = program.end();
 
+    assert!(log.contains("\"path\":\"/_gateway/callback/ymca\""), "the access log is among it: {log}");
     assert!(log.contains("signed in") && log.contains("a sign-in failed"), "{log}");
     assert!(log.contains(&number), "the reference number of the page: {number}");
     for canary in canaries {

@@ -1,10 +1,13 @@
 //! Metrics: what is counted, what never is, and that the dashboard and the alerts ask for nothing that is not there.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use http::Method;
 
-use crate::harness::{Gateway, Options, RawUpstream, eventually, head, last_head, raw_to};
+use crate::harness::{
+    Authority, Folder, Gateway, Options, RawUpstream, Secured, eventually, head, last_head, raw_to, trusting,
+};
 
 const ADMIN: Options = Options { server: "admin_listen = \"127.0.0.1:0\"", ..Options::USUAL };
 
@@ -118,6 +121,51 @@ async fn a_client_who_leaves_before_the_answer_is_counted_without_a_status() {
     let labels = "site=\"https://members.localhost\",rule=\"/public/**\",status=\"none\"";
     counts(&gateway, &format!("member_gateway_requests_total{{{labels}}} 1"));
     counts(&gateway, "member_gateway_requests_in_flight 0");
+}
+
+#[tokio::test]
+async fn connections_are_counted_while_they_are_there_and_afterwards() {
+    let gateway = Gateway::with(&ADMIN);
+    let mut stays = gateway.connect();
+    stays.send(head("GET /_gateway/health", ""));
+    stays.answer();
+    gateway.raw(last_head("GET /_gateway/health", ""));
+
+    counts(&gateway, "member_gateway_connections_total{listener=\"plain\"} 2");
+    counts(&gateway, "member_gateway_connections_open{listener=\"plain\"} 1");
+    drop(stays);
+    counts(&gateway, "member_gateway_connections_open{listener=\"plain\"} 0");
+}
+
+#[tokio::test]
+async fn tls_handshakes_are_counted_by_their_result() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue(&["members.localhost"]);
+    let folder = Folder::empty().and("site.pem", &certificate).and("site.key", &key);
+    let gateway = Gateway::with(&Options {
+        server: "admin_listen = \"127.0.0.1:0\"\n\
+                 tls = { certificates = [{ cert = \"site.pem\", key = \"site.key\" }] }",
+        folder: Some(folder.path().to_owned()),
+        ..Options::USUAL
+    });
+    let trusting = Arc::new(trusting(&authority));
+    let mut good = Secured::to(gateway.address(), "members.localhost", &trusting).unwrap();
+    good.send(last_head("GET /_gateway/health", ""));
+    good.rest();
+    gateway.raw("this is no handshake\r\n\r\n");
+
+    for line in [
+        "member_gateway_tls_handshakes_total{result=\"ok\"} 1",
+        "member_gateway_tls_handshakes_total{result=\"failed\"} 1",
+        "member_gateway_connections_total{listener=\"tls\"} 1",
+    ] {
+        counts(&gateway, line);
+    }
+    let expiry = format!(
+        "member_gateway_certificate_expiry_timestamp_seconds{{file=\"{}\"}} ",
+        folder.path().join("site.pem").display()
+    );
+    assert!(metrics(&gateway).contains(&expiry), "{}", metrics(&gateway));
 }
 
 #[tokio::test]
