@@ -56,9 +56,11 @@ impl Sent {
         }
     }
 
-    /// Whether it means the same twice and can be written twice.
-    fn may_be_repeated(&self) -> bool {
-        !self.has_body && self.method.is_idempotent()
+    /// Whether it can be written twice and means the same twice; or nothing at all (RFC 9110 §9.2.1), where it would go to
+    /// the same target.
+    fn may_be_repeated(&self, elsewhere: bool) -> bool {
+        let is_harmless = if elsewhere { self.method.is_idempotent() } else { self.method.is_safe() };
+        !self.has_body && is_harmless
     }
 
     fn failed(&self, lease: &Lease, error: hyper::Error) -> UpstreamError {
@@ -151,7 +153,7 @@ impl Pool {
             let fate = if was_sent { carrier.fate_after(&error) } else { Fate::Unprocessed };
             let again = match fate {
                 Fate::Unprocessed => unsent.or(copy),
-                Fate::Unknown => copy.filter(|_| sent.may_be_repeated()),
+                Fate::Unknown => copy.filter(|_| sent.may_be_repeated(self.has_a_choice())),
                 Fate::Refused => None,
             };
             let error = sent.failed(&lease, error);
@@ -181,7 +183,10 @@ impl Pool {
     /// Whether a copy of a request may be of use, should it come to nothing.
     fn may_want_again(&self, sent: &Sent, carrier: &Carrier, was_ready: bool) -> bool {
         match carrier {
-            Carrier::Own(_) => sent.may_be_repeated() && (was_ready || self.has_a_choice()),
+            Carrier::Own(_) => {
+                let elsewhere = self.has_a_choice();
+                sent.may_be_repeated(elsewhere) && (was_ready || elsewhere)
+            }
             // One that the upstream has not looked at may be sent again even if it would mean something else twice.
             Carrier::Stream(_) => !sent.has_body,
         }

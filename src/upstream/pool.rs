@@ -38,7 +38,9 @@ struct Lane {
     shared: RefCell<Vec<Rc<http2::Connection>>>,
     /// Held while one that may be shared is opened: whoever waits may find room in it.
     opening: Semaphore,
-    /// Whether the last one that was opened can be shared; until one was opened, whether one ever could.
+    /// Whether a connection could be shared, as far as the settings go.
+    might_share: bool,
+    /// Whether the last one that was opened can.
     may_share: Cell<bool>,
 }
 
@@ -56,13 +58,14 @@ pub(super) enum Carrier {
 }
 
 impl Lane {
-    fn new(may_share: bool) -> Self {
+    fn new(might_share: bool) -> Self {
         Self {
             busy: Cell::new(0),
             idle: RefCell::default(),
             shared: RefCell::default(),
             opening: Semaphore::new(1),
-            may_share: Cell::new(may_share),
+            might_share,
+            may_share: Cell::new(might_share),
         }
     }
 
@@ -83,13 +86,13 @@ impl Pool {
     pub fn new(upstream: Upstream, ticker: &Ticker, trailers: TrailerFilter) -> Rc<Self> {
         upstream.look_after();
         let protocol = upstream.settings().protocol;
-        let may_share = |secure| match protocol {
+        let might_share = |secure| match protocol {
             Protocol::Http2 => true,
             Protocol::Auto => secure,
             Protocol::Http1 => false,
         };
         let targets = upstream.settings().targets.iter();
-        let lanes = targets.map(|target| Lane::new(may_share(target.is_secure()))).collect();
+        let lanes = targets.map(|target| Lane::new(might_share(target.is_secure()))).collect();
         let pool = Rc::new(Self { upstream, trailers, lanes, next: Cell::new(0), ticker: ticker.clone() });
         tokio::task::spawn_local(sweep(Rc::downgrade(&pool)));
         pool
@@ -154,6 +157,10 @@ impl Pool {
         let Reuse { idle: longest, age, .. } = self.reuse();
         for lane in &self.lanes {
             lane.idle.borrow_mut().retain(|idle| self.is_fresh(idle));
+            if lane.idle.borrow().is_empty() {
+                // An app may have learnt HTTP/2 since.
+                lane.may_share.set(lane.might_share);
+            }
             lane.shared.borrow_mut().retain(|connection| {
                 let is_idle = connection.streams() == 0 && self.is_past(connection.idle_since.get(), longest);
                 connection.is_open() && !is_idle && !self.is_past(connection.since, age)

@@ -364,6 +364,27 @@ fn an_upstream_that_stops_in_the_middle_is_waited_for_only_so_long() {
 }
 
 #[test]
+fn an_upstream_that_takes_nothing_of_a_body_is_waited_for_only_so_long() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        // Nothing is read until the gateway has given up.
+        std::thread::park_timeout(Duration::from_secs(20));
+    });
+    let gateway = Gateway::with(&Options {
+        upstream: Some(upstream.address()),
+        site: "timeouts = { idle = \"1s\" }",
+        ..Options::default()
+    });
+    let mut client = gateway.connect();
+    let length = 256 * 1024 * 1024;
+
+    client.send(head("POST /public/a", &format!("Content-Length: {length}\r\n")));
+    assert!(client.send_while_taken(length) < length);
+
+    assert!(client.head().starts_with("HTTP/1.1 504 "));
+}
+
+#[test]
 fn requests_that_come_together_are_answered_in_their_order() {
     let gateway = Gateway::with_sandbox();
     gateway.upstream().answers(|request| http::Response::new(format!("<{}>", request.target).into()));
