@@ -22,6 +22,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod deadline;
+pub mod drain;
 pub mod field_name;
 pub mod gateway;
 pub mod identity;

@@ -20,6 +20,7 @@ mod socket;
 pub mod target;
 pub mod tls;
 pub mod upgrade;
+pub mod websocket;
 
 use std::io;
 use std::rc::Rc;
