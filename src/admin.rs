@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 
 use crate::deadline::Watch;
+use crate::drain::{Announced, Stage};
 use crate::route;
 use crate::server::{Arrival, Respond};
 use crate::telemetry::Telemetry;
@@ -29,7 +30,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub struct Admin {
     telemetry: Arc<Telemetry>,
     /// Whether the gateway takes no more requests.
-    draining: watch::Receiver<bool>,
+    draining: watch::Receiver<Announced>,
     /// Only this machine can reach it.
     is_local: bool,
 }
@@ -40,7 +41,7 @@ impl Admin {
     pub const fn new(
         address: SocketAddr,
         telemetry: Arc<Telemetry>,
-        draining: watch::Receiver<bool>,
+        draining: watch::Receiver<Announced>,
     ) -> Self {
         Self { telemetry, draining, is_local: address.ip().is_loopback() }
     }
@@ -55,7 +56,9 @@ impl Admin {
             return text(StatusCode::FORBIDDEN, "Ask for 127.0.0.1 or localhost, and not from a page.\n");
         }
         let answer = match request.uri().path() {
-            "/readyz" if *self.draining.borrow() => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+            "/readyz" if self.draining.borrow().stage > Stage::Serving => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+            }
             "/livez" | "/readyz" => text(StatusCode::OK, "ok\n"),
             "/metrics" => {
                 let accept = fields.get(ACCEPT).map(HeaderValue::as_bytes).unwrap_or_default();

@@ -10,7 +10,7 @@ use httpdate::fmt_http_date;
 use super::online::{Online, printable};
 use super::simulations::{self, Simulation};
 use super::{CommandError, source};
-use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
+use crate::config::assemble::{self, Assembled, Loaded, RandomKeys, Surroundings};
 use crate::config::{AccessChoice, AllowTable, SiteTable, UpstreamChoice};
 use crate::provider::inspection::{Finding, Verdict};
 use crate::route::Origin;
@@ -146,14 +146,16 @@ fn surroundings(folder: std::path::PathBuf) -> Surroundings {
         vendors: simulations::nowhere(),
         app: nowhere,
         telemetry: Arc::default(),
+        random_keys: RandomKeys::default(),
     }
 }
 
 fn address(listen: &Listen) -> String {
+    let after_header = if listen.proxy_protocol { " (PROXY protocol)" } else { "" };
     match listen.door.entrance() {
-        Entrance::Plain => listen.address.to_string(),
-        Entrance::Tls => format!("{} (TLS)", listen.address),
-        Entrance::Redirect => format!("{} (redirects to https)", listen.address),
+        Entrance::Plain => format!("{}{after_header}", listen.address),
+        Entrance::Tls => format!("{}{after_header} (TLS)", listen.address),
+        Entrance::Redirect => format!("{}{after_header} (redirects to https)", listen.address),
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod daxko;
 pub mod keygen;
+mod notify;
 mod online;
 pub mod run;
 pub mod schema;
@@ -34,7 +35,11 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve; this is what happens without a command.
-    Run,
+    Run {
+        /// Take the listening sockets over from the gateway that runs, by way of `handover` in [server]; it ends.
+        #[arg(long)]
+        takeover: bool,
+    },
     /// Validate the configuration and print what would be served.
     Check {
         /// Ask the vendors, too: whether they take the credentials, which redirect URIs they know, what time it is.
@@ -116,8 +121,8 @@ impl From<Problems> for CommandError {
 pub fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
     let output = &mut io::stdout().lock();
-    let outcome = match command.unwrap_or(Command::Run) {
-        Command::Run => run::command(&config),
+    let outcome = match command.unwrap_or(Command::Run { takeover: false }) {
+        Command::Run { takeover } => run::command(&config, takeover),
         Command::Check { online } => check::command(&config, online, output),
         Command::Daxko { command } => daxko::command(&config, &command, output),
         Command::Keygen { kind } => keygen::command(kind, output),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::simulations::{Prepared, Simulation, Vendors};
 use super::{CommandError, source};
-use crate::config::assemble::{self, Assembled, Loaded, Surroundings};
+use crate::config::assemble::{self, Assembled, Loaded, RandomKeys, Surroundings};
 use crate::member::ProviderName;
 use crate::provider::daxko::Daxko;
 use crate::provider::inspection::{Registration, advice, described};
@@ -40,6 +40,7 @@ impl Online {
             vendors: vendors.sandboxed().map_err(failed)?,
             app: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
             telemetry: Arc::default(),
+            random_keys: RandomKeys::default(),
         };
         let assembled = loaded.assemble(&surroundings)?;
         let is_simulated = |provider: &Registered| loaded.simulates(&provider.name);

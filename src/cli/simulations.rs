@@ -83,6 +83,11 @@ impl Prepared {
     }
 }
 
+/// Whether all simulations that the configuration uses are among these.
+pub(super) fn all_run(loaded: &Loaded, vendors: &Vendors) -> bool {
+    vendors.xoxoday.is_some() || !loaded.simulates_any(is_xoxoday)
+}
+
 /// What a configuration has to know of simulations that are never going to serve.
 pub(super) fn nowhere() -> Sandboxed {
     let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));

@@ -3,10 +3,10 @@
 //! Each table becomes the type of the room it configures. A mistake is noted where it stands and the rest is read on, so
 //! that an operator sees all of them together; what is returned in place of a mistaken value is never served.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::diagnostics::{Problem, Problems, Source};
 use super::mistakes::Mistakes;
@@ -62,6 +62,22 @@ pub struct Surroundings {
     pub app: SocketAddr,
     /// What the process tells of itself.
     pub telemetry: Arc<Telemetry>,
+    /// Stand-ins for keys that are not configured.
+    pub random_keys: RandomKeys,
+}
+
+/// Random keys in the place of those that are not configured, each made when it is first asked for. Clones have the same
+/// keys, so that nobody is signed out when a configuration is read again.
+#[derive(Clone, Debug, Default)]
+pub struct RandomKeys(Arc<Mutex<HashMap<String, Secret>>>);
+
+impl RandomKeys {
+    /// The key of this name.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Secret {
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.entry(name.to_owned()).or_insert_with(|| Secret::new(random::bytes::<32>())).clone()
+    }
 }
 
 /// All that is needed to serve.
@@ -77,6 +93,8 @@ pub struct Assembled {
     pub access_log: Option<Destination>,
     /// What listeners with TLS share.
     pub tls: Option<Tls>,
+    /// Where the next process asks for the listening sockets.
+    pub handover: Option<PathBuf>,
     /// What clients may take.
     pub limits: Limits,
     /// All providers, in the order of the config, used by a site or not.
@@ -198,6 +216,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     let tls = tls::tls(config, mistakes);
     let hsts = tls::hsts(config, mistakes);
     let listen = server::listen(config, tls.as_ref(), mistakes);
+    let handover = server::handover(config, &listen, mistakes);
     let limits = server::limits(config, mistakes);
     let target_bytes = mistakes.size(
         config.server.limits.target_bytes.as_ref(),
@@ -213,10 +232,12 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     let access_log = log::access(config, mistakes);
 
     let policy = session_policy(&config.session, mistakes);
-    let ring = key_ring(&config.session, on_loopback, &mut warnings, mistakes);
+    let random_keys = &surroundings.random_keys;
+    let ring = key_ring(&config.session, random_keys, on_loopback, &mut warnings, mistakes);
     let names = signature::field_names(&config.identity, mistakes);
+    let signature = &config.identity.signature;
     let shared =
-        signature::keys(&config.identity.signature, &at(["identity", "signature"]), on_loopback, mistakes);
+        signature::keys(signature, &at(["identity", "signature"]), random_keys, on_loopback, mistakes);
     if shared.as_ref().is_some_and(|keys| keys.are_random) {
         warnings.push(
             "no identity.signature.keys: identity fields are signed with a random key that changes at every start"
@@ -234,7 +255,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         let own = table
             .signature
             .as_ref()
-            .map(|own| signature::keys(own, &path.key("signature"), on_loopback, mistakes));
+            .map(|own| signature::keys(own, &path.key("signature"), random_keys, on_loopback, mistakes));
         let keys = own.unwrap_or_else(|| shared.clone());
         let upstream =
             upstream::upstream(table, &path, origins[index].as_ref(), surroundings, on_loopback, mistakes);
@@ -301,6 +322,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         listen,
         admin_listen,
         access_log,
+        handover,
         tls,
         limits,
         providers: providers.into_iter().flatten().collect(),
@@ -365,6 +387,7 @@ fn session_policy(table: &SessionTable, mistakes: &mut Mistakes<'_>) -> session:
 /// The keys that seal, and what the first of them makes of members for the access log.
 fn key_ring(
     table: &SessionTable,
+    random_keys: &RandomKeys,
     on_loopback: bool,
     warnings: &mut Vec<String>,
     mistakes: &mut Mistakes<'_>,
@@ -383,7 +406,7 @@ fn key_ring(
         warnings.push(
             "no session.keys: sessions are sealed with a random key and end when the gateway does".to_owned(),
         );
-        let key = Secret::new(random::bytes::<32>());
+        let key = random_keys.key("session");
         return Some((KeyRing::new([&key]).ok()?, KeyedHash::derived_from(key.expose())));
     };
     if texts.is_empty() {

@@ -6,7 +6,7 @@ use super::assemble::at;
 use super::mistakes::Mistakes;
 use super::structure::Path;
 use super::{Config, TraceparentChoice, server};
-use crate::server::{Door, Listen};
+use crate::server::{Address, Door, Listen};
 use crate::telemetry::access_log::Destination;
 use crate::telemetry::trace::Tracing;
 use crate::upstream::Upstream;
@@ -56,7 +56,8 @@ pub(super) fn admin(
     if server::leads_to_us(listen, &address.ip().to_string(), address.port()).is_some()
         || listen
             .iter()
-            .any(|listen| leads_to(address, &listen.address.ip().to_string(), listen.address.port()))
+            .filter_map(|listen| listen.address.tcp())
+            .any(|ours| leads_to(address, &ours.ip().to_string(), ours.port()))
     {
         let message = "the gateway listens here for members already";
         mistakes.note_with_help(
@@ -91,5 +92,5 @@ pub(super) fn keep_apart(
 }
 
 fn leads_to(address: SocketAddr, host: &str, port: u16) -> bool {
-    server::leads_to_us(&[Listen { address, door: Door::Plain }], host, port).is_some()
+    server::leads_to_us(&[Listen::new(Address::Tcp(address), Door::Plain)], host, port).is_some()
 }

@@ -66,8 +66,9 @@ pub struct Config {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTable {
-    /// Addresses to listen on: IP address and port, or `{ address = "…", tls = false }` for plain HTTP beside TLS, or
-    /// `{ address = "…", redirect = true }` for plain HTTP that is answered with a redirect to https. Default:
+    /// Addresses to listen on: IP address and port, or the path of a Unix socket such as `"unix:/run/mg.sock"`; or
+    /// `{ address = "…", tls = false }` for plain HTTP beside TLS, or `{ address = "…", redirect = true }` for plain HTTP
+    /// that is answered with a redirect to https. They change with a restart or a hand-over only. Default:
     /// `["127.0.0.1:8080"]`.
     pub listen: Option<Vec<ListenChoice>>,
     /// Address for operators: IP address and port, such as `"127.0.0.1:9901"`. `/livez`, `/readyz` and `/metrics` are
@@ -83,6 +84,9 @@ pub struct ServerTable {
     /// What tells the upstream where a request came from: `"x"` for `X-Forwarded-*` and `X-Real-IP`, `"rfc7239"` for
     /// `Forwarded`, `"both"` or `"none"`. Default: `"x"`.
     pub forwarded: ForwardedChoice,
+    /// Where a new process asks this one for its listening sockets, such as `"unix:/run/member-gateway/handover"`: with
+    /// `run --takeover` it serves in its place without one refused connection. Default: nowhere.
+    pub handover: Option<String>,
     /// What a client may take of size and time.
     pub limits: LimitsTable,
 }
@@ -91,7 +95,7 @@ pub struct ServerTable {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ListenChoice {
-    /// IP address and port.
+    /// IP address and port, or a Unix socket.
     Address(String),
     /// The same, and what is spoken there.
     Table(ListenTable),
@@ -101,10 +105,17 @@ pub enum ListenChoice {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenTable {
-    /// IP address and port.
+    /// IP address and port, or `"unix:"` and a path.
     pub address: String,
-    /// Whether TLS is spoken there. Default: yes where `[server.tls]` is set.
+    /// Whether TLS is spoken there. Default: yes where `[server.tls]` is set; never at a Unix socket.
     pub tls: Option<bool>,
+    /// Whether each connection begins with a header of the PROXY protocol, version 1 or 2, which names its client. It is
+    /// taken from `trusted_proxies`; whoever else comes, and whoever does not begin with it, is turned away. Default:
+    /// false.
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    /// Permissions of a Unix socket, in octal: who may write to its file may connect. Default: `"0660"`.
+    pub mode: Option<String>,
     /// Answers every request, over plain HTTP, with a redirect (308) to the https address of the same site, and
     /// `/_gateway/health` itself. Default: false.
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! `[server]`: where to listen, whom to believe, what to tolerate. Its certificates are [`super::tls`]'s.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
@@ -10,12 +11,14 @@ use super::structure::Path;
 use super::{Config, ListenChoice};
 use crate::server::peer::TrustedProxies;
 use crate::server::tls::Tls;
-use crate::server::{Door, Entrance, Limits, Listen};
+use crate::server::{Address, Door, Entrance, Limits, Listen};
 
 /// The most fields that may be allowed; the map that holds them ends in a panic at 32768.
 const MOST_FIELDS: u16 = 1000;
 /// The largest head that may be allowed: each connection may hold as much in memory.
 const MOST_HEAD_BYTES: usize = 1024 * 1024;
+/// The longest path of a Unix socket (`sun_path` in unix(7), with the NUL at its end).
+const MOST_SOCKET_PATH: usize = 107;
 
 /// Where to listen, and what is spoken there. `tls` is what goes with `[server.tls]`, where that is well.
 pub(super) fn listen(config: &Config, tls: Option<&Tls>, mistakes: &mut Mistakes<'_>) -> Vec<Listen> {
@@ -31,19 +34,37 @@ pub(super) fn listen(config: &Config, tls: Option<&Tls>, mistakes: &mut Mistakes
             ListenChoice::Address(text) => (text, item.clone()),
             ListenChoice::Table(table) => (&table.address, item.key("address")),
         };
-        let door = door(config, choice, tls, &item, mistakes);
-        match text.parse::<SocketAddr>() {
-            Ok(address) if address.port() != 0 && listen.iter().any(|other| other.address == address) => {
-                mistakes.note(&path, "this address stands here twice", "each address once");
-            }
-            Ok(address) => listen.push(Listen { address, door }),
-            Err(_) => mistakes.note_with_help(
+        let Ok(address) = text.parse::<Address>() else {
+            mistakes.note_with_help(
                 &path,
                 "this is no address to listen on",
-                "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
+                "an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"unix:/run/mg.sock\"",
                 "for all addresses of this machine write \"0.0.0.0:8080\"",
-            ),
+            );
+            continue;
+        };
+        let address = match address {
+            Address::Tcp(address) => Address::Tcp(address),
+            Address::Unix(written) => Address::Unix(socket_path(&written.to_string_lossy(), &path, mistakes)),
+        };
+        if address.is_definite() && listen.iter().any(|other| other.address == address) {
+            mistakes.note(&path, "this address stands here twice", "each address once");
+            continue;
         }
+        let is_unix = address.tcp().is_none();
+        let door = door(config, choice, is_unix, tls, &item, mistakes);
+        let mut new = Listen::new(address, door);
+        if let ListenChoice::Table(table) = choice {
+            new.proxy_protocol = table.proxy_protocol;
+            new.mode = mode(table.mode.as_deref(), is_unix, &item.key("mode"), mistakes).unwrap_or(new.mode);
+            if table.proxy_protocol && config.server.trusted_proxies.is_empty() {
+                let help = "the address of the proxy in front; 127.0.0.1 for one that comes by a Unix socket";
+                let message = "nobody is trusted to speak the PROXY protocol here";
+                let expected = "trusted_proxies below [server]";
+                mistakes.note_with_help(&item.key("proxy_protocol"), message, expected, help);
+            }
+        }
+        listen.push(new);
     }
     if !listen.is_empty() && listen.iter().all(|listen| listen.door.entrance() == Entrance::Redirect) {
         let expected = "an address without `redirect` besides";
@@ -52,9 +73,52 @@ pub(super) fn listen(config: &Config, tls: Option<&Tls>, mistakes: &mut Mistakes
     listen
 }
 
+/// The path of a Unix socket; a relative one starts at the folder of the configuration.
+fn socket_path(written: &str, path: &Path, mistakes: &mut Mistakes<'_>) -> PathBuf {
+    let file = mistakes.file(written);
+    if file.as_os_str().len() > MOST_SOCKET_PATH {
+        let expected = format!("at most {MOST_SOCKET_PATH} bytes, with the folder");
+        mistakes.note(path, "the path of this Unix socket is too long", &expected);
+    }
+    file
+}
+
+/// The permissions of a Unix socket.
+fn mode(written: Option<&str>, is_unix: bool, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<u32> {
+    let written = written?;
+    if !is_unix {
+        mistakes.note(path, "only a Unix socket has permissions", "an address of \"unix:/…\" beside it");
+    }
+    let is_octal = (3..=4).contains(&written.len()) && written.bytes().all(|byte| byte.is_ascii_digit());
+    match u32::from_str_radix(written, 8).ok().filter(|mode| is_octal && *mode <= 0o777) {
+        Some(mode) => Some(mode),
+        None => {
+            mistakes.note(path, "these are no permissions", "in octal: \"0600\", \"0660\" or \"0666\"");
+            None
+        }
+    }
+}
+
+/// Where the next process asks for the listening sockets.
+pub(super) fn handover(config: &Config, listen: &[Listen], mistakes: &mut Mistakes<'_>) -> Option<PathBuf> {
+    let text = config.server.handover.as_ref()?;
+    let path = at(["server", "handover"]);
+    let Some(written) = text.strip_prefix("unix:").filter(|written| !written.is_empty()) else {
+        let expected = "\"unix:/run/member-gateway/handover\"";
+        mistakes.note(&path, "this is no Unix socket", expected);
+        return None;
+    };
+    let file = socket_path(written, &path, mistakes);
+    if listen.iter().any(|listen| matches!(&listen.address, Address::Unix(other) if *other == file)) {
+        mistakes.note(&path, "this is an address of `listen`", "a path of its own");
+    }
+    Some(file)
+}
+
 fn door(
     config: &Config,
     choice: &ListenChoice,
+    is_unix: bool,
     tls: Option<&Tls>,
     path: &Path,
     mistakes: &mut Mistakes<'_>,
@@ -77,6 +141,13 @@ fn door(
             mistakes.note(&path.key("h2c"), message, "either `h2c` or `redirect`");
         }
         return Door::Redirect;
+    }
+    if is_unix {
+        if wanted == Some(true) {
+            let message = "TLS is not spoken at a Unix socket: nobody listens in between";
+            mistakes.note(&path.key("tls"), message, "no `tls` here");
+        }
+        return if h2c { Door::H2c } else { Door::Plain };
     }
     if wanted == Some(true) && config.server.tls.is_none() {
         let help = "add [server.tls] with certificates = [{ cert = \"…\", key = \"…\" }]";
@@ -108,7 +179,7 @@ pub(super) fn leads_to_us(listen: &[Listen], host: &str, port: u16) -> Option<So
         Some(ip) => ip == ours,
         None => is_localhost && (ours.is_loopback() || ours.is_unspecified()),
     };
-    let mut ours = listen.iter().map(|listen| listen.address);
+    let mut ours = listen.iter().filter_map(|listen| listen.address.tcp());
     ours.find(|ours| ours.port() == port && port != 0 && same(ours.ip()))
 }
 
@@ -177,7 +248,7 @@ mod tests {
             ("127.0.0.1:8080", "app.localhost", 8080, false),
             ("127.0.0.1:0", "127.0.0.1", 0, false),
         ] {
-            let listen = [Listen { address: ours.parse().unwrap(), door: Door::Plain }];
+            let listen = [Listen::new(ours.parse().unwrap(), Door::Plain)];
             assert_eq!(leads_to_us(&listen, host, port).is_some(), expected, "{ours} {host}:{port}");
         }
     }

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::assemble::at;
+use super::assemble::{RandomKeys, at};
 use super::mistakes::Mistakes;
 use super::structure::Path;
 use super::{AlgorithmChoice, IdentityTable, SignatureTable};
 use crate::field_name::folded;
 use crate::identity::Attribute;
 use crate::identity::keys::{Algorithm, SigningKey, SigningKeys};
-use crate::random;
 use crate::secret::Secret;
 
 /// A key in parts, for those who verify.
@@ -45,6 +44,7 @@ impl Keys {
 pub(super) fn keys(
     table: &SignatureTable,
     path: &Path,
+    random_keys: &RandomKeys,
     on_loopback: bool,
     mistakes: &mut Mistakes<'_>,
 ) -> Option<Keys> {
@@ -64,7 +64,7 @@ pub(super) fn keys(
             mistakes.note_with_help(&path, message, "keys = [{ id = …, algorithm = …, key = … }]", help);
             return None;
         }
-        let secret = Secret::new(random::bytes::<32>());
+        let secret = random_keys.key(&mistakes.name(&path));
         let material =
             vec![KeyMaterial { id: "random".to_owned(), algorithm: Algorithm::HmacSha256, secret }];
         return Some(Keys { material, ttl, are_random: true });

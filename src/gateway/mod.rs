@@ -38,7 +38,8 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 
-use crate::deadline::{Ticker, Watch};
+use crate::deadline::Watch;
+use crate::drain::Draining;
 use crate::identity::RequestLine;
 use crate::identity::signature::{self, SIGNATURE};
 use crate::login::return_to::ReturnTo;
@@ -49,7 +50,7 @@ use crate::route::{self, NoSite, Scheme, Sites};
 use crate::server::pace::Paced;
 use crate::server::peer::{self, Client, TrustedProxies};
 use crate::server::tls::Misdirected;
-use crate::server::{Arrival, Entrance, Event, Respond};
+use crate::server::{Arrival, Entrance, Event, Making, Respond};
 use crate::session::cookie;
 use crate::telemetry::Telemetry;
 use crate::telemetry::keyed_hash::KeyedHash;
@@ -103,6 +104,7 @@ pub struct Worker {
     pools: Vec<Rc<Pool>>,
     desk: Rc<Desk>,
     texts: Texts,
+    draining: Draining,
 }
 
 /// Field values that many requests share. Each worker has its own: the count of who holds one would otherwise travel
@@ -139,13 +141,24 @@ impl Texts {
 }
 
 impl Worker {
-    /// A hall with empty pools.
+    /// A hall. Its pools are those of the one before, where a site's upstream is the same, and otherwise empty.
     #[must_use]
-    pub fn new(gateway: Arc<Gateway>, ticker: &Ticker) -> Rc<Self> {
-        let pool = |site: &Site| Pool::new(site.upstream.clone(), ticker, site.trailers());
+    pub fn new(gateway: Arc<Gateway>, making: &Making<'_, Self>) -> Rc<Self> {
+        let Making { ticker, draining, before } = *making;
+        let pool = |site: &Site| {
+            let known = before.and_then(|before| {
+                let index = before.gateway.sites.iter().position(|known| known.has_pool_of(site))?;
+                before.pools.get(index)
+            });
+            if let Some(pool) = known {
+                return Rc::clone(pool);
+            }
+            Pool::new(site.upstream.clone(), ticker, site.trailers())
+        };
         let pools = gateway.sites.iter().map(pool).collect();
         let desk = Desk::new(Arc::clone(&gateway));
-        Rc::new(Self { texts: Texts::new(&gateway), gateway, pools, desk })
+        let texts = Texts::new(&gateway);
+        Rc::new(Self { texts, gateway, pools, desk, draining: draining.clone() })
     }
 }
 
@@ -343,7 +356,7 @@ impl Worker {
             else {
                 return Err(Refusal::unasked_upgrade());
             };
-            upgrade::tunnel(client_upgrade, hyper::upgrade::on(&mut answer));
+            upgrade::tunnel(client_upgrade, hyper::upgrade::on(&mut answer), &self.draining);
         }
         let mut answer = answer.map(Body::Upstream);
         *answer.version_mut() = Version::HTTP_11;
@@ -361,6 +374,17 @@ impl Worker {
 }
 
 impl Gateway {
+    /// Goes on with what the one before knows, where that is as good: a reload must not look like a restart.
+    pub fn follow(&mut self, before: &Self) {
+        self.pseudonym = before.pseudonym.clone();
+        for site in &mut self.sites {
+            if let Some(known) = before.sites.iter().find(|known| known.has_pool_of(site)) {
+                // Equal, and perhaps with what was found out about it.
+                site.upstream = known.upstream.clone();
+            }
+        }
+    }
+
     /// The site of a request.
     fn site_of(
         &self,

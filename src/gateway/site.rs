@@ -60,6 +60,15 @@ impl Site {
         }
     }
 
+    /// Whether connections to the upstream of one can serve the other: a pool knows where its upstream is, and which
+    /// trailers must not come from there.
+    #[must_use]
+    pub fn has_pool_of(&self, other: &Self) -> bool {
+        self.origin == other.origin
+            && self.upstream == other.upstream
+            && self.identity.guards_the_same(&other.identity)
+    }
+
     /// Whether the provider that vouched for a session is one of the site's.
     #[must_use]
     pub fn knows_provider_of(&self, session: &Session) -> bool {

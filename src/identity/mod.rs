@@ -109,6 +109,12 @@ impl Identity {
         components(sent)
     }
 
+    /// Whether the same names are kept from clients.
+    #[must_use]
+    pub fn guards_the_same(&self, other: &Self) -> bool {
+        self.guarded == other.guarded
+    }
+
     /// Whether a name, in lower case as [`HeaderName`] holds it, could be read as one of ours.
     #[must_use]
     pub fn is_guarded(&self, name: &str) -> bool {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 use super::{Entrance, Event, Respond};
@@ -34,6 +34,11 @@ impl Transport for TcpStream {
     fn break_off(&self) {
         let _ = self.set_zero_linger();
     }
+}
+
+impl Transport for UnixStream {
+    /// It has no reset: an answer to HTTP/1.0 without a length looks complete there when it breaks off.
+    fn break_off(&self) {}
 }
 
 impl Transport for TlsStream<TcpStream> {

@@ -344,6 +344,10 @@ pub(super) async fn serve<R: Respond, S: Transport>(
         }
         if !draining.get() && drain.as_mut().poll(cx).is_ready() {
             draining.set(true);
+            // A request that has come already is answered; hyper would close without having looked.
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
             connection.as_mut().graceful_shutdown();
         }
         connection.as_mut().poll(cx).map(|ended| {

@@ -5,42 +5,57 @@
 
 pub mod connection;
 pub mod framing;
+pub mod handover;
 mod http1;
 mod http2;
+pub mod inherited;
 pub mod listener;
 pub mod pace;
 pub mod peer;
+mod preamble;
+mod proxy_protocol;
 pub mod tls;
+mod worker;
 
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
 
-use crate::deadline::{Ticker, Watch, Watched};
+use crate::deadline::{Ticker, Watch};
+use crate::drain::{Announced, Draining, Stage};
 pub use connection::Limits;
-use http2::Begun;
-pub use listener::{BindError, Door, Entrance, Listen, Listeners};
-use tls::{Shown, Tls};
+use handover::Offered;
+pub use inherited::Inherited;
+use listener::SocketFile;
+pub use listener::{Address, BindError, Door, Entrance, Listen, Listeners};
+use peer::TrustedProxies;
 
-/// How long an accept loop rests when the machine has no more file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long whoever asks is still answered once the gateway is to stop. An idle connection that was closed at once might
+/// have a request on its way to us, which nobody would answer.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// The same once another process accepts: nobody waits for this one to end.
+const LAST_ANSWERS_BESIDE_ANOTHER: Duration = Duration::from_secs(5);
+/// How often is looked at whether workers have ended.
+const LOOK: Duration = Duration::from_millis(20);
+/// Longer than a worker needs to come to what it is told.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a request has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
-    /// The other end of the socket.
+    /// The other end of the socket: 127.0.0.1 for a Unix socket, and what a proxy names that speaks the PROXY protocol.
     pub peer: IpAddr,
     /// What it speaks there.
     pub entrance: Entrance,
@@ -76,16 +91,66 @@ pub enum Event {
     NotShaken,
 }
 
-/// A server that is running. It stops when it is told to, not when this is dropped.
+/// What a worker makes its hall of.
 #[derive(Debug)]
-pub struct Running {
-    addresses: Vec<SocketAddr>,
-    drain: watch::Sender<bool>,
-    workers: Vec<JoinHandle<()>>,
+pub struct Making<'a, R> {
+    /// The deadlines of the worker.
+    pub ticker: &'a Ticker,
+    /// How its end is announced.
+    pub draining: &'a Draining,
+    /// What took the requests until now.
+    pub before: Option<&'a R>,
 }
 
-impl Running {
-    /// Where it listens.
+/// Makes what requests are handed to, on each worker's own thread.
+pub type Make<R> = Arc<dyn Fn(&Making<'_, R>) -> Rc<R> + Send + Sync>;
+
+/// What is served, and to whom: all that can be exchanged while the server runs.
+pub struct Service<R> {
+    /// What clients may take. It holds for connections that begin from now on.
+    pub limits: Limits,
+    /// Who may speak the PROXY protocol.
+    pub trusted_proxies: TrustedProxies,
+    /// What answers.
+    pub make: Make<R>,
+    /// Whoever exchanges it waits until no worker holds this any more.
+    taken: Option<mpsc::Sender<()>>,
+}
+
+impl<R> Service<R> {
+    /// Within these limits, and for these proxies.
+    pub fn new(
+        limits: Limits,
+        trusted_proxies: TrustedProxies,
+        make: impl Fn(&Making<'_, R>) -> Rc<R> + Send + Sync + 'static,
+    ) -> Self {
+        Self { limits, trusted_proxies, make: Arc::new(make), taken: None }
+    }
+}
+
+impl<R> Clone for Service<R> {
+    fn clone(&self) -> Self {
+        let Self { limits, trusted_proxies, make, taken } = self;
+        Self {
+            limits: *limits,
+            trusted_proxies: trusted_proxies.clone(),
+            make: Arc::clone(make),
+            taken: taken.clone(),
+        }
+    }
+}
+
+/// A server that is running. It stops when it is told to, not when this is dropped.
+pub struct Running<R> {
+    addresses: Vec<SocketAddr>,
+    files: Vec<SocketFile>,
+    offered: Offered,
+    announce: watch::Sender<Announced>,
+    workers: Vec<(JoinHandle<()>, UnboundedSender<Service<R>>)>,
+}
+
+impl<R> Running<R> {
+    /// Where it listens, as far as that is on a network.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
@@ -93,23 +158,78 @@ impl Running {
 
     /// Tells when it is to stop.
     #[must_use]
-    pub fn draining(&self) -> watch::Receiver<bool> {
-        self.drain.subscribe()
+    pub fn draining(&self) -> watch::Receiver<Announced> {
+        self.announce.subscribe()
+    }
+
+    /// The listening sockets, for a process that takes over. They are there until this server stops.
+    #[must_use]
+    pub fn offered(&self) -> Offered {
+        self.offered.clone()
+    }
+
+    /// Exchanges what is served, and returns when all requests from now on are answered by it. Those under way keep what
+    /// they have.
+    pub fn exchange(&self, mut service: Service<R>) {
+        let (taken, all_have_it) = mpsc::channel();
+        service.taken = Some(taken);
+        for (_, services) in &self.workers {
+            // One that has ended already needs nothing more.
+            let _ = services.send(service.clone());
+        }
+        drop(service);
+        // Nothing is ever sent: it ends when the last worker has let go.
+        if all_have_it.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            tracing::warn!("a worker has not come to the new configuration yet");
+        }
     }
 
     /// Takes no more connections and closes idle ones; what is under way may finish. Does not wait for it.
     pub fn stop(&self) {
-        self.drain.send_replace(true);
+        self.close_doors();
+        self.announce(Stage::Closing);
     }
 
     /// Takes no more connections, lets what is under way finish within `grace`, and returns when all workers are gone.
     pub fn drain(self, grace: Duration) {
-        self.stop();
-        let deadline = std::time::Instant::now() + grace;
-        for worker in self.workers {
-            while !worker.is_finished() && std::time::Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(20));
+        self.close_doors();
+        self.announce(Stage::LastAnswers);
+        self.wait(LAST_ANSWERS.min(grace), grace);
+    }
+
+    /// The same, where another process accepts from the sockets of these listeners.
+    pub fn hand_over(self, listeners: Arc<[usize]>, grace: Duration) {
+        self.offered.withdraw();
+        // A file that somebody else serves at is theirs.
+        self.files.iter().filter(|file| !listeners.contains(&file.listener)).for_each(SocketFile::remove);
+        self.announce.send_replace(Announced { stage: Stage::LastAnswers, handed_over: listeners });
+        self.wait(LAST_ANSWERS_BESIDE_ANOTHER.min(grace), grace);
+    }
+
+    fn close_doors(&self) {
+        // A socket that is held and not accepted from would let clients in that nobody answers.
+        self.offered.withdraw();
+        self.files.iter().for_each(SocketFile::remove);
+    }
+
+    fn announce(&self, stage: Stage) {
+        self.announce.send_modify(|announced| announced.stage = stage);
+    }
+
+    fn wait(self, last_answers: Duration, grace: Duration) {
+        let begun = Instant::now();
+        let mut announced = false;
+        for (worker, _) in &self.workers {
+            while !worker.is_finished() && begun.elapsed() < grace {
+                if !announced && begun.elapsed() >= last_answers {
+                    self.announce(Stage::Closing);
+                    announced = true;
+                }
+                std::thread::sleep(LOOK);
             }
+        }
+        self.announce(Stage::Closing);
+        for (worker, _) in self.workers {
             if worker.is_finished() && worker.join().is_err() {
                 tracing::error!("a worker has panicked");
             }
@@ -117,161 +237,33 @@ impl Running {
     }
 }
 
-/// Serves on all listeners, with one worker for each set of them. `make` is called on each worker's own thread.
+impl<R> std::fmt::Debug for Running<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Running({:?}, {} workers)", self.addresses, self.workers.len())
+    }
+}
+
+/// Serves on all listeners, with one worker for each set of them.
 ///
 /// # Errors
 /// Where a thread or its runtime cannot be made.
-pub fn serve<R: Respond>(
-    listeners: Listeners,
-    limits: Limits,
-    make: impl Fn(&Ticker) -> Rc<R> + Clone + Send + 'static,
-) -> io::Result<Running> {
+pub fn serve<R: Respond>(listeners: Listeners, service: &Service<R>) -> io::Result<Running<R>> {
     let addresses = listeners.addresses();
-    let (drain, draining) = watch::channel(false);
+    let offered = Offered::of(&listeners)?;
+    let (announce, announced) = watch::channel(Announced::default());
     let mut workers = Vec::new();
-    for (number, sockets) in listeners.0.into_iter().enumerate() {
-        let (make, draining) = (make.clone(), draining.clone());
+    for (number, posts) in listeners.posts.into_iter().enumerate() {
+        let (service, announced) = (service.clone(), announced.clone());
+        let (services, taken) = tokio::sync::mpsc::unbounded_channel();
         let runtime = || {
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
         };
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
-        workers.push(thread.spawn(move || match runtime() {
-            Ok(runtime) => runtime.block_on(work(sockets, limits, make, draining)),
+        let worker = thread.spawn(move || match runtime() {
+            Ok(runtime) => runtime.block_on(worker::work(posts, service, taken, Draining::new(announced))),
             Err(error) => tracing::error!(%error, "a worker has no runtime"),
-        })?);
+        })?;
+        workers.push((worker, services));
     }
-    Ok(Running { addresses, drain, workers })
-}
-
-/// One worker: accepts until it is to drain, then waits for what is under way.
-async fn work<R: Respond>(
-    sockets: Vec<(std::net::TcpListener, Door)>,
-    limits: Limits,
-    make: impl Fn(&Ticker) -> Rc<R>,
-    draining: watch::Receiver<bool>,
-) {
-    let ticker = Ticker::default();
-    let respond = make(&ticker);
-    let ticking = tokio::task::spawn_local(ticker.clone().run());
-    let mut accepting = JoinSet::new();
-    for (socket, door) in sockets {
-        let (ticker, respond, draining) = (ticker.clone(), Rc::clone(&respond), draining.clone());
-        accepting.spawn_local(async move {
-            match TcpListener::from_std(socket) {
-                Ok(listener) => accept(listener, door, limits, ticker, respond, draining).await,
-                Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
-            }
-        });
-    }
-    // One that has panicked must not end the others, which is why this is no `join_all`.
-    while let Some(ended) = accepting.join_next().await {
-        log_panic(ended);
-    }
-    ticking.abort();
-}
-
-async fn accept<R: Respond>(
-    listener: TcpListener,
-    door: Door,
-    limits: Limits,
-    ticker: Ticker,
-    respond: Rc<R>,
-    draining: watch::Receiver<bool>,
-) {
-    let mut connections = JoinSet::new();
-    let mut drain = draining.clone();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(ended) = connections.join_next() => {
-                log_panic(ended);
-                continue;
-            }
-            _ = drain.wait_for(|drain| *drain) => break,
-        };
-        match accepted {
-            Ok((socket, peer)) => {
-                // Small answers are not held back for more to come.
-                let _ = socket.set_nodelay(true);
-                let arrival = Arrival { peer: peer.ip(), entrance: door.entrance() };
-                let (watched, respond, mut drain) = (ticker.watch(), Rc::clone(&respond), draining.clone());
-                let drain = async move {
-                    let _ = drain.wait_for(|drain| *drain).await;
-                };
-                // Tasks of different kinds, so that one without TLS or HTTP/2 does not have to have room for them.
-                match &door {
-                    Door::Plain | Door::Redirect => {
-                        connections.spawn_local(http1::serve(
-                            socket, arrival, respond, limits, watched, drain, None,
-                        ));
-                    }
-                    Door::H2c => {
-                        connections.spawn_local(either(socket, arrival, respond, limits, watched, drain));
-                    }
-                    Door::Tls(tls) => {
-                        let tls = tls.clone();
-                        connections
-                            .spawn_local(over_tls(tls, socket, arrival, respond, limits, watched, drain));
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "no connection can be accepted just now");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-    drop(listener);
-    while let Some(ended) = connections.join_next().await {
-        log_panic(ended);
-    }
-}
-
-/// A connection that begins with a handshake.
-async fn over_tls<R: Respond>(
-    tls: Tls,
-    socket: TcpStream,
-    arrival: Arrival,
-    respond: Rc<R>,
-    limits: Limits,
-    watched: Watched,
-    drain: impl Future<Output = ()>,
-) {
-    let watch = watched.share();
-    if let Some(stream) = tls::handshake(&tls, socket, &watch, limits.head_timeout).await {
-        let shown = Shown::after(&tls, &stream);
-        if stream.get_ref().1.alpn_protocol() == Some(tls::H2) {
-            Box::pin(http2::serve(stream, arrival, respond, limits, watched, drain, shown)).await;
-        } else {
-            http1::serve(stream, arrival, respond, limits, watched, drain, shown).await;
-        }
-    } else {
-        respond.notice(arrival.entrance, Event::NotShaken);
-    }
-}
-
-/// A connection whose first octets tell what it speaks.
-async fn either<R: Respond>(
-    socket: TcpStream,
-    arrival: Arrival,
-    respond: Rc<R>,
-    limits: Limits,
-    watched: Watched,
-    drain: impl Future<Output = ()>,
-) {
-    let watch = watched.share();
-    match Begun::read(socket, &watch, &limits).await {
-        Some((begun, true)) => {
-            Box::pin(http2::serve(begun, arrival, respond, limits, watched, drain, None)).await;
-        }
-        Some((begun, false)) => http1::serve(begun, arrival, respond, limits, watched, drain, None).await,
-        None => {}
-    }
-}
-
-/// A panic ends the task it happens in, and is heard of.
-fn log_panic(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a task has panicked");
-    }
+    Ok(Running { addresses, files: listeners.files, offered, announce, workers })
 }

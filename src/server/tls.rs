@@ -71,6 +71,14 @@ impl Tls {
         self.certificates.all()
     }
 
+    /// Serves with the certificates of another from now on: those of a configuration that was read again. Handshakes that
+    /// are under way keep what they have, and tickets that were given out hold.
+    pub fn take_certificates_of(&self, other: &Self) {
+        if !Arc::ptr_eq(&self.certificates, &other.certificates) {
+            self.certificates.replace_by(&other.certificates);
+        }
+    }
+
     /// Reads again what has changed. A certificate whose new files are no good stays as it is.
     pub fn renew(&self, now: UnixTime) {
         self.certificates.renew(now);
@@ -133,6 +141,14 @@ impl Certificates {
     fn all(&self) -> Vec<Arc<Certificate>> {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.iter().map(|(certificate, _)| Arc::clone(certificate)).collect()
+    }
+
+    fn replace_by(&self, other: &Self) {
+        let new = other.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_name = ByName::of(new.iter().map(|(certificate, _)| &**certificate));
+        *all = new;
+        *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(by_name);
     }
 
     fn by_name(&self) -> Arc<ByName> {

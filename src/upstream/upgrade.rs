@@ -6,6 +6,11 @@
 use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::{Method, Version};
 use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+
+use super::websocket::{self, CloseCode};
+use crate::drain::{Draining, Stage};
+use crate::random;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
@@ -38,9 +43,11 @@ pub fn write_fields(fields: &mut HeaderMap) {
     fields.insert(UPGRADE, WEBSOCKET);
 }
 
-/// Lets both ends talk to each other until both have finished.
-pub fn tunnel(client: OnUpgrade, upstream: OnUpgrade) {
+/// Lets both ends talk to each other until both have finished, or the gateway ends.
+pub fn tunnel(client: OnUpgrade, upstream: OnUpgrade, draining: &Draining) {
+    let (draining, at_work) = (draining.clone(), draining.begin());
     tokio::task::spawn_local(async move {
+        let _at_work = at_work;
         let (client, upstream) = match (client.await, upstream.await) {
             (Ok(client), Ok(upstream)) => (client, upstream),
             (Err(error), _) | (_, Err(error)) => {
@@ -48,9 +55,14 @@ pub fn tunnel(client: OnUpgrade, upstream: OnUpgrade) {
                 return;
             }
         };
-        let mut client = hyper_util::rt::TokioIo::new(client);
-        let mut upstream = hyper_util::rt::TokioIo::new(upstream);
-        if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut upstream).await {
+        let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
+        let ending = async {
+            draining.reaches(Stage::Closing).await;
+            CloseCode::GoingAway
+        };
+        if let Err(error) =
+            websocket::tunnel(client, upstream, random::bytes(), ending, websocket::ECHO).await
+        {
             tracing::debug!(%error, "a tunnel ended early");
         }
     });

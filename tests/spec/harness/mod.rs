@@ -130,6 +130,12 @@ impl Gateway {
         Self::with(&Options { upstreams: Some(listed.join(", ")), site, ..Options::default() })
     }
 
+    /// Has it read another configuration, with the same upstream unless that differs, too.
+    pub fn reload(&mut self, options: &Options) -> Result<(), String> {
+        let text = configuration(options, options.upstream.unwrap_or(self.upstream.address()));
+        self.started.reload(&Source::new("gateway.toml", &*text)).map_err(|error| error.to_string())
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.started.running.addresses()[0]

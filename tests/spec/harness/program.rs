@@ -1,10 +1,10 @@
 //! The program as an operator runs it: in a folder, with arguments, to its end.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 
 use super::wire::{PATIENCE, eventually};
 
@@ -81,14 +81,31 @@ pub struct Running(Child);
 impl Running {
     /// Starts it in a folder whose gateway.toml names this address, and waits until it serves there.
     pub fn start(folder: &Folder, address: SocketAddr) -> Self {
-        let mut command = folder.command(&["run"]);
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut running = Self(command.spawn().unwrap());
+        let mut running = Self::spawn(&mut folder.command(&["run"]));
         eventually("the program serves", || {
             assert!(running.is_there(), "the program ends instead of serving");
             TcpStream::connect(address).is_ok()
         });
         running
+    }
+
+    /// Starts it, and keeps what it says on standard error to be asked for.
+    pub fn spawn(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Self(command.spawn().unwrap())
+    }
+
+    /// Everything it says on standard error, as it comes.
+    pub fn log(&mut self) -> Log {
+        let log = Arc::<Mutex<String>>::default();
+        let heard = Arc::clone(&log);
+        let errors = self.errors();
+        std::thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                heard.lock().unwrap().push_str(&format!("{line}\n"));
+            }
+        });
+        Log(log)
     }
 
     /// What it says on standard error.
@@ -100,7 +117,7 @@ impl Running {
         self.0.try_wait().unwrap().is_none()
     }
 
-    /// Sends it a signal: `TERM`, `INT` or `HUP`.
+    /// Sends it a signal: `TERM`, `INT`, `HUP`, `STOP` or `CONT`.
     pub fn signal(&self, name: &str) {
         send_signal(name, self.0.id());
     }
@@ -108,6 +125,16 @@ impl Running {
     /// Waits for its end; its exit status, unless a signal has ended it.
     pub fn ended(mut self) -> Option<i32> {
         self.0.wait().unwrap().code()
+    }
+}
+
+/// What a program has said on standard error.
+pub struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    /// Waits until it has said this.
+    pub fn says(&self, words: &str) {
+        eventually(words, || self.0.lock().unwrap().contains(words));
     }
 }
 

@@ -85,7 +85,18 @@ pub struct Secured(pub StreamOwned<ClientConnection, TcpStream>);
 impl Secured {
     /// Connects, and finishes the handshake.
     pub fn to(address: SocketAddr, name: &str, config: &Arc<ClientConfig>) -> Result<Self, std::io::Error> {
+        Self::behind(address, &[], name, config)
+    }
+
+    /// The same, with something in front that is not encrypted.
+    pub fn behind(
+        address: SocketAddr,
+        preamble: &[u8],
+        name: &str,
+        config: &Arc<ClientConfig>,
+    ) -> Result<Self, std::io::Error> {
         let mut socket = TcpStream::connect(address)?;
+        socket.write_all(preamble)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         let name = ServerName::try_from(name.to_owned()).unwrap();

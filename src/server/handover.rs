@@ -1,0 +1,309 @@
+//! Hand-over: a new process takes the listening sockets of the one that runs, and not one connection is refused.
+//!
+//! Both talk over a Unix socket of packets, so that no message runs into the next:
+//!
+//! 1. The new process connects. Each sees to it that the other runs as the same user, or as root (`SO_PEERCRED`).
+//! 2. The old one sends its sockets (`SCM_RIGHTS`), address by address as it is configured, then says that these are all.
+//! 3. The new one serves, and says which addresses it has taken. Until then the old one serves as if nothing happened; a
+//!    new process that ends before changes nothing.
+//! 4. The old one stops accepting, closes what was not taken, and answers. Its sockets live on, and with them whatever
+//!    waits in their queues.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::cmsg_space;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
+use socket2::{Domain, SockAddr, Type};
+
+use super::inherited::Inherited;
+use super::listener::{Address, Listeners, Socket, SocketFile, remove_stale};
+
+/// The first packet: who speaks, and how.
+const GREETING: &str = "member-gateway hand-over 1";
+/// Sockets in one packet; the kernel takes 253.
+const MOST_SOCKETS: usize = 64;
+/// More than any packet of text.
+const MOST_TEXT: usize = 8 * 1024;
+/// How long the other process may take; the new one has read its configuration before it asks.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long nobody is let in when the machine has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// One address and its sockets, for whoever takes over.
+#[derive(Debug)]
+struct Offer {
+    address: Address,
+    sockets: Vec<Socket>,
+}
+
+/// The listening sockets of a server, for as long as it serves. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Offered(Arc<Mutex<Vec<Offer>>>);
+
+impl Offered {
+    pub(super) fn of(listeners: &Listeners) -> io::Result<Self> {
+        let mut offers: Vec<_> = listeners.configured.iter().cloned().map(Offer::new).collect();
+        for post in listeners.posts.iter().flatten() {
+            if let Some(offer) = offers.get_mut(post.number) {
+                offer.sockets.push(post.socket.try_clone()?);
+            }
+        }
+        Ok(Self(Arc::new(Mutex::new(offers))))
+    }
+
+    /// Lets go of them: a queue ends when nobody holds it any more.
+    pub(super) fn withdraw(&self) {
+        self.offers().clear();
+    }
+
+    fn offers(&self) -> MutexGuard<'_, Vec<Offer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Offer {
+    const fn new(address: Address) -> Self {
+        Self { address, sockets: Vec::new() }
+    }
+}
+
+/// Where the next process asks for the sockets.
+#[derive(Debug)]
+pub struct Office {
+    socket: socket2::Socket,
+    file: Option<SocketFile>,
+}
+
+/// Removes the file when nobody is to ask any more.
+#[derive(Debug)]
+pub struct Closing(Option<SocketFile>);
+
+impl Closing {
+    /// Nobody can ask any more.
+    pub fn close(&self) {
+        self.0.iter().for_each(SocketFile::remove);
+    }
+}
+
+impl Office {
+    /// Opens at this path, for this user alone.
+    ///
+    /// # Errors
+    /// Where another gateway answers there, or the file cannot be made.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        remove_stale(path, || connect(path).map(drop))?;
+        let socket = socket2::Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        socket.listen(1)?;
+        Ok(Self { socket, file: SocketFile::at(path, 0) })
+    }
+
+    /// Waits for a process that takes over, on a thread of its own; `then` is called with the numbers of the listeners
+    /// whose sockets live on in it.
+    ///
+    /// # Errors
+    /// Where there can be no thread.
+    pub fn wait(
+        self,
+        offered: Offered,
+        then: impl FnOnce(Arc<[usize]>) + Send + 'static,
+    ) -> io::Result<Closing> {
+        let Self { socket, file } = self;
+        let thread = std::thread::Builder::new().name("handover".to_owned());
+        thread.spawn(move || {
+            loop {
+                let (peer, _) = match socket.accept() {
+                    Ok(peer) => peer,
+                    Err(error) => {
+                        tracing::warn!(%error, "nobody can ask for the sockets just now");
+                        std::thread::sleep(ACCEPT_PAUSE);
+                        continue;
+                    }
+                };
+                match hand_over(&peer, &offered) {
+                    Ok(taken) => {
+                        // Free for the next one, who asks the new process.
+                        drop(socket);
+                        then(taken);
+                        if let Err(error) = send(&peer, "stops accepting", &[]) {
+                            tracing::debug!(%error, "the new process does not listen any more");
+                        }
+                        return;
+                    }
+                    Err(error) => tracing::warn!(%error, "nothing was handed over: this process serves on"),
+                }
+            }
+        })?;
+        Ok(Closing(file))
+    }
+}
+
+/// The old process's half; the numbers of the listeners that the new one has taken.
+fn hand_over(peer: &socket2::Socket, offered: &Offered) -> io::Result<Arc<[usize]>> {
+    patient(peer)?;
+    is_one_of_us(peer)?;
+    tracing::info!("another process asks to take over");
+    send(peer, GREETING, &[])?;
+    {
+        let offers = offered.offers();
+        for Offer { address, sockets } in offers.iter() {
+            for sockets in sockets.chunks(MOST_SOCKETS) {
+                send(peer, &format!("listen {address}"), sockets)?;
+            }
+            // An address of its own begins, even where it is written like the one before.
+            send(peer, "next", &[])?;
+        }
+        send(peer, "all", &[])?;
+    }
+    let (taken, _) = receive(peer)?;
+    let taken = taken.strip_prefix("serves ").ok_or_else(|| io::Error::other("it ended before it served"))?;
+    let numbers: Result<Vec<usize>, _> = taken.split_whitespace().map(str::parse).collect();
+    numbers.map(Into::into).map_err(io::Error::other)
+}
+
+/// A gateway that runs, and waits for this process to serve.
+#[derive(Debug)]
+pub struct Predecessor {
+    socket: socket2::Socket,
+    path: PathBuf,
+    addresses: Vec<Address>,
+}
+
+impl Predecessor {
+    /// Asks the gateway that answers at `path` for its sockets; nothing, where nobody answers.
+    ///
+    /// # Errors
+    /// Where somebody answers who is no gateway of this user, or breaks off.
+    pub fn find(path: &Path) -> io::Result<Option<(Self, Inherited)>> {
+        let socket = match connect(path) {
+            Ok(socket) => socket,
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        patient(&socket)?;
+        is_one_of_us(&socket)?;
+        if receive(&socket)?.0 != GREETING {
+            return Err(io::Error::other("it is no gateway that could be taken over from"));
+        }
+        let mut groups: Vec<(Address, Vec<Socket>)> = Vec::new();
+        let mut begins = true;
+        loop {
+            let (text, handed) = receive(&socket)?;
+            match text.split_once(' ') {
+                Some(("listen", address)) => {
+                    let address: Address = address.parse().map_err(io::Error::other)?;
+                    let sockets = handed.into_iter().map(|socket| match address {
+                        Address::Tcp(_) => Socket::Tcp(socket.into()),
+                        Address::Unix(_) => Socket::Unix(socket.into()),
+                    });
+                    match groups.last_mut().filter(|_| !begins) {
+                        Some((_, known)) => known.extend(sockets),
+                        None => groups.push((address.clone(), sockets.collect())),
+                    }
+                    begins = false;
+                }
+                None if text == "next" => begins = true,
+                None if text == "all" => break,
+                Some(_) | None => return Err(io::Error::other("what it says makes no sense")),
+            }
+        }
+        let addresses = groups.iter().map(|(address, _)| address.clone()).collect();
+        Ok(Some((Self { socket, path: path.to_owned(), addresses }, Inherited::new(groups, true))))
+    }
+
+    /// Tells it that this process serves; whatever is left of what was inherited is closed before. Returns when the other
+    /// has stopped to accept.
+    ///
+    /// # Errors
+    /// Where it does not answer: both serve now.
+    pub fn relieve(self, rest: Inherited) -> io::Result<()> {
+        let left = rest.rest();
+        drop(rest);
+        let mut left: Vec<_> = left.iter().map(String::as_str).collect();
+        let mut taken = String::from("serves ");
+        for (number, address) in self.addresses.iter().enumerate().rev() {
+            // Of addresses that are written alike the first ones were taken first.
+            match left.iter().rposition(|text| *text == address.to_string()) {
+                Some(index) => drop(left.remove(index)),
+                None => taken.push_str(&format!("{number} ")),
+            }
+        }
+        send(&self.socket, &taken, &[])?;
+        receive(&self.socket).map(drop)
+    }
+
+    /// Where it was found.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn connect(path: &Path) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(socket)
+}
+
+fn patient(socket: &socket2::Socket) -> io::Result<()> {
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_write_timeout(Some(PATIENCE))
+}
+
+/// Sockets are neither given to strangers nor taken from them.
+fn is_one_of_us(socket: &socket2::Socket) -> io::Result<()> {
+    let other = rustix::net::sockopt::socket_peercred(socket)?;
+    if other.uid.is_root() || other.uid == rustix::process::geteuid() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "the other process runs as another user"))
+}
+
+fn send(to: &socket2::Socket, text: &str, sockets: &[Socket]) -> io::Result<()> {
+    use std::os::fd::AsFd;
+    let fds: Vec<_> = sockets.iter().map(Socket::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST_SOCKETS))];
+    let mut rights = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !rights.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(io::Error::other("too many sockets for one message"));
+    }
+    rustix::net::sendmsg(to, &[IoSlice::new(text.as_bytes())], &mut rights, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+fn receive(from: &socket2::Socket) -> io::Result<(String, Vec<OwnedFd>)> {
+    let mut text = vec![0; MOST_TEXT];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST_SOCKETS))];
+    let mut rights = RecvAncillaryBuffer::new(&mut space);
+    let slices = &mut [IoSliceMut::new(&mut text)];
+    let received = rustix::net::recvmsg(from, slices, &mut rights, RecvFlags::CMSG_CLOEXEC)?;
+    let mut sockets = Vec::new();
+    for message in rights.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = message {
+            sockets.extend(fds);
+        }
+    }
+    if received.bytes == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+        return Err(io::Error::other("a message is too long"));
+    }
+    text.truncate(received.bytes);
+    let text = String::from_utf8(text).map_err(io::Error::other)?;
+    Ok((text, sockets))
+}

@@ -1,0 +1,389 @@
+//! One worker: accepts, hands requests to its hall, exchanges the hall when it is told to, and ends when all is done.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+
+use super::connection::Transport;
+use super::http2::{self, Begun};
+use super::listener::{Door, Post, Socket};
+use super::peer::TrustedProxies;
+use super::tls::{self, Shown, Tls};
+use super::{Arrival, Entrance, Event, Limits, Making, Respond, Service, http1, preamble};
+use crate::deadline::{Ticker, Watch, Watched};
+use crate::drain::{Draining, Rest, Stage};
+
+/// How long an accept loop rests when the machine has no more file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What takes the requests of a worker; a reload exchanges what is in it, and requests under way keep what they have.
+struct Hall<R> {
+    current: RefCell<Rc<R>>,
+    limits: Cell<Limits>,
+    trusted_proxies: RefCell<TrustedProxies>,
+    /// The gateway is to end, so every answer is the last of its connection.
+    last_answers: Cell<bool>,
+}
+
+impl<R: Respond> Hall<R> {
+    fn new(service: &Service<R>, ticker: &Ticker, draining: &Draining) -> Rc<Self> {
+        let current = (service.make)(&Making { ticker, draining, before: None });
+        Rc::new(Self {
+            current: RefCell::new(current),
+            limits: Cell::new(service.limits),
+            trusted_proxies: RefCell::new(service.trusted_proxies.clone()),
+            last_answers: Cell::new(false),
+        })
+    }
+
+    fn exchange(&self, service: &Service<R>, ticker: &Ticker, draining: &Draining) {
+        let before = Rc::clone(&self.current.borrow());
+        let next = (service.make)(&Making { ticker, draining, before: Some(&before) });
+        self.current.replace(next);
+        self.limits.set(service.limits);
+        self.trusted_proxies.replace(service.trusted_proxies.clone());
+    }
+}
+
+impl<R: Respond> Respond for Hall<R> {
+    type Body = R::Body;
+
+    async fn respond(
+        self: Rc<Self>,
+        request: Request<Incoming>,
+        arrival: Arrival,
+        watch: Rc<Watch>,
+    ) -> Response<R::Body> {
+        let current = Rc::clone(&self.current.borrow());
+        // HTTP/2 says so in a frame of its own (RFC 9113 §6.8).
+        let says_close = request.version() < Version::HTTP_2;
+        let mut answer = current.respond(request, arrival, watch).await;
+        if says_close && self.last_answers.get() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    fn notice(&self, entrance: Entrance, event: Event) {
+        self.current.borrow().notice(entrance, event);
+    }
+}
+
+/// Serves until the gateway is to end and nobody is at work any more.
+pub(super) async fn work<R: Respond>(
+    posts: Vec<Post>,
+    service: Service<R>,
+    mut services: mpsc::UnboundedReceiver<Service<R>>,
+    (draining, rest): (Draining, Rest),
+) {
+    let ticker = Ticker::default();
+    let hall = Hall::new(&service, &ticker, &draining);
+    // Whoever has sent it waits until nobody holds it any more.
+    drop(service);
+    let ticking = tokio::task::spawn_local(ticker.clone().run());
+    let mut accepting = JoinSet::new();
+    for Post { socket, door, proxy_protocol, number } in posts {
+        let (ticker, hall, draining) = (ticker.clone(), Rc::clone(&hall), draining.clone());
+        let reception = Rc::new(Reception { door, proxy_protocol, number, ticker, hall, draining });
+        accepting.spawn_local(async move {
+            let accepted = match socket {
+                Socket::Tcp(socket) => accept::<_, TcpListener>(socket, reception).await,
+                Socket::Unix(socket) => accept::<_, UnixListener>(socket, reception).await,
+            };
+            if let Err(error) = accepted {
+                tracing::error!(%error, "a listening socket cannot be used");
+            }
+        });
+    }
+    let mut ending = std::pin::pin!(draining.clone().reaches(Stage::LastAnswers));
+    loop {
+        tokio::select! {
+            Some(service) = services.recv() => hall.exchange(&service, &ticker, &draining),
+            () = &mut ending, if !hall.last_answers.get() => hall.last_answers.set(true),
+            // One that has panicked must not end the others, which is why this is no `join_all`.
+            ended = accepting.join_next() => match ended {
+                Some(ended) => log_panic(ended),
+                None => break,
+            },
+        }
+    }
+    drop(services);
+    rest.comes().await;
+    ticking.abort();
+}
+
+/// What an accept loop does with a connection.
+struct Reception<R> {
+    door: Door,
+    proxy_protocol: bool,
+    number: usize,
+    ticker: Ticker,
+    hall: Rc<Hall<R>>,
+    draining: Draining,
+}
+
+/// A kind of listening socket.
+trait Listener: Sized + 'static {
+    /// The same as the standard library has it.
+    type Std;
+    /// What it accepts.
+    type Stream: 'static;
+
+    fn from_std(socket: Self::Std) -> io::Result<Self>;
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, IpAddr)>>;
+    /// What waits in its queue. The socket is closed, unless somebody else has it, too.
+    fn queue(self) -> io::Result<Vec<(Self::Stream, IpAddr)>>;
+    /// Serves a connection on a task of its own.
+    fn receive<R: Respond>(
+        connections: &mut JoinSet<()>,
+        reception: &Rc<Reception<R>>,
+        socket: Self::Stream,
+        peer: IpAddr,
+    );
+}
+
+impl Listener for TcpListener {
+    type Std = std::net::TcpListener;
+    type Stream = TcpStream;
+
+    fn from_std(socket: Self::Std) -> io::Result<Self> {
+        Self::from_std(socket)
+    }
+
+    async fn accept(&self) -> io::Result<(TcpStream, IpAddr)> {
+        let (socket, peer) = self.accept().await?;
+        Ok((socket, peer.ip()))
+    }
+
+    fn queue(self) -> io::Result<Vec<(TcpStream, IpAddr)>> {
+        let listener = self.into_std()?;
+        let waiting = std::iter::from_fn(|| listener.accept().ok());
+        let connected = waiting.map(|(socket, peer)| {
+            socket.set_nonblocking(true)?;
+            Ok((TcpStream::from_std(socket)?, peer.ip()))
+        });
+        connected.collect()
+    }
+
+    fn receive<R: Respond>(
+        connections: &mut JoinSet<()>,
+        reception: &Rc<Reception<R>>,
+        socket: TcpStream,
+        peer: IpAddr,
+    ) {
+        // Small answers are not held back for more to come.
+        let _ = socket.set_nodelay(true);
+        let reception = Rc::clone(reception);
+        // Kinds of tasks, so that one without TLS does not have to have room for it.
+        match &reception.door {
+            Door::Plain | Door::H2c | Door::Redirect if reception.proxy_protocol => {
+                connections.spawn_local(behind_proxy(socket, peer, reception));
+            }
+            Door::Plain | Door::Redirect => {
+                connections.spawn_local(plain(socket, peer, reception));
+            }
+            Door::H2c => {
+                connections.spawn_local(either(socket, peer, reception));
+            }
+            Door::Tls(tls) => {
+                let tls = tls.clone();
+                connections.spawn_local(over_tls(tls, socket, peer, reception));
+            }
+        }
+    }
+}
+
+impl Listener for UnixListener {
+    type Std = std::os::unix::net::UnixListener;
+    type Stream = UnixStream;
+
+    fn from_std(socket: Self::Std) -> io::Result<Self> {
+        Self::from_std(socket)
+    }
+
+    async fn accept(&self) -> io::Result<(UnixStream, IpAddr)> {
+        let (socket, _) = self.accept().await?;
+        Ok((socket, Ipv4Addr::LOCALHOST.into()))
+    }
+
+    fn queue(self) -> io::Result<Vec<(UnixStream, IpAddr)>> {
+        let listener = self.into_std()?;
+        let waiting = std::iter::from_fn(|| listener.accept().ok());
+        let connected = waiting.map(|(socket, _)| {
+            socket.set_nonblocking(true)?;
+            Ok((UnixStream::from_std(socket)?, Ipv4Addr::LOCALHOST.into()))
+        });
+        connected.collect()
+    }
+
+    fn receive<R: Respond>(
+        connections: &mut JoinSet<()>,
+        reception: &Rc<Reception<R>>,
+        socket: UnixStream,
+        peer: IpAddr,
+    ) {
+        let reception = Rc::clone(reception);
+        match &reception.door {
+            _ if reception.proxy_protocol => {
+                connections.spawn_local(behind_proxy(socket, peer, reception));
+            }
+            Door::H2c => {
+                connections.spawn_local(either(socket, peer, reception));
+            }
+            Door::Plain | Door::Redirect | Door::Tls(_) => {
+                connections.spawn_local(plain(socket, peer, reception));
+            }
+        }
+    }
+}
+
+/// Accepts until the gateway is to end, and then whatever waits: to close a socket is to reset what is in its queue.
+async fn accept<R: Respond, L: Listener>(socket: L::Std, reception: Rc<Reception<R>>) -> io::Result<()> {
+    let listener = L::from_std(socket)?;
+    let mut connections = JoinSet::new();
+    let mut ending = std::pin::pin!(reception.draining.clone().reaches(Stage::LastAnswers));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(ended) = connections.join_next() => {
+                log_panic(ended);
+                continue;
+            }
+            () = &mut ending => break,
+        };
+        match accepted {
+            Ok((socket, peer)) => L::receive(&mut connections, &reception, socket, peer),
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted just now");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    if reception.draining.is_handed_over(reception.number) {
+        // What waits is another process's now.
+        drop(listener);
+    } else {
+        for (socket, peer) in listener.queue()? {
+            L::receive(&mut connections, &reception, socket, peer);
+        }
+    }
+    while let Some(ended) = connections.join_next().await {
+        log_panic(ended);
+    }
+    Ok(())
+}
+
+/// A connection that begins with HTTP.
+async fn plain<R: Respond, S: Transport>(socket: S, peer: IpAddr, reception: Rc<Reception<R>>) {
+    let watched = reception.ticker.watch();
+    serve(socket, peer, &reception, watched, false, None).await;
+}
+
+/// A connection whose first octets tell what it speaks.
+async fn either<R: Respond, S: Transport>(socket: S, peer: IpAddr, reception: Rc<Reception<R>>) {
+    let watched = reception.ticker.watch();
+    tell_apart(socket, peer, &reception, watched).await;
+}
+
+async fn tell_apart<R: Respond, S: Transport>(
+    socket: S,
+    peer: IpAddr,
+    reception: &Reception<R>,
+    watched: Watched,
+) {
+    let limits = reception.hall.limits.get();
+    if let Some((begun, is_http2)) = Begun::read(socket, &watched.share(), &limits).await {
+        serve(begun, peer, reception, watched, is_http2, None).await;
+    }
+}
+
+/// A connection that begins with a handshake, and perhaps with what a proxy says in front of it.
+async fn over_tls<R: Respond>(tls: Tls, socket: TcpStream, mut peer: IpAddr, reception: Rc<Reception<R>>) {
+    let watched = reception.ticker.watch();
+    let watch = watched.share();
+    if reception.proxy_protocol {
+        let Some(client) = announced(&socket, peer, &reception, &watch).await else { return };
+        peer = client;
+    }
+    let limit = reception.hall.limits.get().head_timeout;
+    if let Some(stream) = tls::handshake(&tls, socket, &watch, limit).await {
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
+        let shown = Shown::after(&tls, &stream);
+        serve(stream, peer, &reception, watched, is_http2, shown).await;
+    } else {
+        reception.hall.notice(reception.door.entrance(), Event::NotShaken);
+    }
+}
+
+/// A connection that begins with what a proxy says of its client.
+async fn behind_proxy<R: Respond, S: Transport + preamble::Peek>(
+    socket: S,
+    peer: IpAddr,
+    reception: Rc<Reception<R>>,
+) {
+    let watched = reception.ticker.watch();
+    let Some(client) = announced(&socket, peer, &reception, &watched.share()).await else { return };
+    match &reception.door {
+        Door::H2c => tell_apart(socket, client, &reception, watched).await,
+        Door::Plain | Door::Redirect | Door::Tls(_) => {
+            serve(socket, client, &reception, watched, false, None).await;
+        }
+    }
+}
+
+/// The client that a proxy speaks for; nothing where it is nobody to listen to, or says nothing that could be understood.
+async fn announced<R: Respond>(
+    socket: &impl preamble::Peek,
+    peer: IpAddr,
+    reception: &Reception<R>,
+    watch: &Watch,
+) -> Option<IpAddr> {
+    if !reception.hall.trusted_proxies.borrow().trusts(peer) {
+        tracing::debug!(%peer, "a peer that is no trusted proxy came to where the PROXY protocol is spoken");
+        return None;
+    }
+    let limit = reception.hall.limits.get().head_timeout;
+    match preamble::read(socket, watch, limit).await {
+        Ok(source) => Some(source.unwrap_or(peer)),
+        Err(error) => {
+            tracing::debug!(%peer, %error, "a connection does not begin with the PROXY protocol");
+            None
+        }
+    }
+}
+
+async fn serve<R: Respond, S: Transport>(
+    socket: S,
+    peer: IpAddr,
+    reception: &Reception<R>,
+    watched: Watched,
+    is_http2: bool,
+    shown: Option<Rc<Shown>>,
+) {
+    let arrival = Arrival { peer, entrance: reception.door.entrance() };
+    let drain = reception.draining.clone().reaches(Stage::Closing);
+    let hall = Rc::clone(&reception.hall);
+    let limits = hall.limits.get();
+    if is_http2 {
+        Box::pin(http2::serve(socket, arrival, hall, limits, watched, drain, shown)).await;
+    } else {
+        http1::serve(socket, arrival, hall, limits, watched, drain, shown).await;
+    }
+}
+
+/// A panic ends the task it happens in, and is heard of.
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a task has panicked");
+    }
+}
