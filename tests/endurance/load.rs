@@ -1,0 +1,209 @@
+//! Load: clients that ask and ask, over connections that last and over new ones, and what went wrong for them.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Longer than anything here takes, shorter than anybody's patience.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                           Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// A connection with what was read of it and not yet used.
+struct Line {
+    socket: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Line {
+    fn over(socket: TcpStream) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { socket, unread: Vec::new() })
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let mut bytes = [0; 4096];
+        match self.socket.read(&mut bytes)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            length => {
+                self.unread.extend_from_slice(&bytes[..length]);
+                Ok(())
+            }
+        }
+    }
+
+    fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        while self.unread.len() < length {
+            self.fill()?;
+        }
+        Ok(self.unread.drain(..length).collect())
+    }
+
+    fn head(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
+                let head = self.unread.drain(..at + 4).collect();
+                return String::from_utf8(head).map_err(io::Error::other);
+            }
+            self.fill()?;
+        }
+    }
+}
+
+/// An app that answers everything with two bytes, and repeats what comes over a WebSocket.
+pub(crate) fn app() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for socket in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || answer(socket));
+        }
+    });
+    address
+}
+
+fn answer(socket: TcpStream) -> io::Result<()> {
+    let mut line = Line::over(socket)?;
+    line.socket.set_read_timeout(None)?;
+    loop {
+        let head = line.head()?;
+        if head.contains("websocket") {
+            line.socket.write_all(SWITCHING)?;
+            loop {
+                if line.unread.is_empty() {
+                    line.fill()?;
+                }
+                let bytes = std::mem::take(&mut line.unread);
+                line.socket.write_all(&bytes)?;
+            }
+        }
+        line.socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+    }
+}
+
+/// What the clients have seen.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) answers: AtomicUsize,
+    pub(crate) echoes: AtomicUsize,
+    pub(crate) failures: Mutex<Vec<String>>,
+}
+
+/// Clients that are at it.
+pub(crate) struct Load {
+    seen: Arc<Seen>,
+    enough: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// Clients with lasting connections, others with one for each request, and WebSockets.
+    pub(crate) fn on(address: SocketAddr, lasting: usize, fresh: usize, websockets: usize) -> Self {
+        let (seen, enough) = (Arc::<Seen>::default(), Arc::<AtomicBool>::default());
+        let kinds: [(&'static str, usize, Client); 3] =
+            [("lasting", lasting, ask_on), ("fresh", fresh, ask_anew), ("websocket", websockets, echo)];
+        let mut clients = Vec::new();
+        for (kind, number, client) in kinds {
+            for _ in 0..number {
+                let (seen, enough) = (Arc::clone(&seen), Arc::clone(&enough));
+                clients.push(std::thread::spawn(move || {
+                    if let Err(error) = client(address, &seen, &enough) {
+                        seen.failures.lock().unwrap().push(format!("{kind}: {error}"));
+                    }
+                }));
+            }
+        }
+        Self { seen, enough, clients }
+    }
+
+    /// Waits until so many more answers have come.
+    pub(crate) fn goes_on_for(&self, answers: usize) {
+        let until = self.seen.answers.load(Ordering::Relaxed) + answers;
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while self.seen.answers.load(Ordering::Relaxed) < until {
+            let failures = self.seen.failures.lock().unwrap();
+            assert!(failures.is_empty(), "{failures:?}");
+            drop(failures);
+            assert!(std::time::Instant::now() < deadline, "nothing is answered any more");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Ends it: what was seen.
+    pub(crate) fn end(self) -> Arc<Seen> {
+        self.enough.store(true, Ordering::Relaxed);
+        for client in self.clients {
+            client.join().unwrap();
+        }
+        self.seen
+    }
+}
+
+type Client = fn(SocketAddr, &Seen, &AtomicBool) -> io::Result<()>;
+
+const HOST: &str = "Host: members.localhost\r\n";
+
+/// Asks and reads the answer; whether the connection goes on.
+fn ask(line: &mut Line, fields: &str, seen: &Seen) -> io::Result<bool> {
+    line.socket.write_all(format!("GET /a HTTP/1.1\r\n{HOST}{fields}\r\n").as_bytes())?;
+    let head = line.head()?;
+    if !head.starts_with("HTTP/1.1 200 ") || line.exactly(2)? != b"ok" {
+        return Err(io::Error::other(head));
+    }
+    seen.answers.fetch_add(1, Ordering::Relaxed);
+    Ok(!head.to_ascii_lowercase().contains("connection: close"))
+}
+
+/// Over one connection, for as long as the gateway wants to.
+fn ask_on(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
+    while !enough.load(Ordering::Relaxed) {
+        let mut line = Line::over(TcpStream::connect(address)?)?;
+        while ask(&mut line, "", seen)? && !enough.load(Ordering::Relaxed) {}
+    }
+    Ok(())
+}
+
+/// Over a connection for each request.
+fn ask_anew(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
+    while !enough.load(Ordering::Relaxed) {
+        ask(&mut Line::over(TcpStream::connect(address)?)?, "Connection: close\r\n", seen)?;
+    }
+    Ok(())
+}
+
+/// Over a WebSocket; one that the gateway closes in order, as it may when its process ends, is opened again.
+fn echo(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
+    const FRAME: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'x'];
+    const GOING_AWAY: [u8; 4] = [0x88, 2, 3, 0xe9];
+    'open: while !enough.load(Ordering::Relaxed) {
+        let mut line = Line::over(TcpStream::connect(address)?)?;
+        let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        line.socket.write_all(format!("GET /chat HTTP/1.1\r\n{HOST}{fields}\r\n").as_bytes())?;
+        let head = line.head()?;
+        if !head.starts_with("HTTP/1.1 101 ") {
+            return Err(io::Error::other(head));
+        }
+        while !enough.load(Ordering::Relaxed) {
+            line.socket.write_all(&FRAME)?;
+            let mut frame = line.exactly(4)?;
+            if frame == GOING_AWAY {
+                // The answer to it; what becomes of the last frame nobody has promised.
+                let _ = line.socket.write_all(&[0x88, 0x82, 0, 0, 0, 0, 3, 0xe9]);
+                continue 'open;
+            }
+            frame.extend(line.exactly(3)?);
+            if frame != FRAME {
+                return Err(io::Error::other(format!("{frame:?}")));
+            }
+            seen.echoes.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    Ok(())
+}
