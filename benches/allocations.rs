@@ -36,7 +36,7 @@ const LONG: usize = 250;
 fn main() -> io::Result<()> {
     let app = app()?;
     let port = free_port()?;
-    let config = config(port, app);
+    let config = config(port, free_port()?, app);
     let source = Source::new("gateway.toml", config);
     let started = run::start(&source, PathBuf::new(), Clock::System)
         .map_err(|error| io::Error::other(error.to_string()))?;
@@ -59,11 +59,15 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-fn config(port: u16, app: SocketAddr) -> String {
+fn config(port: u16, admin: u16, app: SocketAddr) -> String {
     format!(
         r#"
 [server]
 listen = ["127.0.0.1:{port}"]
+admin_listen = "127.0.0.1:{admin}"
+
+[log]
+access = "file:/dev/null"
 
 [session]
 keys = ["{KEY_AS_TEXT}"]
