@@ -86,6 +86,14 @@ fn origin_is_welcome(site: &Site, rule: &Rule, headers: &HeaderMap) -> bool {
 }
 
 impl Visitor {
+    /// Whether somebody wants to know that the membership is still active.
+    pub(super) fn is_to_be_confirmed(&self, site: &Site) -> bool {
+        match self {
+            Self::Member { session, .. } => site.memberships_of(&session.member).is_some(),
+            Self::Anonymous { .. } => false,
+        }
+    }
+
     /// The same visitor, if the membership is still active where that is asked for.
     pub(super) async fn confirmed(self, site: &Site, rule: &Rule, now: UnixTime) -> Result<Self, Refusal> {
         let Self::Member { session, .. } = self else { return Ok(self) };

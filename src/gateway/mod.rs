@@ -258,7 +258,11 @@ impl Worker {
                 if let Visitor::Member { session, .. } = &visitor {
                     record.belongs_to(session);
                 }
-                let visitor = visitor.confirmed(site, rule, now).await?;
+                let visitor = if visitor.is_to_be_confirmed(site) {
+                    Box::pin(visitor.confirmed(site, rule, now)).await?
+                } else {
+                    visitor
+                };
                 self.forward(place, request, client, visitor, now, watch, record).await
             }
             Admission::TurnAway { unreadable } => {
@@ -577,5 +581,21 @@ fn warn_of_lookalike(name: Option<HeaderName>) {
         && !SAID.swap(true, Ordering::Relaxed)
     {
         tracing::warn!(%name, "a client sent an identity field; it was removed, and so will be all others, silently");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F>(_: impl Fn(Rc<Worker>, Request<Incoming>, Arrival, Rc<Watch>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// It is moved with every request: what grows it belongs into a box, if it is not needed by nearly all of them.
+    #[test]
+    fn the_future_of_a_request_stays_small() {
+        let size = size(<Worker as Respond>::respond);
+        assert!(size <= 8 * 1024, "{size} octets");
     }
 }

@@ -72,7 +72,7 @@ impl Site {
     /// Whether the provider that vouched for a session is one of the site's.
     #[must_use]
     pub fn knows_provider_of(&self, session: &Session) -> bool {
-        self.login.provider(session.member.provider.as_str()).is_some()
+        self.login.registered(&session.member.provider).is_some()
     }
 
     /// Whether a session counts on one of the gateway's own paths: without asking anybody.
@@ -85,7 +85,7 @@ impl Site {
 
     /// The memberships of the provider that vouched for a member, where the operator wants to know of them.
     pub(super) fn memberships_of(&self, member: &Member) -> Option<&Arc<Memberships>> {
-        self.login.provider(member.provider.as_str())?.memberships.as_ref()
+        self.login.registered(&member.provider)?.memberships.as_ref()
     }
 
     /// Whether a trailer may pass, in either direction: none that says what only HTTP or this gateway may say.

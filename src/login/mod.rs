@@ -162,6 +162,12 @@ impl Login {
         self.providers.iter().find(|provider| provider.name.as_str() == name)
     }
 
+    /// The provider that vouches under this name, if the site has it.
+    #[must_use]
+    pub fn registered(&self, name: &ProviderName) -> Option<&Registered> {
+        self.providers.iter().find(|provider| provider.name == *name)
+    }
+
     /// The redirect URI of a provider on this site, as it has to be registered with the vendor.
     #[must_use]
     pub fn redirect_uri(&self, provider: &ProviderName) -> RedirectUri {

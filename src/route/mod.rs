@@ -182,7 +182,7 @@ pub enum NoSite {
 pub struct Sites {
     origins: Vec<Origin>,
     /// As the config writes them, which is how nearly every request does.
-    by_authority: HashMap<String, usize>,
+    by_authority: HashMap<Vec<u8>, usize>,
     /// Those that share a host, in the order of the config.
     by_host: HashMap<String, Vec<usize>>,
 }
@@ -194,7 +194,7 @@ impl Sites {
         let mut by_authority = HashMap::new();
         let mut by_host = HashMap::<String, Vec<usize>>::new();
         for (index, origin) in origins.iter().enumerate() {
-            by_authority.entry(origin.authority().to_owned()).or_insert(index);
+            by_authority.entry(origin.authority().as_bytes().to_vec()).or_insert(index);
             by_host.entry(origin.host().to_owned()).or_default().push(index);
         }
         Self { origins, by_authority, by_host }
@@ -205,8 +205,7 @@ impl Sites {
     /// # Errors
     /// [`NoSite`] where there is none.
     pub fn find(&self, authority: &[u8]) -> Result<usize, NoSite> {
-        let text = std::str::from_utf8(authority).map_err(|_| NoSite::Malformed)?;
-        if let Some(&index) = self.by_authority.get(text) {
+        if let Some(&index) = self.by_authority.get(authority) {
             return Ok(index);
         }
         let (host, port) = host_and_port(authority).ok_or(NoSite::Malformed)?;

@@ -47,13 +47,16 @@ impl Allow {
     /// Whether every list that is given names the member.
     #[must_use]
     pub fn admits(&self, member: &Member) -> bool {
-        let named = |list: &Option<Vec<String>>, text: &str| {
-            list.as_ref().is_none_or(|list| list.iter().any(|entry| entry == text))
-        };
-        named(&self.member_id, member.id.as_str())
-            && named(&self.member_unit_id, member.unit_id.as_str())
-            && named(&self.provider, member.provider.as_str())
+        named(self.member_id.as_ref(), || member.id.as_str())
+            && named(self.member_unit_id.as_ref(), || member.unit_id.as_str())
+            && named(self.provider.as_ref(), || member.provider.as_str())
     }
+}
+
+fn named<'a>(list: Option<&Vec<String>>, text: impl FnOnce() -> &'a str) -> bool {
+    let Some(list) = list else { return true };
+    let text = text();
+    list.iter().any(|entry| entry == text)
 }
 
 /// One rule of a site.

@@ -245,7 +245,9 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
             shown.mark(&mut request);
         }
         let knows_chunks = request.version() != Version::HTTP_10;
+        // A box of its own: a block that awaits what it has captured has room for it twice, and is moved as a whole.
         let answer = Rc::clone(&self.respond).respond(request, self.arrival, Rc::clone(&self.watch));
+        let answer = Box::pin(answer);
         Box::pin(async move {
             let mut answer = answer.await;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {

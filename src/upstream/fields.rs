@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
 };
 
 use crate::field_name::reads_as;
@@ -17,18 +17,6 @@ use crate::server::peer::{Client, X_FORWARDED_FOR, X_FORWARDED_HOST};
 const X_FORWARDED: &[u8] = b"x-forwarded-";
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-
-const CONNECTION_SPECIFIC: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("proxy-authenticate"),
-    HeaderName::from_static("proxy-authorization"),
-    HeaderName::from_static("http2-settings"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
 
 /// Which fields tell the upstream where a request came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +47,7 @@ pub fn drop_unwanted(fields: &mut HeaderMap, client: &Client, is_guarded: impl F
     drop_what_connection_names(fields);
     let chain = |name: &HeaderName| {
         let lines: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
-        (!lines.is_empty()).then(|| lines.join(&b", "[..]))
+        (!lines.is_empty() && !is_guarded(name.as_str())).then(|| lines.join(&b", "[..]))
     };
     let (hops, elements) =
         if client.via_trusted_proxy { (chain(&X_FORWARDED_FOR), chain(&FORWARDED)) } else { (None, None) };
@@ -108,7 +96,18 @@ fn drop_what_connection_names(fields: &mut HeaderMap) {
 }
 
 fn is_connection_specific(name: &HeaderName) -> bool {
-    CONNECTION_SPECIFIC.contains(name)
+    matches!(
+        name.as_str(),
+        "connection"
+            | "http2-settings"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// What tells where a request came from, in any spelling; and `Proxy`, which CGI turns into the address of a proxy
@@ -245,7 +244,7 @@ pub fn may_be_trailer(name: &HeaderName) -> bool {
         "transfer-encoding",
         "www-authenticate",
     ];
-    !NEVER.contains(&name.as_str()) && !CONNECTION_SPECIFIC.contains(name)
+    !NEVER.contains(&name.as_str()) && !is_connection_specific(name)
 }
 
 /// Rewrites `Trailer` so that it names only what will pass.

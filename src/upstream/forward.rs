@@ -93,7 +93,8 @@ impl Pool {
             let was_ready = ready.is_some();
             let mut carrier = match ready {
                 Some(carrier) => carrier,
-                None => match lease.open(sent.wanted).await {
+                // Rare, and large: not to be moved about with every request.
+                None => match Box::pin(lease.open(sent.wanted)).await {
                     Ok(carrier) => carrier,
                     Err(source) => {
                         self.upstream.has_failed(lease.index);

@@ -127,19 +127,22 @@ struct Head {
 impl Head {
     /// Reads on; true once the head of the final answer has ended.
     fn follow(&mut self, bytes: &[u8]) -> io::Result<bool> {
-        for &byte in bytes {
-            self.octets += 1;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let line_feed = memchr::memchr(b'\n', rest);
+            let (piece, after) = rest.split_at(line_feed.unwrap_or(rest.len()));
+            self.octets += piece.len() + usize::from(line_feed.is_some());
             if self.octets > MOST_HEAD {
                 return Err(invalid("the head of the answer does not end"));
             }
-            if byte != b'\n' {
-                if self.interim.is_none() && (9..12).contains(&self.line) {
-                    self.status[self.line - 9] = byte;
-                }
-                self.line += 1;
-                self.last = byte;
-                continue;
+            if self.interim.is_none() {
+                let status = (self.line..12).zip(piece).skip_while(|(at, _)| *at < 9);
+                status.for_each(|(at, byte)| self.status[at - 9] = *byte);
             }
+            self.line += piece.len();
+            self.last = piece.last().copied().unwrap_or(self.last);
+            let Some((_, after)) = after.split_first() else { return Ok(false) };
+            rest = after;
             // RFC 9112 §2.2 lets a recipient take a bare LF for a line end; two that do not agree on it are one answer apart.
             if self.last != b'\r' {
                 return Err(invalid("a line of the answer's head ends without CR"));
@@ -154,7 +157,7 @@ impl Head {
                 *self = Self { octets: self.octets, ..Self::default() };
             }
             self.line = 0;
-            self.last = byte;
+            self.last = b'\n';
         }
         Ok(false)
     }
