@@ -225,26 +225,39 @@ pub fn authenticates_connection(fields: &HeaderMap) -> bool {
         .any(|line| names(line, b"ntlm") || names(line, b"negotiate"))
 }
 
-/// Whether a trailer may pass: nothing that frames, routes, authenticates or sets a cookie (RFC 9110 §6.5.1).
+/// Whether a trailer may pass: nothing that frames, routes, authenticates, sets a cookie or says where a request came from
+/// (RFC 9110 §6.5.1). An upstream may put trailers among the other fields, and then read their names in its own way.
 #[must_use]
 pub fn may_be_trailer(name: &HeaderName) -> bool {
-    const NEVER: [&str; 14] = [
-        "authorization",
-        "content-encoding",
-        "content-length",
-        "content-range",
-        "content-type",
-        "cookie",
-        "host",
-        "location",
-        "proxy-authenticate",
-        "set-cookie",
-        "set-cookie2",
-        "trailer",
-        "transfer-encoding",
-        "www-authenticate",
+    const NEVER: [&[u8]; 25] = [
+        b"authorization",
+        b"cache-control",
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"content-range",
+        b"content-type",
+        b"cookie",
+        b"expect",
+        b"host",
+        b"location",
+        b"max-forwards",
+        b"proxy-authenticate",
+        b"set-cookie",
+        b"set-cookie2",
+        b"signature",
+        b"signature-input",
+        b"traceparent",
+        b"tracestate",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"via",
+        b"www-authenticate",
+        b"x-request-id",
     ];
-    !NEVER.contains(&name.as_str()) && !is_connection_specific(name)
+    let text = name.as_str();
+    !NEVER.iter().any(|never| reads_as(text, never)) && !is_connection_specific(name) && !is_forwarding(text)
 }
 
 /// Rewrites `Trailer` so that it names only what will pass.
@@ -396,6 +409,33 @@ mod tests {
         assert_eq!(sent(ForwardedStyle::Rfc7239), ["forwarded"]);
         assert_eq!(sent(ForwardedStyle::Both), [&["forwarded"], &x[..]].concat());
         assert_eq!(sent(ForwardedStyle::Neither), [""; 0]);
+    }
+
+    #[test]
+    fn a_trailer_says_nothing_that_a_field_of_a_head_decides() {
+        for name in ["grpc-status", "grpc-message", "x-checksum", "etag", "server-timing", "digest"] {
+            assert!(may_be_trailer(&HeaderName::from_static(name)), "{name}");
+        }
+        for name in [
+            "content-length",
+            "content_length",
+            "transfer.encoding",
+            "x-forwarded-for",
+            "x_forwarded_host",
+            "x-real-ip",
+            "forwarded",
+            "proxy",
+            "set-cookie",
+            "cookie",
+            "host",
+            "signature",
+            "signature-input",
+            "x-request-id",
+            "te",
+            "connection",
+        ] {
+            assert!(!may_be_trailer(&HeaderName::from_static(name)), "{name}");
+        }
     }
 
     #[test]

@@ -294,14 +294,19 @@ async fn trailers_pass_from_a_client_that_knows_of_them_and_none_that_say_what_i
     let gateway = in_front_of(&upstream);
     let mut client = Http2::to(gateway.address()).await;
     for (fields, passes) in [
-        ("te: trailers\ntrailer: x-checksum, x-member-id, content-length", true),
+        ("te: trailers\ntrailer: x-checksum, x-member-id, content-length, x_forwarded_for", true),
         ("trailer: x-checksum", false),
         ("te: trailers", false),
     ] {
         let (answer, mut body) = client.send(request("POST", "/public/a", fields), false).await;
         body.send_data(Bytes::from("hello"), false).unwrap();
-        let trailers =
-            [("x-checksum", "1"), ("x-member-id", "2"), ("content-length", "3"), ("x_member_id", "4")];
+        let trailers = [
+            ("x-checksum", "1"),
+            ("x-member-id", "2"),
+            ("content-length", "3"),
+            ("x_member_id", "4"),
+            ("x_forwarded_for", "5"),
+        ];
         let trailers = trailers.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         body.send_trailers(trailers.into_iter().collect()).unwrap();
 
@@ -310,7 +315,7 @@ async fn trailers_pass_from_a_client_that_knows_of_them_and_none_that_say_what_i
         assert_eq!(head.contains("trailer: x-checksum"), passes, "{fields}: {got}");
         assert_eq!(rest.contains("x-checksum: 1\r\n"), passes, "{fields}: {got}");
         assert!(rest.contains("hello"), "{got}");
-        for ours in ["x-member-id", "x_member_id", "content-length"] {
+        for ours in ["x-member-id", "x_member_id", "content-length", "x_forwarded_for"] {
             assert!(!rest.contains(ours) && !head.contains(&format!("trailer: {ours}")), "{fields}: {got}");
         }
     }
