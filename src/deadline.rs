@@ -47,7 +47,7 @@ impl Ticker {
     pub fn tick(&self, elapsed: Duration) {
         self.now.store(millis(elapsed), Ordering::Relaxed);
         for (_, watch) in self.watches.borrow().iter() {
-            if (watch.client.is_past() || watch.upstream.is_past())
+            if (watch.client.is_past() || watch.writing.is_past() || watch.upstream.is_past())
                 && let Some(waker) = watch.waker.borrow().as_ref()
             {
                 waker.wake_by_ref();
@@ -68,18 +68,20 @@ impl Ticker {
     }
 }
 
-/// The deadlines of one connection: one for its client, one for the upstream that is serving it.
+/// The deadlines of one connection: two for its client, one for the upstream that is serving it.
 #[derive(Debug)]
 pub struct Watch {
-    /// What the client is waited for.
+    /// What the client is waited for, to send.
     pub client: Due,
+    /// What it is waited for, to take what is written.
+    pub writing: Due,
     /// What the upstream is waited for.
     pub upstream: Due,
     waker: RefCell<Option<Waker>>,
 }
 
 impl Watch {
-    /// Says who is to be woken when a deadline has passed: the task that looks at both.
+    /// Says who is to be woken when a deadline has passed: the task that looks at them.
     pub fn wakes(&self, waker: &Waker) {
         let mut current = self.waker.borrow_mut();
         if !current.as_ref().is_some_and(|known| known.will_wake(waker)) {
@@ -98,8 +100,9 @@ pub struct Watched {
 
 impl Watched {
     fn new(now: &Arc<AtomicU64>, watches: &Rc<RefCell<Slab<Rc<Watch>>>>) -> Self {
+        let due = || Due::new(now);
         let watch =
-            Rc::new(Watch { client: Due::new(now), upstream: Due::new(now), waker: RefCell::default() });
+            Rc::new(Watch { client: due(), writing: due(), upstream: due(), waker: RefCell::default() });
         let key = watches.borrow_mut().insert(Rc::clone(&watch));
         Self { watch, key, watches: Rc::clone(watches) }
     }

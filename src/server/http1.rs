@@ -31,8 +31,10 @@ use crate::deadline::{Due, Watch, Watched};
 /// What the socket, the service and the body of an answer know about one connection.
 struct Vitals {
     limits: Limits,
-    /// When the client has taken too long.
+    /// When the client has taken too long to send.
     due: Due,
+    /// When it has taken too long to read.
+    writing: Due,
     /// What that deadline is for: a [`Phase`], or [`NOTHING`].
     awaited: AtomicU8,
     /// The [`Phase`] that the bytes read so far have come to.
@@ -41,17 +43,19 @@ struct Vitals {
     busy: AtomicBool,
     /// The connection has become a tunnel: no more HTTP.
     tunnel: AtomicBool,
-    /// An answer that only the end of the connection ends has broken off.
+    /// What is still in the socket is not to be sent: an answer that only the end of the connection ends has broken off, or
+    /// nobody reads.
     broken: AtomicBool,
 }
 
 const NOTHING: u8 = u8::MAX;
 
 impl Vitals {
-    fn new(limits: Limits, due: Due) -> Self {
+    fn new(limits: Limits, watch: &Watch) -> Self {
         Self {
             limits,
-            due,
+            due: watch.client.clone(),
+            writing: watch.writing.clone(),
             awaited: AtomicU8::new(NOTHING),
             phase: AtomicU8::new(Phase::BetweenMessages as u8),
             busy: AtomicBool::new(false),
@@ -109,6 +113,22 @@ impl Vitals {
             self.wait_in(Phase::Head);
         } else {
             self.wait_no_more();
+        }
+    }
+
+    /// Something was written, or could not be.
+    fn wrote<T>(&self, written: &Poll<io::Result<T>>) {
+        self.is_taken(written);
+        if written.is_ready() {
+            self.is_answered();
+        }
+    }
+
+    /// The client takes what is written, or not. What goes through a tunnel may wait for as long as both ends like.
+    fn is_taken<T>(&self, written: &Poll<io::Result<T>>) {
+        match written {
+            Poll::Pending if !self.is_tunnel() => self.writing.set_if_clear(self.limits.body_idle),
+            Poll::Pending | Poll::Ready(_) => self.writing.clear(),
         }
     }
 
@@ -188,9 +208,7 @@ impl<S: Transport> AsyncRead for Filtered<S> {
 impl<S: Transport> AsyncWrite for Filtered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        if written.is_ready() {
-            self.vitals.is_answered();
-        }
+        self.vitals.wrote(&written);
         written
     }
 
@@ -200,9 +218,7 @@ impl<S: Transport> AsyncWrite for Filtered<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        if written.is_ready() {
-            self.vitals.is_answered();
-        }
+        self.vitals.wrote(&written);
         written
     }
 
@@ -211,11 +227,15 @@ impl<S: Transport> AsyncWrite for Filtered<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        self.vitals.is_taken(&flushed);
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.socket).poll_shutdown(cx);
+        self.vitals.is_taken(&shut);
+        shut
     }
 }
 
@@ -322,9 +342,9 @@ pub(super) async fn serve<R: Respond, S: Transport>(
 ) {
     let _noticed = Noticed::new(&respond, arrival.entrance);
     let watch = watched.share();
-    let vitals = Arc::new(Vitals::new(limits, watch.client.clone()));
+    let vitals = Arc::new(Vitals::new(limits, &watch));
     let filtered = Filtered { socket, framing: Framing::new(), vitals: Arc::clone(&vitals), poison: None };
-    let handler = Handler { respond, arrival, watch: Rc::clone(&watch), vitals, shown };
+    let handler = Handler { respond, arrival, watch: Rc::clone(&watch), vitals: Arc::clone(&vitals), shown };
     let connection = http1::Builder::new()
         // Deadlines are ours; hyper's would need a timer for each request.
         .header_read_timeout(None)
@@ -337,6 +357,11 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     let draining = Cell::new(false);
     poll_fn(|cx| {
         watch.wakes(cx.waker());
+        if watch.writing.is_past() {
+            tracing::debug!("a client does not read");
+            vitals.broken.store(true, Ordering::Relaxed);
+            return Poll::Ready(());
+        }
         if watch.client.is_past() {
             tracing::debug!("a client took too long");
             // Where nothing is under way the connection ends in order: over TLS, with close_notify.

@@ -22,6 +22,9 @@ use super::tls::Tls;
 
 /// Connections the kernel holds for a worker that is busy.
 const BACKLOG: i32 = 1024;
+/// What a connection holds that has not been sent yet. Beyond that nothing is written, so a client that reads slowly is seen
+/// to read: the kernel alone would take megabytes, and say nothing until a third of them are gone.
+const MOST_UNSENT: u32 = 128 * 1024;
 
 /// Where connections come in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -182,9 +185,13 @@ impl Socket {
         }
     }
 
-    fn set_nonblocking(&self) -> io::Result<()> {
+    fn prepare(&self) -> io::Result<()> {
         match self {
-            Self::Tcp(socket) => socket.set_nonblocking(true),
+            Self::Tcp(socket) => {
+                // What is accepted inherits it.
+                socket2::SockRef::from(socket).set_tcp_notsent_lowat(MOST_UNSENT)?;
+                socket.set_nonblocking(true)
+            }
             Self::Unix(socket) => socket.set_nonblocking(true),
         }
     }
@@ -247,7 +254,7 @@ impl Listeners {
     /// Gives every worker a socket, and every socket a worker: whichever there are fewer of are used more than once.
     fn share_out(&mut self, sockets: Vec<Socket>, number: usize, listen: &Listen) -> io::Result<()> {
         let post = |socket: Socket| {
-            socket.set_nonblocking()?;
+            socket.prepare()?;
             let Listen { door, proxy_protocol, .. } = listen;
             Ok::<_, io::Error>(Post { socket, door: door.clone(), proxy_protocol: *proxy_protocol, number })
         };

@@ -117,3 +117,42 @@ fn a_body_that_stalls_is_cut_off() {
     assert!(client.is_closed_within(SOON));
     assert!(gateway.upstream().requests().iter().all(|request| request.body.len() < 9));
 }
+
+/// A gateway in front of an upstream that answers without end, and what tells whether it was left alone in the end.
+fn in_front_of_an_endless_answer(server: &'static str) -> (std::sync::mpsc::Receiver<bool>, Gateway) {
+    let (upstream, left) = RawUpstream::telling(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+        let begun = Instant::now();
+        while wire.send_while_taken(64 * 1024) > 0 && begun.elapsed() < SOON {}
+        wire.is_closed_within(SOON)
+    });
+    let options = Options { server, upstream: Some(upstream.address()), ..Options::default() };
+    (left, Gateway::with(&options))
+}
+
+#[test]
+fn an_answer_that_nobody_takes_frees_the_app_whatever_the_client_says_meanwhile() {
+    let (left, gateway) = in_front_of_an_endless_answer("limits = { body_idle = \"1s\" }");
+    let mut client = gateway.connect();
+
+    client.send(get("/public/a"));
+    client.send("GET /public/b HTTP/1.1\r\nHost: mem");
+
+    assert!(left.recv().unwrap());
+    drop(client);
+}
+
+#[test]
+fn an_answer_may_be_taken_slowly() {
+    let (_left, gateway) = in_front_of_an_endless_answer("limits = { body_idle = \"2s\" }");
+    let mut client = gateway.connect();
+
+    client.send(get("/public/a"));
+
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(6) {
+        assert_eq!(client.exactly(32 * 1024).len(), 32 * 1024);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
