@@ -226,9 +226,11 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
             pace
         });
         let is_head = request.method() == Method::HEAD;
-        let answer = Rc::clone(&self.respond).respond(request, self.arrival, Rc::clone(&watch));
+        let (respond, arrival) = (Rc::clone(&self.respond), self.arrival);
         Box::pin(async move {
-            let mut answer = answer.await.map(Some);
+            // Made when its turn comes: a client may begin a hundred streams at once, and each answer needs much room while
+            // it is found.
+            let mut answer = Box::pin(respond.respond(request, arrival, Rc::clone(&watch))).await.map(Some);
             if let Some(pace) = pace {
                 pace.is_answered();
             }
@@ -275,8 +277,7 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     let vitals = Rc::new(Vitals {
         limits,
         reading: watch.client.clone(),
-        // No upstream serves the connection itself, so its other deadline is free for this.
-        writing: watch.upstream.clone(),
+        writing: watch.writing.clone(),
         in_a_head: Cell::new(true),
         under_way: Cell::new(0),
         wasted: Cell::new(0),
