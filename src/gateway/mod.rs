@@ -382,9 +382,8 @@ impl Gateway {
     pub fn follow(&mut self, before: &Self) {
         self.pseudonym = before.pseudonym.clone();
         for site in &mut self.sites {
-            if let Some(known) = before.sites.iter().find(|known| known.has_pool_of(site)) {
-                // Equal, and perhaps with what was found out about it.
-                site.upstream = known.upstream.clone();
+            if let Some(known) = before.sites.iter().find(|known| known.origin == site.origin) {
+                site.upstream.continue_from(&known.upstream);
             }
         }
     }
