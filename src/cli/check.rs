@@ -13,6 +13,7 @@ use super::{CommandError, source};
 use crate::config::assemble::{self, Assembled, Loaded, RandomKeys, Surroundings};
 use crate::config::{AccessChoice, AllowTable, SiteTable, UpstreamChoice};
 use crate::provider::inspection::{Finding, Verdict};
+use crate::provider::running::RunningProviders;
 use crate::route::Origin;
 use crate::server::{Entrance, Listen};
 use crate::time::Clock;
@@ -147,6 +148,7 @@ fn surroundings(folder: std::path::PathBuf) -> Surroundings {
         app: nowhere,
         telemetry: Arc::default(),
         random_keys: RandomKeys::default(),
+        providers: RunningProviders::default(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::config::assemble::{self, Assembled, Loaded, RandomKeys, Surroundings}
 use crate::member::ProviderName;
 use crate::provider::daxko::Daxko;
 use crate::provider::inspection::{Registration, advice, described};
+use crate::provider::running::RunningProviders;
 use crate::provider::{ProviderError, Registered};
 use crate::time::Clock;
 
@@ -41,6 +42,7 @@ impl Online {
             app: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
             telemetry: Arc::default(),
             random_keys: RandomKeys::default(),
+            providers: RunningProviders::default(),
         };
         let assembled = loaded.assemble(&surroundings)?;
         let is_simulated = |provider: &Registered| loaded.simulates(&provider.name);

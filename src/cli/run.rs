@@ -20,6 +20,8 @@ use crate::config::assemble::{self, Assembled, Loaded, RandomKeys, Surroundings}
 use crate::config::diagnostics::Source;
 use crate::gateway::{Gateway, Worker};
 use crate::identity::keys::{Algorithm, SigningKey};
+use crate::provider::Registered;
+use crate::provider::running::RunningProviders;
 use crate::sandbox::legacy_app::{self, LegacyApp, VerificationKey};
 use crate::server::handover::{self, Office, Predecessor};
 use crate::server::peer::TrustedProxies;
@@ -56,6 +58,7 @@ pub struct Started {
     pub sites: Vec<String>,
     gateway: Arc<Gateway>,
     surroundings: Surroundings,
+    providers: Vec<Registered>,
     listen: Vec<Listen>,
     admin_listen: Option<SocketAddr>,
     limits: Limits,
@@ -248,6 +251,7 @@ impl Prepared {
             app: for_app.local_addr().map_err(failed)?,
             telemetry: Arc::default(),
             random_keys: RandomKeys::default(),
+            providers: RunningProviders::default(),
         };
         let assembled = loaded.assemble(&surroundings)?;
         for warning in &assembled.warnings {
@@ -293,7 +297,8 @@ impl Prepared {
     /// Listens and serves. What is inherited and not configured stays in `inherited`.
     fn serve(self, inherited: &mut Inherited) -> Result<Started, CommandError> {
         let Self { loaded, surroundings, assembled, sandbox } = self;
-        let Assembled { gateway, listen, admin_listen, access_log, handover, tls, limits, .. } = assembled;
+        let Assembled { gateway, listen, admin_listen, access_log, handover, tls, limits, providers, .. } =
+            assembled;
         let telemetry = Arc::clone(&surroundings.telemetry);
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let listeners =
@@ -327,6 +332,7 @@ impl Prepared {
             sites: sites(&gateway),
             gateway,
             surroundings,
+            providers,
             listen,
             admin_listen,
             limits,
@@ -367,8 +373,9 @@ impl Started {
         for warning in &assembled.warnings {
             tracing::warn!("{warning}");
         }
-        let Assembled { mut gateway, listen, admin_listen, access_log, handover, tls, limits, .. } =
-            assembled;
+        let Assembled {
+            mut gateway, listen, admin_listen, access_log, handover, tls, limits, providers, ..
+        } = assembled;
         log_to(&self.telemetry, access_log)?;
         let is_same = listen.len() == self.listen.len()
             && listen.iter().zip(&self.listen).all(|(new, old)| new.is_like(old));
@@ -388,6 +395,13 @@ impl Started {
         if let (Some(serving), Some(new)) = (&self.tls, &tls) {
             serving.take_certificates_of(new);
         }
+        for Registered { name, provider, .. } in &providers {
+            let mut running = self.providers.iter().filter(|running| running.name == *name);
+            if running.any(|running| !Arc::ptr_eq(&running.provider, provider)) {
+                tracing::info!(provider = %name, "the provider has changed: its tokens and connections begin anew");
+            }
+        }
+        self.providers = providers;
         gateway.follow(&self.gateway);
         self.gateway = Arc::new(gateway);
         self.running.exchange(service(&self.gateway, limits));

@@ -23,6 +23,7 @@ use crate::login::Login;
 use crate::member::ProviderName;
 use crate::provider::Registered;
 use crate::provider::daxko::Daxko;
+use crate::provider::running::RunningProviders;
 use crate::random;
 use crate::route::{Origin, Scheme, Sites};
 use crate::secret::Secret;
@@ -64,6 +65,8 @@ pub struct Surroundings {
     pub telemetry: Arc<Telemetry>,
     /// Stand-ins for keys that are not configured.
     pub random_keys: RandomKeys,
+    /// The providers that are there already.
+    pub providers: RunningProviders,
 }
 
 /// Random keys in the place of those that are not configured, each made when it is first asked for. Clones have the same

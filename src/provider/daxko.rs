@@ -20,6 +20,7 @@ pub use self::generation::{Bearer, Generation};
 use self::member_settings::Links;
 use super::claims::{self, Pointers};
 use super::inspection::{Finding, Registration};
+use super::membership::{self, Subject};
 use super::token_endpoint::{self, Answer, Encoding, Http};
 use super::{AuthorizationCode, BoxFuture, Provider, ProviderError, QUERY_VALUE, RedirectUri, State};
 use crate::member::{Member, ProviderName};
@@ -27,7 +28,7 @@ use crate::secret::Secret;
 use crate::time::{Clock, UnixTime};
 
 /// What the operator knows about Daxko.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The name of the provider in the config.
     pub name: ProviderName,
@@ -120,10 +121,27 @@ impl Daxko {
         Ok(Self { client_token: ClientToken::new(grant, http.clone()), http, clock, settings })
     }
 
+    /// Whether these are its settings.
+    #[must_use]
+    pub fn has(&self, settings: &Settings) -> bool {
+        self.settings == *settings
+    }
+
     /// The API and the username whose settings these are: providers that share them share what is registered.
     #[must_use]
     pub fn account(&self) -> (&str, &str) {
         (self.settings.api_base_url.as_str(), self.settings.client_id.trim())
+    }
+
+    /// All that its answers about memberships depend on.
+    #[must_use]
+    pub fn memberships_of(&self, subject: Subject) -> membership::Account {
+        membership::Account {
+            provider: self.settings.name.clone(),
+            api: self.settings.api_base_url.to_string(),
+            client: self.settings.client.clone(),
+            subject,
+        }
     }
 
     /// A client-scoped token.

@@ -16,7 +16,7 @@ use super::claims::{Address, Ids};
 use crate::time::UnixTime;
 
 /// The operator's list of addresses and ids.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Directory {
     /// A CSV file.
     File(FileDirectory),

@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use self::memory::{Memory, Record, is_about_one, pause_after};
 use super::{BoxFuture, ProviderError};
-use crate::member::Member;
+use crate::member::{Member, ProviderName};
 use crate::time::UnixTime;
 
 /// How long one who asks is waited for before somebody else may; longer than any answer can take.
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TURNS: usize = 64;
 
 /// Whose membership it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// The person's.
     Member,
@@ -87,14 +87,43 @@ pub enum Verdict {
     Unknown,
 }
 
-/// The memberships of one provider's members.
-pub struct Memberships {
-    vendor: Arc<dyn Membership>,
-    policy: Policy,
+/// All that the answers of a vendor depend on: what it says of one account it does not say of another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Account {
+    /// The name of the provider in the config.
+    pub provider: ProviderName,
+    /// Base of the API that is asked.
+    pub api: String,
+    /// On whose behalf it is asked.
+    pub client: String,
+    /// Whose membership it is asked about.
+    pub subject: Subject,
+}
+
+/// What a vendor has said of memberships, and who waits for it to say more. Clones are the same, so that it can outlive
+/// the [`Memberships`] of one configuration.
+#[derive(Clone)]
+pub struct Remembered(Arc<Shared>);
+
+struct Shared {
     memory: Mutex<Memory>,
     /// Whoever waits for an answer takes one of these, the same for the same subject.
     turns: [tokio::sync::Mutex<()>; TURNS],
     hasher: RandomState,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        let turns = std::array::from_fn(|_| tokio::sync::Mutex::default());
+        Self(Arc::new(Shared { memory: Mutex::default(), turns, hasher: RandomState::new() }))
+    }
+}
+
+/// The memberships of one provider's members.
+pub struct Memberships {
+    vendor: Arc<dyn Membership>,
+    policy: Policy,
+    remembered: Remembered,
 }
 
 impl fmt::Debug for Memberships {
@@ -104,11 +133,10 @@ impl fmt::Debug for Memberships {
 }
 
 impl Memberships {
-    /// Nothing is known yet.
+    /// Known is what is remembered.
     #[must_use]
-    pub fn new(vendor: Arc<dyn Membership>, policy: Policy) -> Self {
-        let turns = std::array::from_fn(|_| tokio::sync::Mutex::default());
-        Self { vendor, policy, memory: Mutex::default(), turns, hasher: RandomState::new() }
+    pub const fn new(vendor: Arc<dyn Membership>, policy: Policy, remembered: Remembered) -> Self {
+        Self { vendor, policy, remembered }
     }
 
     /// What is known of a member of whom the vendor said at `vouched` that the membership is active. Of all who look up
@@ -247,8 +275,9 @@ impl Memberships {
     }
 
     fn turn_of(&self, member: &Member) -> &tokio::sync::Mutex<()> {
-        let hash = self.hasher.hash_one(self.subject_of(member));
-        &self.turns[usize::try_from(hash % TURNS as u64).unwrap_or_default()]
+        let Shared { turns, hasher, .. } = &*self.remembered.0;
+        let hash = hasher.hash_one(self.subject_of(member));
+        &turns[usize::try_from(hash % TURNS as u64).unwrap_or_default()]
     }
 
     fn subject_of(&self, member: &Member) -> Bytes {
@@ -259,7 +288,7 @@ impl Memberships {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().expect("nothing panics while it holds this lock")
+        self.remembered.0.memory.lock().expect("nothing panics while it holds this lock")
     }
 }
 
@@ -269,7 +298,7 @@ mod tests {
 
     use super::memory::{MOST, PAUSE};
     use super::*;
-    use crate::member::{MemberId, MemberUnitId, Profile, ProviderName};
+    use crate::member::{MemberId, MemberUnitId, Profile};
 
     const LOGIN: UnixTime = UnixTime(1_795_300_000);
     const HOUR: u64 = 3600;
@@ -319,7 +348,7 @@ mod tests {
         subject: Subject,
     ) -> Memberships {
         let vendor = Arc::new(Vendor(Mutex::new(answers.into_iter().collect())));
-        Memberships::new(vendor, policy(subject))
+        Memberships::new(vendor, policy(subject), Remembered::default())
     }
 
     fn member(id: &str) -> Member {
@@ -428,8 +457,11 @@ mod tests {
     #[tokio::test]
     async fn of_two_answers_that_of_whoever_asked_last_counts_in_whatever_order_they_come() {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        let memberships =
-            Memberships::new(Arc::new(Slow(Mutex::new(Some(receiver)))), policy(Subject::Member));
+        let memberships = Memberships::new(
+            Arc::new(Slow(Mutex::new(Some(receiver)))),
+            policy(Subject::Member),
+            Remembered::default(),
+        );
         let rosa = member("400007995-00");
         let (first, second) = tokio::join!(memberships.ask(&rosa, after(HOUR)), async {
             let second = memberships.ask(&rosa, after(HOUR + 1)).await;
@@ -444,8 +476,11 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_signed_in_on_an_answer_that_a_later_one_has_overtaken() {
         let (sender, receiver) = tokio::sync::oneshot::channel();
-        let memberships =
-            Memberships::new(Arc::new(Slow(Mutex::new(Some(receiver)))), policy(Subject::Member));
+        let memberships = Memberships::new(
+            Arc::new(Slow(Mutex::new(Some(receiver)))),
+            policy(Subject::Member),
+            Remembered::default(),
+        );
         let rosa = member("400007995-00");
         let (login, _) = tokio::join!(memberships.at_login(&rosa, after(HOUR)), async {
             memberships.ask(&rosa, after(HOUR + 1)).await.unwrap();

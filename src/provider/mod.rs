@@ -9,6 +9,7 @@ pub mod daxko;
 pub mod directory;
 pub mod inspection;
 pub mod membership;
+pub mod running;
 pub mod token_endpoint;
 pub mod xoxoday;
 

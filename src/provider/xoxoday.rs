@@ -8,6 +8,7 @@
 //! login: they are dropped with the answer, and never refreshed.
 
 use std::ops::Deref;
+use std::path::Path;
 use std::time::Duration;
 
 use percent_encoding::utf8_percent_encode;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use zeroize::Zeroize;
 
 use super::claims::{Claims, Ids, ProfilePointers};
-use super::directory::{Directory, Headers};
+use super::directory::{Directory, FileDirectory, Headers};
 use super::inspection::{self, Finding, Registration};
 use super::token_endpoint::{self, Encoding, Http};
 use super::{AuthorizationCode, BoxFuture, Provider, ProviderError, QUERY_VALUE, RedirectUri, State};
@@ -29,7 +30,7 @@ const TOKEN: &str = "token endpoint";
 const USERINFO: &str = "user-details call";
 
 /// What the operator knows about Xoxoday.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The name of the provider in the config.
     pub name: ProviderName,
@@ -53,8 +54,6 @@ pub struct Settings {
     pub identity: Identity,
     /// How long any one answer may take.
     pub timeout: Duration,
-    /// What time it is, for the directory.
-    pub clock: Clock,
 }
 
 /// Which token a code is exchanged for: the last segment of the token endpoint's path.
@@ -67,7 +66,7 @@ pub enum Grant {
 }
 
 /// Who signed in, and who says so.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The call that says more than the token response; without it, that response is the vendor's answer.
     pub userinfo: Option<Userinfo>,
@@ -78,7 +77,7 @@ pub struct Identity {
 }
 
 /// Where the ids are.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum IdSource {
     /// In the vendor's answer.
     Answer(Claims),
@@ -87,7 +86,7 @@ pub enum IdSource {
 }
 
 /// A call with the member's token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Userinfo {
     /// GET or POST.
     pub method: Method,
@@ -125,6 +124,8 @@ pub struct Xoxoday {
     http: Http,
     userinfo_http: Http,
     token_url: Url,
+    /// What time it is, for the directory.
+    clock: Clock,
 }
 
 impl Xoxoday {
@@ -132,7 +133,7 @@ impl Xoxoday {
     ///
     /// # Errors
     /// Where no HTTP client can be made on this machine.
-    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: Settings, clock: Clock) -> Result<Self, reqwest::Error> {
         let client = |url: &Url| {
             let is_loopback = url.host_str().is_some_and(crate::route::is_loopback_host);
             Http::new(settings.timeout, is_loopback)
@@ -147,7 +148,22 @@ impl Xoxoday {
             Some(userinfo) => client(&userinfo.url)?,
             None => http.clone(),
         };
-        Ok(Self { http, userinfo_http, token_url, settings })
+        Ok(Self { http, userinfo_http, token_url, clock, settings })
+    }
+
+    /// Whether these are its settings.
+    #[must_use]
+    pub fn has(&self, settings: &Settings) -> bool {
+        self.settings == *settings
+    }
+
+    /// Its directory, if that is in this file.
+    #[must_use]
+    pub fn directory_in(&self, file: &Path) -> Option<&FileDirectory> {
+        match &self.settings.identity.ids {
+            IdSource::Directory(Directory::File(directory)) if directory.is_in(file) => Some(directory),
+            IdSource::Directory(Directory::File(_) | Directory::Remote(_)) | IdSource::Answer(_) => None,
+        }
     }
 
     async fn member(
@@ -160,7 +176,7 @@ impl Xoxoday {
         let ids = match &identity.ids {
             IdSource::Answer(claims) => claims.ids(&answer)?,
             IdSource::Directory(directory) => {
-                directory.find(&identity.profile.address(&answer)?, self.settings.clock.now()).await?
+                directory.find(&identity.profile.address(&answer)?, self.clock.now()).await?
             }
         };
         let Ids { member_id, unit_id } = ids;
@@ -263,13 +279,7 @@ impl Provider for Xoxoday {
 
     fn inspect<'a>(&'a self, registration: &'a Registration) -> BoxFuture<'a, Vec<Finding>> {
         let request = |code: &_, redirect_uri: &_| self.token_request(code, redirect_uri);
-        Box::pin(inspection::by_made_up_code(
-            "Xoxoday",
-            "oauth_url",
-            registration,
-            &self.settings.clock,
-            request,
-        ))
+        Box::pin(inspection::by_made_up_code("Xoxoday", "oauth_url", registration, &self.clock, request))
     }
 }
 
@@ -281,7 +291,7 @@ mod tests {
     #[test]
     fn the_authorization_request_is_written_as_xoxoday_documents_it() {
         let claims = Claims { member_id: "/email".into(), unit_id: UnitId::SameAsMember, lowercase: true };
-        let xoxoday = Xoxoday::new(Settings {
+        let settings = Settings {
             name: ProviderName::new("rewards").unwrap(),
             client_id: "9a31c0de5f7742d08b6e14a2f3c5d7e9\n".into(),
             client_secret: Secret::new("secret"),
@@ -297,9 +307,8 @@ mod tests {
                 profile: ProfilePointers { first_name: None, last_name: None, email: "/email".into() },
             },
             timeout: Duration::from_secs(1),
-            clock: Clock::System,
-        })
-        .unwrap();
+        };
+        let xoxoday = Xoxoday::new(settings, Clock::System).unwrap();
         let redirect_uri = RedirectUri("https://members.example.org/_gateway/callback/rewards".into());
         assert_eq!(
             xoxoday.authorization_request(&redirect_uri, &State("q7Zk3n".into())),

@@ -120,10 +120,12 @@ fn provider(
         links: links?,
         timeout,
     };
-    let daxko = Daxko::new(settings, surroundings.clock.clone()).map(Arc::new);
+    let running = &surroundings.providers;
+    let daxko = running.daxko(settings, surroundings.clock.clone());
     let memberships = daxko.as_ref().ok().zip(policy).map(|(daxko, policy)| {
         let vendor: Arc<dyn Membership> = Arc::<Daxko>::clone(daxko);
-        Arc::new(Memberships::new(vendor, policy))
+        let remembered = running.remembered(daxko.memberships_of(policy.subject));
+        Arc::new(Memberships::new(vendor, policy, remembered))
     });
     let kept = daxko.as_ref().ok().map(Arc::clone);
     let registered = shared.register(daxko, path, mistakes)?;

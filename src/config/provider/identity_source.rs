@@ -22,6 +22,7 @@ use crate::config::{
 use crate::member::MemberUnitId;
 use crate::provider::claims::{Claims, ProfilePointers, UnitId};
 use crate::provider::directory::{Directory, FileDirectory, FileError, Headers, RemoteDirectory, Template};
+use crate::provider::running::RunningProviders;
 use crate::provider::xoxoday::{IdSource, Identity, Userinfo};
 
 /// What the rest of the provider's table means for its identity.
@@ -34,6 +35,8 @@ pub(super) struct Context<'a> {
     pub(super) is_foreign: &'a dyn Fn(&str) -> bool,
     /// How long any one answer may take.
     pub(super) timeout: Duration,
+    /// The providers that are there already.
+    pub(super) running: &'a RunningProviders,
 }
 
 /// Who signed in, and who says so.
@@ -188,7 +191,7 @@ fn directory(
             if !directory.headers.is_empty() {
                 mistakes.note(&here.key("headers"), "a file is not asked by HTTP", "headers beside a url");
             }
-            opened(file, &here.key("file"), mistakes).map(Directory::File)
+            opened(file, &here.key("file"), context.running, mistakes).map(Directory::File)
         }
         (None, Some(url)) => remote(url, table, directory, path, context, mistakes),
         (Some(_), Some(_)) => {
@@ -206,8 +209,19 @@ fn directory(
     }
 }
 
-fn opened(file: &str, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<FileDirectory> {
-    match FileDirectory::open(mistakes.file(file)) {
+fn opened(
+    file: &str,
+    path: &Path,
+    running: &RunningProviders,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<FileDirectory> {
+    let file = mistakes.file(file);
+    if let Some(running) = running.directory(&file) {
+        // It reads the file by itself, and keeps its last good rows while somebody writes there.
+        running.look_again();
+        return Some(running);
+    }
+    match FileDirectory::open(file) {
         Ok(directory) => Some(directory),
         Err(error) => {
             let help = match error {

@@ -2,8 +2,6 @@
 
 pub(in crate::config) mod table;
 
-use std::sync::Arc;
-
 use url::Url;
 
 use super::identity_source::{self, Context};
@@ -15,7 +13,7 @@ use crate::config::structure::Path;
 use crate::config::{Config, XoxodayEnvironment, XoxodayGrant, XoxodayTable};
 use crate::provider::Registered;
 use crate::provider::token_endpoint::Encoding;
-use crate::provider::xoxoday::{self, Grant, Xoxoday};
+use crate::provider::xoxoday::{self, Grant};
 
 /// The scope without which no company token is given out.
 const USER_SESSION: &str = "user_session";
@@ -77,6 +75,7 @@ fn provider(
         userinfo_url: addresses.as_ref().map(|(oauth_url, _)| xoxoday::below(oauth_url, "api")),
         is_foreign: &|host: &str| is_mixed(table.environment, host),
         timeout,
+        running: &surroundings.providers,
     };
     let identity = identity_source::identity(&table.identity, &path.key("identity"), &context, mistakes);
     let authorize_params = authorize_params(&table.authorize_params, path, mistakes);
@@ -97,9 +96,9 @@ fn provider(
         authorize_params,
         identity: identity?,
         timeout,
-        clock: surroundings.clock.clone(),
     };
-    shared.register(Xoxoday::new(settings).map(Arc::new), path, mistakes)
+    let xoxoday = surroundings.providers.xoxoday(settings, surroundings.clock.clone());
+    shared.register(xoxoday, path, mistakes)
 }
 
 fn scopes(table: &XoxodayTable, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Vec<String>> {

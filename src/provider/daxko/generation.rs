@@ -9,7 +9,7 @@ use reqwest::Url;
 use crate::secret::Secret;
 
 /// One of the two, with what only that one needs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Generation {
     /// The Operations API.
     V3 {
@@ -21,7 +21,7 @@ pub enum Generation {
 }
 
 /// What authorises a code exchange, beside the credentials in its body.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bearer {
     /// The partner's refresh token.
     RefreshToken(Secret),

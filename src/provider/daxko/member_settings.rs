@@ -24,7 +24,7 @@ const UNCLEAR: ProviderError =
 const LINKS: [&str; 2] = ["sign_up", "forgot_password"];
 
 /// What the config says about the form's links. Nothing: as it is; blank: none.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
     /// For those who have no account yet.
     pub sign_up: Option<String>,

@@ -58,8 +58,17 @@ struct State {
     is_wrong: bool,
 }
 
-/// A directory in a CSV file.
+/// A directory in a CSV file. Clones are the same directory.
+#[derive(Clone)]
 pub struct FileDirectory(Arc<Watched>);
+
+impl PartialEq for FileDirectory {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for FileDirectory {}
 
 impl std::fmt::Debug for FileDirectory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,6 +93,17 @@ impl FileDirectory {
         }
         let state = State { rows: Arc::new(rows), stamp, pending, looked: None, is_wrong: false };
         Ok(Self(Arc::new(Watched { path, state: Mutex::new(state) })))
+    }
+
+    /// Whether it is in this file.
+    #[must_use]
+    pub fn is_in(&self, path: &Path) -> bool {
+        self.0.path == path
+    }
+
+    /// Has the next one who asks look whether the file has changed.
+    pub fn look_again(&self) {
+        self.0.state().looked = None;
     }
 
     /// The ids that belong to an address.

@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use percent_encoding::utf8_percent_encode;
-use reqwest::header::HeaderMap;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
 use crate::provider::claims::{Address, Claims, Ids};
 use crate::provider::token_endpoint::{self, Http};
 use crate::provider::{ProviderError, QUERY_VALUE};
+use crate::secret::same_bytes;
 
 const ENDPOINT: &str = "directory";
 const PLACEHOLDER: &str = "{email}";
@@ -21,6 +22,18 @@ const PLACEHOLDER: &str = "{email}";
 #[derive(Clone, Default)]
 pub struct Headers(pub HeaderMap);
 
+/// In a time that does not depend on where values differ.
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        let is_in_other = |(name, value): (&HeaderName, &HeaderValue)| {
+            other.0.get(name).is_some_and(|known| same_bytes(known.as_bytes(), value.as_bytes()))
+        };
+        self.0.len() == other.0.len() && self.0.iter().all(is_in_other)
+    }
+}
+
+impl Eq for Headers {}
+
 impl std::fmt::Debug for Headers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
@@ -28,7 +41,7 @@ impl std::fmt::Debug for Headers {
 }
 
 /// An address with one place for an e-mail address.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     before: String,
     after: String,
@@ -84,8 +97,22 @@ pub struct RemoteDirectory {
     template: Template,
     headers: Headers,
     claims: Claims,
+    timeout: Duration,
     http: Http,
 }
+
+/// Equal where they ask the same.
+impl PartialEq for RemoteDirectory {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { template, headers, claims, timeout, http: _ } = self;
+        *template == other.template
+            && *headers == other.headers
+            && *claims == other.claims
+            && *timeout == other.timeout
+    }
+}
+
+impl Eq for RemoteDirectory {}
 
 impl RemoteDirectory {
     /// A directory that is asked at this address, and whose answers are read so.
@@ -99,7 +126,7 @@ impl RemoteDirectory {
         timeout: Duration,
     ) -> Result<Self, reqwest::Error> {
         let is_loopback = template.example.host_str().is_some_and(crate::route::is_loopback_host);
-        Ok(Self { template, headers, claims, http: Http::new(timeout, is_loopback)? })
+        Ok(Self { template, headers, claims, timeout, http: Http::new(timeout, is_loopback)? })
     }
 
     /// The ids that belong to an address.

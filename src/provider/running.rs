@@ -1,0 +1,106 @@
+//! Providers that are there already, for a configuration that is read again.
+//!
+//! Where it says the same of a provider, that provider goes on, with its tokens and its connections; where it names the
+//! same file, a directory goes on with its rows. What a vendor has said of memberships outlives every reload: a member
+//! who is known to have lapsed must not come in again because somebody has changed a timeout.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::daxko::{self, Daxko};
+use super::directory::FileDirectory;
+use super::membership::{Account, Remembered};
+use super::xoxoday::{self, Xoxoday};
+use crate::time::Clock;
+
+/// The providers of this process. Clones are the same; a new one knows none.
+#[derive(Clone, Default)]
+pub struct RunningProviders(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    daxkos: Live<Daxko>,
+    xoxodays: Live<Xoxoday>,
+    memberships: HashMap<Account, Remembered>,
+}
+
+impl fmt::Debug for RunningProviders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RunningProviders")
+    }
+}
+
+impl RunningProviders {
+    /// Daxko with these settings.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made on this machine.
+    pub fn daxko(&self, settings: daxko::Settings, clock: Clock) -> Result<Arc<Daxko>, reqwest::Error> {
+        let mut known = self.known();
+        if let Some(same) = known.daxkos.find(|running| running.has(&settings)) {
+            return Ok(same);
+        }
+        let daxko = Arc::new(Daxko::new(settings, clock)?);
+        known.daxkos.add(&daxko);
+        Ok(daxko)
+    }
+
+    /// Xoxoday with these settings.
+    ///
+    /// # Errors
+    /// Where no HTTP client can be made on this machine.
+    pub fn xoxoday(&self, settings: xoxoday::Settings, clock: Clock) -> Result<Arc<Xoxoday>, reqwest::Error> {
+        let mut known = self.known();
+        if let Some(same) = known.xoxodays.find(|running| running.has(&settings)) {
+            return Ok(same);
+        }
+        let xoxoday = Arc::new(Xoxoday::new(settings, clock)?);
+        known.xoxodays.add(&xoxoday);
+        Ok(xoxoday)
+    }
+
+    /// The directory in this file, if one is used.
+    #[must_use]
+    pub fn directory(&self, file: &Path) -> Option<FileDirectory> {
+        let known = self.known();
+        let running = known.xoxodays.all().find_map(|running| running.directory_in(file).cloned());
+        drop(known);
+        running
+    }
+
+    /// What is remembered of the memberships of an account.
+    #[must_use]
+    pub fn remembered(&self, account: Account) -> Remembered {
+        self.known().memberships.entry(account).or_default().clone()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those of one kind that somebody has.
+struct Live<T>(Vec<Weak<T>>);
+
+impl<T> Default for Live<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Live<T> {
+    fn all(&self) -> impl Iterator<Item = Arc<T>> {
+        self.0.iter().filter_map(Weak::upgrade)
+    }
+
+    fn find(&self, is_meant: impl Fn(&T) -> bool) -> Option<Arc<T>> {
+        self.all().find(|running| is_meant(running))
+    }
+
+    fn add(&mut self, running: &Arc<T>) {
+        self.0.retain(|known| known.strong_count() > 0);
+        self.0.push(Arc::downgrade(running));
+    }
+}
