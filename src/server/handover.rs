@@ -11,6 +11,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,14 @@ struct Offer {
 
 /// The listening sockets of a server, for as long as it serves. Clones are the same.
 #[derive(Clone, Debug)]
-pub struct Offered(Arc<Mutex<Vec<Offer>>>);
+pub struct Offered(Arc<Mutex<Shown>>);
+
+#[derive(Debug, Default)]
+struct Shown {
+    offers: Arc<[Offer]>,
+    /// Who is being sent them.
+    asking: Option<socket2::Socket>,
+}
 
 impl Offered {
     pub(super) fn of(listeners: &Listeners) -> io::Result<Self> {
@@ -57,15 +65,34 @@ impl Offered {
                 offer.sockets.push(post.socket.try_clone()?);
             }
         }
-        Ok(Self(Arc::new(Mutex::new(offers))))
+        Ok(Self(Arc::new(Mutex::new(Shown { offers: offers.into(), asking: None }))))
     }
 
-    /// Lets go of them: a queue ends when nobody holds it any more.
+    /// Lets go of them: a queue ends when nobody holds it any more. Whoever asks for them and does not read is not waited
+    /// for.
     pub(super) fn withdraw(&self) {
-        self.offers().clear();
+        let mut shown = self.shown();
+        shown.offers = Arc::default();
+        if let Some(asking) = shown.asking.take() {
+            // What is being sent to it fails now. Where it has gone already, nothing is.
+            let _ = asking.shutdown(Shutdown::Both);
+        }
     }
 
-    fn offers(&self) -> MutexGuard<'_, Vec<Offer>> {
+    /// What there is to send to whoever asks.
+    fn show(&self, asking: &socket2::Socket) -> io::Result<Arc<[Offer]>> {
+        let asking = asking.try_clone()?;
+        let mut shown = self.shown();
+        shown.asking = Some(asking);
+        Ok(Arc::clone(&shown.offers))
+    }
+
+    /// It has all of it, and what becomes of it is its own affair.
+    fn has_been_shown(&self) {
+        self.shown().asking = None;
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -108,15 +135,15 @@ impl Office {
         Ok(Self { socket, file: SocketFile::at(path, 0) })
     }
 
-    /// Waits for a process that takes over, on a thread of its own; `then` is called with the numbers of the listeners
-    /// whose sockets live on in it.
+    /// Waits for a process that takes over, on a thread of its own; `then` is called with that process, and for each
+    /// server with the numbers of the listeners whose sockets live on in it.
     ///
     /// # Errors
     /// Where there can be no thread.
     pub fn wait(
         self,
-        offered: Offered,
-        then: impl FnOnce(Arc<[usize]>) + Send + 'static,
+        offered: Vec<Offered>,
+        then: impl FnOnce(Successor, Vec<Arc<[usize]>>) + Send + 'static,
     ) -> io::Result<Closing> {
         let Self { socket, file } = self;
         let thread = std::thread::Builder::new().name("handover".to_owned());
@@ -134,10 +161,7 @@ impl Office {
                     Ok(taken) => {
                         // Free for the next one, who asks the new process.
                         drop(socket);
-                        then(taken);
-                        if let Err(error) = send(&peer, "stops accepting", &[]) {
-                            tracing::debug!(%error, "the new process does not listen any more");
-                        }
+                        then(Successor(peer), taken);
                         return;
                     }
                     Err(error) => tracing::warn!(%error, "nothing was handed over: this process serves on"),
@@ -148,27 +172,54 @@ impl Office {
     }
 }
 
-/// The old process's half; the numbers of the listeners that the new one has taken.
-fn hand_over(peer: &socket2::Socket, offered: &Offered) -> io::Result<Arc<[usize]>> {
+/// The process that has taken over. It waits until this one has stopped to accept.
+#[derive(Debug)]
+pub struct Successor(socket2::Socket);
+
+impl Successor {
+    /// Tells it so.
+    pub fn may_go_on(self) {
+        if let Err(error) = send(&self.0, "stops accepting", &[]) {
+            tracing::debug!(%error, "the new process does not listen any more");
+        }
+    }
+}
+
+/// The old process's half; for each server the numbers of the listeners that the new one has taken.
+fn hand_over(peer: &socket2::Socket, offered: &[Offered]) -> io::Result<Vec<Arc<[usize]>>> {
     patient(peer)?;
     is_one_of_us(peer)?;
     tracing::info!("another process asks to take over");
     send(peer, GREETING, &[])?;
-    {
-        let offers = offered.offers();
-        for Offer { address, sockets } in offers.iter() {
-            for sockets in sockets.chunks(MOST_SOCKETS) {
-                send(peer, &format!("listen {address}"), sockets)?;
-            }
-            // An address of its own begins, even where it is written like the one before.
-            send(peer, "next", &[])?;
-        }
-        send(peer, "all", &[])?;
+    let mut counts = Vec::new();
+    for offered in offered {
+        let offers = offered.show(peer)?;
+        counts.push(offers.len());
+        let sent = offers.iter().try_for_each(|offer| send_offer(peer, offer));
+        offered.has_been_shown();
+        sent?;
     }
+    send(peer, "all", &[])?;
     let (taken, _) = receive(peer)?;
     let taken = taken.strip_prefix("serves ").ok_or_else(|| io::Error::other("it ended before it served"))?;
     let numbers: Result<Vec<usize>, _> = taken.split_whitespace().map(str::parse).collect();
-    numbers.map(Into::into).map_err(io::Error::other)
+    let numbers = numbers.map_err(io::Error::other)?;
+    // They are counted through all servers.
+    let mut first = 0;
+    let of_each = counts.into_iter().map(|count| {
+        let own = first..first + count;
+        first += count;
+        numbers.iter().filter(|number| own.contains(number)).map(|number| number - own.start).collect()
+    });
+    Ok(of_each.collect())
+}
+
+fn send_offer(peer: &socket2::Socket, Offer { address, sockets }: &Offer) -> io::Result<()> {
+    for sockets in sockets.chunks(MOST_SOCKETS) {
+        send(peer, &format!("listen {address}"), sockets)?;
+    }
+    // An address of its own begins, even where it is written like the one before.
+    send(peer, "next", &[])
 }
 
 /// A gateway that runs, and waits for this process to serve.

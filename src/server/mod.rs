@@ -17,6 +17,7 @@ mod proxy_protocol;
 pub mod tls;
 mod worker;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -146,6 +147,8 @@ pub struct Running<R> {
     files: Vec<SocketFile>,
     offered: Offered,
     announce: watch::Sender<Announced>,
+    /// Closed when no worker accepts any more.
+    accepting: tokio::sync::mpsc::Receiver<Infallible>,
     workers: Vec<(JoinHandle<()>, UnboundedSender<Service<R>>)>,
 }
 
@@ -186,30 +189,44 @@ impl<R> Running<R> {
 
     /// Takes no more connections and closes idle ones; what is under way may finish. Does not wait for it.
     pub fn stop(&self) {
-        self.close_doors();
-        self.announce(Stage::Closing);
+        self.stop_beside_another(Arc::default());
+    }
+
+    /// The same, where another process accepts from the sockets of these listeners.
+    pub fn stop_beside_another(&self, listeners: Arc<[usize]>) {
+        self.close_doors(&listeners);
+        self.announce.send_replace(Announced { stage: Stage::Closing, handed_over: listeners });
     }
 
     /// Takes no more connections, lets what is under way finish within `grace`, and returns when all workers are gone.
     pub fn drain(self, grace: Duration) {
-        self.close_doors();
+        self.close_doors(&[]);
         self.announce(Stage::LastAnswers);
         self.wait(LAST_ANSWERS.min(grace), grace);
     }
 
-    /// The same, where another process accepts from the sockets of these listeners.
-    pub fn hand_over(self, listeners: Arc<[usize]>, grace: Duration) {
-        self.offered.withdraw();
-        // A file that somebody else serves at is theirs.
-        self.files.iter().filter(|file| !listeners.contains(&file.listener)).for_each(SocketFile::remove);
+    /// The same, where another process accepts from the sockets of these listeners. `stopped` is called when this one
+    /// does not any more.
+    pub fn hand_over(self, listeners: Arc<[usize]>, grace: Duration, stopped: impl FnOnce()) {
+        self.close_doors(&listeners);
         self.announce.send_replace(Announced { stage: Stage::LastAnswers, handed_over: listeners });
+        let begun = Instant::now();
+        while !self.accepting.is_closed() {
+            if begun.elapsed() >= PATIENCE {
+                tracing::warn!("a worker still accepts");
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
+        stopped();
         self.wait(LAST_ANSWERS_BESIDE_ANOTHER.min(grace), grace);
     }
 
-    fn close_doors(&self) {
+    fn close_doors(&self, handed_over: &[usize]) {
         // A socket that is held and not accepted from would let clients in that nobody answers.
         self.offered.withdraw();
-        self.files.iter().for_each(SocketFile::remove);
+        // A file that somebody else serves at is theirs.
+        self.files.iter().filter(|file| !handed_over.contains(&file.listener)).for_each(SocketFile::remove);
     }
 
     fn announce(&self, stage: Stage) {
@@ -251,19 +268,22 @@ pub fn serve<R: Respond>(listeners: Listeners, service: &Service<R>) -> io::Resu
     let addresses = listeners.addresses();
     let offered = Offered::of(&listeners)?;
     let (announce, announced) = watch::channel(Announced::default());
+    let (accepts, accepting) = tokio::sync::mpsc::channel(1);
     let mut workers = Vec::new();
     for (number, posts) in listeners.posts.into_iter().enumerate() {
-        let (service, announced) = (service.clone(), announced.clone());
+        let (service, announced, accepts) = (service.clone(), announced.clone(), accepts.clone());
         let (services, taken) = tokio::sync::mpsc::unbounded_channel();
         let runtime = || {
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
         };
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         let worker = thread.spawn(move || match runtime() {
-            Ok(runtime) => runtime.block_on(worker::work(posts, service, taken, Draining::new(announced))),
+            Ok(runtime) => {
+                runtime.block_on(worker::work(posts, accepts, service, taken, Draining::new(announced)));
+            }
             Err(error) => tracing::error!(%error, "a worker has no runtime"),
         })?;
         workers.push((worker, services));
     }
-    Ok(Running { addresses, files: listeners.files, offered, announce, workers })
+    Ok(Running { addresses, files: listeners.files, offered, announce, accepting, workers })
 }

@@ -1,6 +1,7 @@
 //! One worker: accepts, hands requests to its hall, exchanges the hall when it is told to, and ends when all is done.
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -25,6 +26,9 @@ use crate::drain::{Draining, Rest, Stage};
 
 /// How long an accept loop rests when the machine has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Held for as long as somebody accepts.
+pub(super) type Accepts = mpsc::Sender<Infallible>;
 
 /// What takes the requests of a worker; a reload exchanges what is in it, and requests under way keep what they have.
 struct Hall<R> {
@@ -82,6 +86,7 @@ impl<R: Respond> Respond for Hall<R> {
 /// Serves until the gateway is to end and nobody is at work any more.
 pub(super) async fn work<R: Respond>(
     posts: Vec<Post>,
+    accepts: Accepts,
     service: Service<R>,
     mut services: mpsc::UnboundedReceiver<Service<R>>,
     (draining, rest): (Draining, Rest),
@@ -94,17 +99,19 @@ pub(super) async fn work<R: Respond>(
     let mut accepting = JoinSet::new();
     for Post { socket, door, proxy_protocol, number } in posts {
         let (ticker, hall, draining) = (ticker.clone(), Rc::clone(&hall), draining.clone());
+        let accepts = accepts.clone();
         let reception = Rc::new(Reception { door, proxy_protocol, number, ticker, hall, draining });
         accepting.spawn_local(async move {
             let accepted = match socket {
-                Socket::Tcp(socket) => accept::<_, TcpListener>(socket, reception).await,
-                Socket::Unix(socket) => accept::<_, UnixListener>(socket, reception).await,
+                Socket::Tcp(socket) => accept::<_, TcpListener>(socket, reception, accepts).await,
+                Socket::Unix(socket) => accept::<_, UnixListener>(socket, reception, accepts).await,
             };
             if let Err(error) = accepted {
                 tracing::error!(%error, "a listening socket cannot be used");
             }
         });
     }
+    drop(accepts);
     let mut ending = std::pin::pin!(draining.clone().reaches(Stage::LastAnswers));
     loop {
         tokio::select! {
@@ -248,7 +255,11 @@ impl Listener for UnixListener {
 }
 
 /// Accepts until the gateway is to end, and then whatever waits: to close a socket is to reset what is in its queue.
-async fn accept<R: Respond, L: Listener>(socket: L::Std, reception: Rc<Reception<R>>) -> io::Result<()> {
+async fn accept<R: Respond, L: Listener>(
+    socket: L::Std,
+    reception: Rc<Reception<R>>,
+    accepts: Accepts,
+) -> io::Result<()> {
     let listener = L::from_std(socket)?;
     let mut connections = JoinSet::new();
     let mut ending = std::pin::pin!(reception.draining.clone().reaches(Stage::LastAnswers));
@@ -277,6 +288,7 @@ async fn accept<R: Respond, L: Listener>(socket: L::Std, reception: Rc<Reception
             L::receive(&mut connections, &reception, socket, peer);
         }
     }
+    drop(accepts);
     while let Some(ended) = connections.join_next().await {
         log_panic(ended);
     }

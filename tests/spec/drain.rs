@@ -10,7 +10,7 @@ const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade
 const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 /// A Close frame with status 1001 (RFC 6455 §5.5.1).
-const GOING_AWAY: [u8; 4] = [0x88, 2, 3, 0xe9];
+pub const GOING_AWAY: [u8; 4] = [0x88, 2, 3, 0xe9];
 
 fn serving(upstream: &RawUpstream) -> (SocketAddr, Running) {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -8,7 +8,7 @@ use crate::harness::http2::{H2C, Http2, head, piece, request};
 use crate::harness::{Gateway, Options, RawUpstream, Wire, eventually};
 
 /// An extended CONNECT to the usual site.
-fn connect(target: &str, fields: &str) -> Request<()> {
+pub fn connect(target: &str, fields: &str) -> Request<()> {
     let mut request = request("CONNECT", target, fields);
     request.extensions_mut().insert(Protocol::from_static("websocket"));
     request
@@ -25,7 +25,7 @@ fn value<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Reads a handshake as an app does, and opens the WebSocket; gives back its head.
-fn open(wire: &mut Wire, more: &str) -> String {
+pub fn open(wire: &mut Wire, more: &str) -> String {
     let head = wire.head();
     let mut accept = accept_of(value(&head, "sec-websocket-key").unwrap());
     accept.push_str(more);

@@ -23,6 +23,7 @@ mod deadlines;
 mod documented_commands;
 mod doubt;
 mod drain;
+mod drain_http2;
 mod error_page;
 mod forwarding;
 mod framing;

@@ -56,6 +56,7 @@ fn a_new_process_serves_at_all_addresses_and_the_old_one_finishes_its_work() {
     let folder = Folder::with(&configuration(&addresses, &slow));
     let old = Running::start(&folder, addresses[0]);
     let socket = folder.path().join("handover");
+    eventually("it can be taken over from", || socket.exists());
     assert_eq!(std::fs::metadata(&socket).unwrap().mode() & 0o777, 0o600);
     let mut client = Wire::to(addresses[1]);
     client.send(head("GET /a", ""));
@@ -91,6 +92,7 @@ fn a_new_process_that_ends_half_way_changes_nothing() {
     let mut first = Running::start(&folder, address);
     let log = first.log();
     let path = folder.path().join("handover");
+    eventually("it can be taken over from", || path.exists());
     let asking = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
     asking.connect(&SockAddr::unix(&path).unwrap()).unwrap();
     drop(asking);
@@ -104,6 +106,50 @@ fn a_new_process_that_ends_half_way_changes_nothing() {
     second.log().says("has handed over");
     assert_eq!(served_by(address), "new");
     assert_eq!(first.ended(), Some(0));
+}
+
+#[test]
+fn the_admin_address_goes_over_as_well() {
+    let (upstream, address, admin) = (answering(OLD), free(), free());
+    let text = configuration(&[address], &upstream)
+        .replace("handover =", &format!("admin_listen = \"{admin}\"\nhandover ="));
+    let folder = Folder::with(&text);
+    let first = Running::start(&folder, address);
+    let answers = || {
+        let mut client = Wire::to(admin);
+        client.send("GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert!(client.answer().0.starts_with("HTTP/1.1 200 "));
+    };
+    eventually("it can be taken over from", || folder.path().join("handover").exists());
+    answers();
+
+    let mut second = Running::spawn(&mut folder.command(&["run", "--takeover"]));
+    second.log().says("has handed over");
+
+    answers();
+    assert_eq!(first.ended(), Some(0));
+    answers();
+}
+
+#[test]
+fn whoever_asks_for_the_sockets_and_does_not_read_keeps_no_gateway_from_ending() {
+    let (upstream, address) = (answering(OLD), free());
+    // More than the queue of the asking socket takes.
+    let many: String = (0..180).map(|index| format!("\"unix:{index}.sock\", ")).collect();
+    let text = configuration(&[address], &upstream).replace("listen = [", &format!("listen = [{many}"));
+    let folder = Folder::with(&text);
+    let mut running = Running::start(&folder, address);
+    let log = running.log();
+    let path = folder.path().join("handover");
+    eventually("it can be taken over from", || path.exists());
+    let asking = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    asking.connect(&SockAddr::unix(&path).unwrap()).unwrap();
+    log.says("another process asks to take over");
+
+    running.signal("TERM");
+
+    eventually("it has ended", || !running.is_there());
+    assert_eq!(running.ended(), Some(0));
 }
 
 #[test]

@@ -82,6 +82,19 @@ impl Http2 {
         in_time(answer).await.ok().map(|answer| answer.status().as_u16())
     }
 
+    /// Waits until the other side takes no more streams, and says why.
+    pub async fn goes_away(&self) -> Option<h2::Reason> {
+        let gone = async {
+            loop {
+                match self.requests.clone().ready().await {
+                    Ok(_) => tokio::task::yield_now().await,
+                    Err(error) => return error.reason(),
+                }
+            }
+        };
+        in_time(gone).await
+    }
+
     /// Whether the other side has agreed to extended CONNECT.
     pub async fn is_ready_for_websockets(&mut self) -> bool {
         // Its settings come before any answer.
