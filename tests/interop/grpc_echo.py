@@ -1,7 +1,7 @@
 """A gRPC service and its client, by the PyPI package grpcio, to be put on both sides of the gateway.
 
     grpc_echo.py serve
-    grpc_echo.py call TARGET [--cookie COOKIE] [--ca FILE] [--authority NAME]
+    grpc_echo.py call TARGET [--cookie COOKIE] [--ca FILE] [--authority NAME] [--service NAME]
 
 `serve` listens on a free loopback port without TLS, prints it, and serves until its standard input ends. `call` makes one
 call of each kind, checks every answer, prints a line for each, and exits 1 at the first that is not as it should be. The
@@ -16,6 +16,7 @@ from concurrent import futures
 import grpc
 
 SERVICE = "test.Echo"
+OPEN = "test.Open"  # The same under a name for everybody.
 LARGE = bytes(range(256)) * 4096 * 3  # 3 MiB: more than any window
 
 
@@ -48,17 +49,16 @@ def both_streams(requests, _context):
 
 
 def serve():
-    handler = grpc.method_handlers_generic_handler(
-        SERVICE,
-        {
-            "Unary": grpc.unary_unary_rpc_method_handler(unary, same, same),
-            "ServerStream": grpc.unary_stream_rpc_method_handler(server_stream, same, same),
-            "ClientStream": grpc.stream_unary_rpc_method_handler(client_stream, same, same),
-            "BothStreams": grpc.stream_stream_rpc_method_handler(both_streams, same, same),
-        },
-    )
+    methods = {
+        "Unary": grpc.unary_unary_rpc_method_handler(unary, same, same),
+        "ServerStream": grpc.unary_stream_rpc_method_handler(server_stream, same, same),
+        "ClientStream": grpc.stream_unary_rpc_method_handler(client_stream, same, same),
+        "BothStreams": grpc.stream_stream_rpc_method_handler(both_streams, same, same),
+    }
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), options=LIMITS)
-    server.add_generic_rpc_handlers((handler,))
+    server.add_generic_rpc_handlers(
+        tuple(grpc.method_handlers_generic_handler(name, methods) for name in (SERVICE, OPEN))
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
@@ -102,7 +102,7 @@ def call(arguments):
         options.append(("grpc.default_authority", arguments.authority))
         channel = grpc.insecure_channel(arguments.target, options)
     sent = (("cookie", arguments.cookie),) if arguments.cookie else ()
-    method = lambda kind, name: getattr(channel, kind)(f"/{SERVICE}/{name}", same, same)  # noqa: E731
+    method = lambda kind, name: getattr(channel, kind)(f"/{arguments.service}/{name}", same, same)  # noqa: E731
 
     echo = method("unary_unary", "Unary")
     answer, finished = echo.with_call(b"hello", metadata=sent, timeout=60)
@@ -145,6 +145,7 @@ def main():
     calling.add_argument("--cookie")
     calling.add_argument("--ca")
     calling.add_argument("--authority", default="members.localhost")
+    calling.add_argument("--service", default=SERVICE)
     arguments = parser.parse_args()
     if arguments.command == "serve":
         serve()
