@@ -16,7 +16,7 @@ fn twenty_new_processes_take_over_under_load_and_no_request_fails() {
     write(0);
     let mut program = Program::start(folder.path(), &["run"]);
     program.says("serving");
-    let load = Load::on(address, 4, 2, 2);
+    let load = Load::on_one_that_ends(address, 4, 2, 2);
     let mut ending = Vec::new();
     for number in 1..=20 {
         write(number);

@@ -102,11 +102,34 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Clients with lasting connections, others with one for each request, and WebSockets.
+    /// Clients with lasting connections, others with one for each request, and WebSockets, none of which the gateway may
+    /// close.
     pub(crate) fn on(address: SocketAddr, lasting: usize, fresh: usize, websockets: usize) -> Self {
+        Self::of(
+            [
+                ("lasting", lasting, ask_for_ever),
+                ("fresh", fresh, ask_anew),
+                ("websocket", websockets, echo_for_ever),
+            ],
+            address,
+        )
+    }
+
+    /// The same of a process that ends: it may say with an answer that it is the last, and close a WebSocket in order.
+    pub(crate) fn on_one_that_ends(
+        address: SocketAddr,
+        lasting: usize,
+        fresh: usize,
+        websockets: usize,
+    ) -> Self {
+        Self::of(
+            [("lasting", lasting, ask_on), ("fresh", fresh, ask_anew), ("websocket", websockets, echo_on)],
+            address,
+        )
+    }
+
+    fn of(kinds: [(&'static str, usize, Client); 3], address: SocketAddr) -> Self {
         let (seen, enough) = (Arc::<Seen>::default(), Arc::<AtomicBool>::default());
-        let kinds: [(&'static str, usize, Client); 3] =
-            [("lasting", lasting, ask_on), ("fresh", fresh, ask_anew), ("websocket", websockets, echo)];
         let mut clients = Vec::new();
         for (kind, number, client) in kinds {
             for _ in 0..number {
@@ -159,11 +182,22 @@ fn ask(line: &mut Line, fields: &str, seen: &Seen) -> io::Result<bool> {
     Ok(!head.to_ascii_lowercase().contains("connection: close"))
 }
 
-/// Over one connection, for as long as the gateway wants to.
+/// Over connections, each for as long as the gateway wants to.
 fn ask_on(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
     while !enough.load(Ordering::Relaxed) {
         let mut line = Line::over(TcpStream::connect(address)?)?;
         while ask(&mut line, "", seen)? && !enough.load(Ordering::Relaxed) {}
+    }
+    Ok(())
+}
+
+/// Over one connection, which nothing may end.
+fn ask_for_ever(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
+    let mut line = Line::over(TcpStream::connect(address)?)?;
+    while !enough.load(Ordering::Relaxed) {
+        if !ask(&mut line, "", seen)? {
+            return Err(io::Error::other("the gateway wants no more requests over this connection"));
+        }
     }
     Ok(())
 }
@@ -176,34 +210,54 @@ fn ask_anew(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result
     Ok(())
 }
 
-/// Over a WebSocket; one that the gateway closes in order, as it may when its process ends, is opened again.
-fn echo(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
-    const FRAME: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'x'];
-    const GOING_AWAY: [u8; 4] = [0x88, 2, 3, 0xe9];
-    'open: while !enough.load(Ordering::Relaxed) {
-        let mut line = Line::over(TcpStream::connect(address)?)?;
-        let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        line.socket.write_all(format!("GET /chat HTTP/1.1\r\n{HOST}{fields}\r\n").as_bytes())?;
-        let head = line.head()?;
-        if !head.starts_with("HTTP/1.1 101 ") {
-            return Err(io::Error::other(head));
-        }
-        while !enough.load(Ordering::Relaxed) {
-            line.socket.write_all(&FRAME)?;
-            let mut frame = line.exactly(4)?;
-            if frame == GOING_AWAY {
-                // The answer to it; what becomes of the last frame nobody has promised.
-                let _ = line.socket.write_all(&[0x88, 0x82, 0, 0, 0, 0, 3, 0xe9]);
-                continue 'open;
-            }
-            frame.extend(line.exactly(3)?);
-            if frame != FRAME {
-                return Err(io::Error::other(format!("{frame:?}")));
-            }
-            seen.echoes.fetch_add(1, Ordering::Relaxed);
-            std::thread::sleep(Duration::from_millis(5));
-        }
+/// Over WebSockets, each until the gateway closes it in order, as it may when its process ends.
+fn echo_on(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
+    while !enough.load(Ordering::Relaxed) {
+        echo(address, seen, enough)?;
     }
     Ok(())
+}
+
+/// Over one WebSocket, which nothing may close.
+fn echo_for_ever(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
+    match echo(address, seen, enough)? {
+        Closed::ByUs => Ok(()),
+        Closed::ByTheGateway => Err(io::Error::other("the gateway closes a WebSocket")),
+    }
+}
+
+/// Who was the first to want a WebSocket closed.
+enum Closed {
+    ByUs,
+    ByTheGateway,
+}
+
+/// Over one WebSocket, while it is open.
+fn echo(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<Closed> {
+    const FRAME: [u8; 7] = [0x81, 0x81, 0, 0, 0, 0, b'x'];
+    const GOING_AWAY: [u8; 4] = [0x88, 2, 3, 0xe9];
+    let mut line = Line::over(TcpStream::connect(address)?)?;
+    let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    line.socket.write_all(format!("GET /chat HTTP/1.1\r\n{HOST}{fields}\r\n").as_bytes())?;
+    let head = line.head()?;
+    if !head.starts_with("HTTP/1.1 101 ") {
+        return Err(io::Error::other(head));
+    }
+    while !enough.load(Ordering::Relaxed) {
+        line.socket.write_all(&FRAME)?;
+        let mut frame = line.exactly(4)?;
+        if frame == GOING_AWAY {
+            // The answer to it; what becomes of the last frame nobody has promised.
+            let _ = line.socket.write_all(&[0x88, 0x82, 0, 0, 0, 0, 3, 0xe9]);
+            return Ok(Closed::ByTheGateway);
+        }
+        frame.extend(line.exactly(3)?);
+        if frame != FRAME {
+            return Err(io::Error::other(format!("{frame:?}")));
+        }
+        seen.echoes.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(Closed::ByUs)
 }
