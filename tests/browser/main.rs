@@ -16,6 +16,7 @@ mod upstream;
 
 mod choosing;
 mod cookies;
+mod http2;
 mod pages;
 mod preserve;
 mod sign_in;

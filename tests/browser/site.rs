@@ -1,6 +1,7 @@
 //! A gateway on a free port with the built-in sandbox behind it, in this process.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use member_gateway::cli::run::{self, Sandbox, Started};
@@ -79,6 +80,38 @@ impl Site {
         Self::configured(origin, config, Clock::System)
     }
 
+    /// One with TLS of its own, in front of this app; operators may ask at `admin`.
+    pub(crate) fn with_tls(folder: &Path, app: SocketAddr, admin: u16) -> Self {
+        let port = free_port();
+        let origin = format!("https://localhost:{port}");
+        let names = vec!["localhost".to_owned()];
+        let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+        std::fs::write(folder.join("site.pem"), made.cert.pem()).expect("the file is written");
+        std::fs::write(folder.join("site.key"), made.signing_key.serialize_pem())
+            .expect("the file is written");
+        let config = format!(
+            r#"
+            [server]
+            listen = ["127.0.0.1:{port}"]
+            admin_listen = "127.0.0.1:{admin}"
+
+            [[server.tls.certificates]]
+            cert = "site.pem"
+            key = "site.key"
+
+            [[provider]]
+            name = "ymca"
+            kind = "daxko"
+            environment = "sandbox"
+
+            [[site]]
+            public_url = "{origin}"
+            upstream = "http://{app}"
+            providers = ["ymca"]"#
+        );
+        Self::configured_in(folder, &origin, config, Clock::System)
+    }
+
     /// The site of the repository's own `gateway.toml`.
     pub(crate) fn as_it_comes() -> Self {
         Self::edited(&[])
@@ -105,8 +138,12 @@ impl Site {
     }
 
     fn configured(origin: &str, config: String, clock: Clock) -> Self {
+        Self::configured_in(Path::new("."), origin, config, clock)
+    }
+
+    fn configured_in(folder: &Path, origin: &str, config: String, clock: Clock) -> Self {
         let source = Source::new("gateway.toml", config);
-        let started = run::start(&source, PathBuf::from("."), clock).expect("the gateway starts");
+        let started = run::start(&source, folder.to_owned(), clock).expect("the gateway starts");
         Self { origin: origin.to_owned(), started: Some(started) }
     }
 
