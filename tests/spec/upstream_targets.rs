@@ -321,7 +321,8 @@ fn an_app_that_is_killed_ten_times_reads_no_order_twice() {
                     let line = format!("{method} /public/order/{order}.");
                     let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
                     let answer = gateway.raw(last_head(&line, length));
-                    let is_answered = ["HTTP/1.1 200 ", "HTTP/1.1 502 "].iter().any(|it| answer.starts_with(it));
+                    let is_answered =
+                        ["HTTP/1.1 200 ", "HTTP/1.1 502 "].iter().any(|it| answer.starts_with(it));
                     assert!(is_answered, "{answer}");
                     // An answer breaks off where the shop is killed in the middle of it.
                     served.fetch_add(usize::from(answer.ends_with("ok")), Ordering::Relaxed);
