@@ -169,6 +169,10 @@ fn pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Whether a cookie's name is one of the gateway's, on any site. Browsers compare the prefix regardless of case.
 fn is_ours(name: &[u8]) -> bool {
+    // Nearly every other cookie is told by its first letter.
+    if !matches!(name.first(), Some(b'm' | b'M' | b'_')) {
+        return false;
+    }
     let starts_with = |text: &[u8], prefix: &str| {
         text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
     };

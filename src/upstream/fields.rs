@@ -6,8 +6,7 @@
 use std::net::IpAddr;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TRAILER, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING,
 };
 
 use crate::field_name::reads_as;
@@ -61,8 +60,7 @@ pub fn drop_unwanted(fields: &mut HeaderMap, client: &Client, is_guarded: impl F
         is_connection_specific(name)
             || is_forwarding(text)
             || is_disguised(text)
-            || name == EXPECT
-            || name == TRAILER
+            || matches!(text, "expect" | "trailer")
     });
     Dropped { hops, elements, lookalike }
 }
@@ -87,8 +85,12 @@ fn drop_if(fields: &mut HeaderMap, mut is_unwanted: impl FnMut(&HeaderName) -> b
 }
 
 fn drop_what_connection_names(fields: &mut HeaderMap) {
-    let Entry::Occupied(connection) = fields.entry(CONNECTION) else { return };
-    let lines: Vec<HeaderValue> = connection.remove_entry_mult().1.collect();
+    // Looked for first, since whoever asks for an entry makes room for one.
+    if !fields.contains_key(CONNECTION) {
+        return;
+    }
+    let lines: Vec<HeaderValue> = fields.get_all(CONNECTION).iter().cloned().collect();
+    fields.remove(CONNECTION);
     let names = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
     for name in names.filter_map(|name| std::str::from_utf8(name.trim_ascii()).ok()) {
         fields.remove(name);
@@ -129,9 +131,16 @@ fn is_forwarding(name: &str) -> bool {
 /// Whether an upstream may take a name for one of HTTP's own although it is spelt otherwise: CGI makes
 /// `Transfer_Encoding` and `Transfer-Encoding` one variable.
 fn is_disguised(name: &str) -> bool {
-    const OWN: [&[u8]; 6] =
-        [b"connection", b"content-length", b"cookie", b"host", b"transfer-encoding", b"x-request-id"];
-    OWN.iter().any(|own| reads_as(name, own) && name.as_bytes() != *own)
+    let own: &[u8] = match name.len() {
+        4 => b"host",
+        6 => b"cookie",
+        10 => b"connection",
+        12 => b"x-request-id",
+        14 => b"content-length",
+        17 => b"transfer-encoding",
+        _ => return false,
+    };
+    reads_as(name, own) && name.as_bytes() != own
 }
 
 /// What an upstream is told about where a request came from, beside what was dropped.
@@ -211,18 +220,23 @@ pub fn is_ambiguous(fields: &HeaderMap) -> bool {
 /// member for good.
 #[must_use]
 pub fn authenticates_connection(fields: &HeaderMap) -> bool {
-    const FIELDS: [HeaderName; 4] =
-        [AUTHORIZATION, PROXY_AUTHORIZATION, WWW_AUTHENTICATE, PROXY_AUTHENTICATE];
+    // A look at each name is cheaper than four searches for what is rarely there.
+    let authenticates = |name: &HeaderName| {
+        matches!(
+            name.as_str(),
+            "authorization" | "proxy-authorization" | "www-authenticate" | "proxy-authenticate"
+        )
+    };
     let names = |line: &HeaderValue, scheme: &[u8]| {
         line.as_bytes().split(|&byte| byte == b',').any(|challenge| {
             let challenge = challenge.trim_ascii();
             challenge.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
         })
     };
-    FIELDS
+    fields
         .iter()
-        .flat_map(|name| fields.get_all(name))
-        .any(|line| names(line, b"ntlm") || names(line, b"negotiate"))
+        .filter(|(name, _)| authenticates(name))
+        .any(|(_, line)| names(line, b"ntlm") || names(line, b"negotiate"))
 }
 
 /// Whether a trailer may pass: nothing that frames, routes, authenticates, sets a cookie or says where a request came from

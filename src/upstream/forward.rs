@@ -6,12 +6,13 @@
 //! read is never sent again.
 
 use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::UPGRADE;
-use http::{Method, Request, Response};
+use http::header::{HeaderName, HeaderValue, UPGRADE};
+use http::{Method, Request, Response, Uri};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -108,7 +109,7 @@ impl Pool {
                 },
             };
             let copy = (!has_been_repeated && self.may_want_again(&sent, &carrier, was_ready))
-                .then(|| repeated(&request));
+                .then(|| Repeat::of(&request));
             if sent.has_body {
                 request.body_mut().due_at_end(watch.upstream.clone(), timeouts.first_byte);
                 watch.upstream.set(timeouts.idle);
@@ -119,12 +120,12 @@ impl Pool {
                 Carrier::Own(connection) => {
                     connection.line.begin();
                     let exchange = connection.sender.try_send_request(request);
-                    in_time(watch, &sent.progress, timeouts.idle, exchange).await
+                    in_time(watch, &sent.progress, timeouts.idle, pin!(exchange)).await
                 }
                 Carrier::Stream(stream) => {
                     http2::write_as_http2(&mut request, self.upstream.target(lease.index).is_secure());
                     let exchange = stream.connection.send(request);
-                    in_time(watch, &sent.progress, timeouts.idle, exchange).await
+                    in_time(watch, &sent.progress, timeouts.idle, pin!(exchange)).await
                 }
             };
             sent.progress.answered.set(true);
@@ -153,9 +154,11 @@ impl Pool {
             let error = error.into_error();
             let fate = if was_sent { carrier.fate_after(&error) } else { Fate::Unprocessed };
             let again = match fate {
-                Fate::Unprocessed => unsent.or(copy),
-                Fate::Unknown => copy.filter(|_| sent.may_be_repeated(self.has_a_choice())),
-                Fate::Refused => None,
+                Fate::Unprocessed => unsent.or_else(|| copy?.into_request()),
+                Fate::Unknown if sent.may_be_repeated(self.has_a_choice()) => {
+                    copy.and_then(Repeat::into_request)
+                }
+                Fate::Unknown | Fate::Refused => None,
             };
             let error = sent.failed(&lease, error);
             // A connection that was there already may have been closed just now; that says nothing of its target.
@@ -226,13 +229,41 @@ fn is_in_doubt(sent: &Sent, carrier: &Carrier, answer: &Response<Incoming>) -> b
         || http1::may_be_followed_by_a_body(&sent.method, answer.status(), answer.headers())
 }
 
-/// The same request once more; only for requests without a body.
-fn repeated(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut again = Request::new(RequestBody::empty());
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    again
+/// What is needed to send a request once more; only for requests without a body.
+///
+/// Nearly all copies are thrown away. So the fields are written one behind the other into one piece of memory: a clone of the
+/// map would allocate for itself, and again for values that nobody has shared before.
+struct Repeat {
+    method: Method,
+    uri: Uri,
+    /// Name, colon, value, line feed. No name holds a colon, and no value a line feed (RFC 9110 §5.5).
+    fields: Vec<u8>,
+}
+
+impl Repeat {
+    fn of(request: &Request<RequestBody>) -> Self {
+        let mut fields = Vec::with_capacity(2048);
+        for (name, value) in request.headers() {
+            fields.extend_from_slice(name.as_str().as_bytes());
+            fields.push(b':');
+            fields.extend_from_slice(value.as_bytes());
+            fields.push(b'\n');
+        }
+        Self { method: request.method().clone(), uri: request.uri().clone(), fields }
+    }
+
+    /// The request once more: with all of its fields, or not at all.
+    fn into_request(self) -> Option<Request<RequestBody>> {
+        let mut again = Request::new(RequestBody::empty());
+        (*again.method_mut(), *again.uri_mut()) = (self.method, self.uri);
+        for line in self.fields.split_inclusive(|&byte| byte == b'\n') {
+            let line = line.strip_suffix(b"\n")?;
+            let (name, value) = line.split_at(memchr::memchr(b':', line)?);
+            let name = HeaderName::from_bytes(name).ok()?;
+            again.headers_mut().append(name, HeaderValue::from_bytes(&value[1..]).ok()?);
+        }
+        Some(again)
+    }
 }
 
 /// The outcome, or nothing once the upstream's deadline has passed: it has not answered, or has taken nothing of the
@@ -241,9 +272,8 @@ async fn in_time<T>(
     watch: &Watch,
     progress: &Progress,
     idle: Duration,
-    exchange: impl Future<Output = T>,
+    mut exchange: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
-    let mut exchange = std::pin::pin!(exchange);
     poll_fn(|cx| {
         if let Poll::Ready(outcome) = exchange.as_mut().poll(cx) {
             return Poll::Ready(Some(outcome));
@@ -258,4 +288,26 @@ async fn in_time<T>(
         Poll::Ready(None)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_the_same_request() {
+        let mut request = Request::new(RequestBody::empty());
+        *request.method_mut() = Method::OPTIONS;
+        *request.uri_mut() = Uri::from_static("/classes?week=2");
+        for (name, value) in
+            [("cookie", "a=1; b=2"), ("accept", "*/*"), ("cookie", "c:d=3\t\u{fc}"), ("x-empty", "")]
+        {
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            request.headers_mut().append(HeaderName::from_static(name), value);
+        }
+        let again = Repeat::of(&request).into_request().unwrap();
+        assert_eq!(again.method(), request.method());
+        assert_eq!(again.uri(), request.uri());
+        assert_eq!(again.headers(), request.headers());
+    }
 }

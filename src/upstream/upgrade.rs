@@ -29,12 +29,14 @@ pub fn asks_for_websocket(fields: &HeaderMap) -> bool {
         (upgrades.next(), upgrades.next()),
         (Some(value), None) if value.as_bytes().eq_ignore_ascii_case(b"websocket")
     );
-    let named = fields
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
-        .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
-    only_websocket && named
+    let named = || {
+        fields
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
+            .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
+    };
+    only_websocket && named()
 }
 
 /// Writes the fields of a handshake anew, after those of the other connection are gone.
