@@ -9,6 +9,7 @@ pub mod branding;
 mod caching;
 pub mod challenge;
 pub mod colour;
+mod desk;
 mod endpoints;
 pub mod failure;
 pub mod language;
@@ -62,10 +63,11 @@ use crate::upstream::{Pool, UpstreamError, upgrade};
 use admission::{Admission, Visitor, admit};
 use body::{Body, set_cookies};
 use challenge::Challenge;
+use desk::Desk;
 use failure::Reference;
 use language::Language;
 use preserve::KeptForm;
-use record::{Desk, Record, Recorded};
+use record::{Record, Recorded};
 use refusal::{Reader, Refusal};
 use site::Site;
 use via::Pseudonym;
@@ -171,7 +173,7 @@ impl Respond for Worker {
         arrival: Arrival,
         watch: Rc<Watch>,
     ) -> Response<Recorded<Body>> {
-        let mut record = self.desk.open(&request, arrival);
+        let mut record = Record::open(&self.desk, &request, arrival);
         let reader = Reader::of(request.method(), request.uri(), request.headers());
         let response = match self.journey(request, arrival, &watch, &mut record).await {
             Ok(response) => response,

@@ -3,14 +3,11 @@
 //! It is opened with the head of the request and travels in the body of the answer; when that is dropped, be it sent to its
 //! end or not, the record is closed. It holds no query, no cookie and no field, and of the member only a keyed hash.
 //!
-//! Each worker has a [`Desk`] of its own, where its counters lie ready and its page of the access log, so that a record
-//! takes no lock, and allocates nothing that the request would not.
+//! It counts and writes at the [`Desk`] of its worker, so it takes no lock, and allocates nothing that the request would not.
 
-use std::cell::RefCell;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,28 +17,16 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 
-use super::Gateway;
-use super::failure::Cause;
-use super::site::Site;
+use super::desk::{Desk, NONE, Place, SiteDesk};
 use crate::random;
-use crate::route::rule::Rule;
 use crate::server::peer::Client;
-use crate::server::{Arrival, Entrance, Event};
+use crate::server::{Arrival, Entrance};
 use crate::session::Session;
-use crate::telemetry::access_log::{self, Notebook};
-use crate::telemetry::count::{Count, Histogram, Level};
 use crate::telemetry::line::Line;
-use crate::telemetry::metrics::{Metrics, Statuses};
 use crate::telemetry::trace::{TRACEPARENT, TRACESTATE, TraceParent, Tracing, write_hex};
 use crate::upstream::UpstreamError;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What stands for a site, or a rule, where a request has come to none. Neither is ever called so: both hold a slash.
-const NONE: &str = "none";
-/// Hashes of members that a worker remembers: a session is asked for many times in a row.
-const REMEMBERED: usize = 1024;
-/// Random octets that are fetched at once.
-const FETCHED: usize = 1024;
 
 /// How a request ended, for the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,244 +82,6 @@ enum RequestId {
     Made([u8; 16]),
 }
 
-/// What one worker has at hand for its records.
-pub(super) struct Desk {
-    gateway: Arc<Gateway>,
-    in_flight: Arc<Level>,
-    /// HTTP/1.0, HTTP/1.1, HTTP/2
-    protocols: [Arc<Count>; 3],
-    /// Connections taken and there, by [`Entrance`].
-    connections: [(Arc<Count>, Arc<Level>); 3],
-    /// TLS handshakes that came about, and those that did not.
-    handshakes: [Arc<Count>; 2],
-    sites: Vec<SiteDesk>,
-    /// For requests that are for no site.
-    nowhere: SiteDesk,
-    notebook: Option<Notebook>,
-    /// Random octets, and how many of them are used; ids are no secrets.
-    chance: RefCell<([u8; FETCHED], usize)>,
-    /// Hashes of members, each in the place that its session's id leads to.
-    hashes: RefCell<Vec<([u8; 16], [u8; 8])>>,
-}
-
-/// The counters of one site.
-struct SiteDesk {
-    name: String,
-    duration: Arc<Histogram>,
-    upstream: Arc<Histogram>,
-    bytes: Arc<Count>,
-    /// In the order of [`Place`].
-    rules: Vec<(String, Arc<Statuses>)>,
-}
-
-/// Which rule a request came to: its place among the counters of its site.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Place(usize);
-
-impl Place {
-    const NONE: Self = Self(0);
-    const OWN: Self = Self(1);
-    const DEFAULT: Self = Self(2);
-
-    const fn written(place: Option<usize>) -> Self {
-        match place {
-            Some(place) => Self(3 + place),
-            None => Self::DEFAULT,
-        }
-    }
-}
-
-impl SiteDesk {
-    fn new(metrics: &Metrics, name: &str, rules: &[Rule]) -> Self {
-        let named = |rule: &Rule| match &rule.methods {
-            Some(methods) => {
-                let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
-                format!("{} {}", methods.join(","), rule.pattern)
-            }
-            None => rule.pattern.to_string(),
-        };
-        let ours = [NONE, "gateway", "default"].map(str::to_owned);
-        let rules = ours.into_iter().chain(rules.iter().map(named));
-        Self {
-            name: name.to_owned(),
-            duration: metrics.duration.of([name]),
-            upstream: metrics.upstream.of([name]),
-            bytes: metrics.bytes.of([name]),
-            rules: rules.map(|rule| (rule.clone(), metrics.requests.of([name, &rule]))).collect(),
-        }
-    }
-}
-
-impl Desk {
-    /// The desk of a worker that serves this gateway; to be made on its thread, for it hands its page over by itself.
-    pub(super) fn new(gateway: Arc<Gateway>) -> Rc<Self> {
-        let metrics = &gateway.telemetry.metrics;
-        let notebook = gateway.telemetry.notebook(&gateway.clock);
-        let sites = gateway.sites.iter().map(|site| {
-            prepare_logins(metrics, site);
-            SiteDesk::new(metrics, site.origin.as_str(), site.rules.written())
-        });
-        let desk = Rc::new(Self {
-            in_flight: metrics.in_flight.of([]),
-            protocols: ["HTTP/1.0", "HTTP/1.1", "HTTP/2"].map(|protocol| metrics.protocols.of([protocol])),
-            connections: ["plain", "tls", "redirect"].map(|listener| {
-                (metrics.connections.of([listener]), metrics.connections_open.of([listener]))
-            }),
-            handshakes: ["ok", "failed"].map(|result| metrics.handshakes.of([result])),
-            sites: sites.collect(),
-            nowhere: SiteDesk::new(metrics, NONE, &[]),
-            hashes: RefCell::new(vec![Default::default(); if notebook.is_some() { REMEMBERED } else { 0 }]),
-            notebook,
-            chance: RefCell::new(([0; FETCHED], FETCHED)),
-            gateway,
-        });
-        if desk.notebook.is_some() {
-            tokio::task::spawn_local(turn_pages(Rc::downgrade(&desk)));
-        }
-        desk
-    }
-
-    /// Opens the record of a request whose head has come.
-    pub(super) fn open(
-        self: &Rc<Self>,
-        request: &Request<hyper::body::Incoming>,
-        arrival: Arrival,
-    ) -> Record {
-        self.in_flight.up();
-        let fields = request.headers();
-        let known = match self.gateway.tracing {
-            Tracing::Make | Tracing::Pass => TraceParent::of(fields),
-            Tracing::Off => None,
-        };
-        let makes = known.is_none() && self.gateway.tracing == Tracing::Make;
-        let made = makes.then(|| TraceParent::new(self.random()));
-        let request_id = given_id(fields).cloned().map_or_else(
-            // One number for both, where both are ours.
-            || RequestId::Made(made.map_or_else(|| self.random(), |trace| trace.trace_id)),
-            RequestId::Given,
-        );
-        Record {
-            desk: Rc::clone(self),
-            started: Instant::now(),
-            method: request.method().clone(),
-            target: self.notebook.is_some().then(|| request.uri().path_and_query().cloned()).flatten(),
-            version: request.version(),
-            arrival,
-            client: None,
-            request_id,
-            is_new_trace: makes,
-            trace: known.or(made),
-            site: None,
-            place: Place::NONE,
-            session: None,
-            outcome: None,
-            status: None,
-            asked: None,
-            upstream: None,
-            bytes: 0,
-        }
-    }
-
-    /// Counts connections.
-    pub(super) fn notice(&self, entrance: Entrance, event: Event) {
-        let (taken, open) = &self.connections[match entrance {
-            Entrance::Plain => 0,
-            Entrance::Tls => 1,
-            Entrance::Redirect => 2,
-        }];
-        let [shaken, not_shaken] = &self.handshakes;
-        match event {
-            Event::Opened => {
-                taken.one();
-                open.up();
-                if entrance == Entrance::Tls {
-                    shaken.one();
-                }
-            }
-            Event::Closed => open.down(),
-            Event::NotShaken => not_shaken.one(),
-        }
-    }
-
-    fn random<const N: usize>(&self) -> [u8; N] {
-        let (fetched, used) = &mut *self.chance.borrow_mut();
-        if FETCHED - *used < N {
-            (*fetched, *used) = (random::bytes(), 0);
-        }
-        let mut bytes = [0; N];
-        bytes.copy_from_slice(&fetched[*used..*used + N]);
-        *used += N;
-        bytes
-    }
-
-    /// The hash of the member of a session.
-    fn hash(&self, session: &Session) -> [u8; 8] {
-        let id = session.id.0;
-        let mut hashes = self.hashes.borrow_mut();
-        let place = usize::from(u16::from_be_bytes([id[0], id[1]])) % REMEMBERED;
-        let hash =
-            || self.gateway.member_hash.of(session.member.provider.as_str(), session.member.id.as_str());
-        match hashes.get_mut(place) {
-            Some((known, hash)) if *known == id => *hash,
-            Some(entry) => {
-                *entry = (id, hash());
-                entry.1
-            }
-            None => hash(),
-        }
-    }
-
-    fn site(&self, site: Option<usize>) -> &SiteDesk {
-        site.and_then(|index| self.sites.get(index)).unwrap_or(&self.nowhere)
-    }
-
-    fn close(&self, record: &Record) {
-        self.in_flight.down();
-        let site = self.site(record.site);
-        let took = record.started.elapsed();
-        site.duration.observe(took);
-        site.bytes.add(record.bytes);
-        if let Some((_, statuses)) = site.rules.get(record.place.0) {
-            statuses.one(record.status);
-        }
-        self.protocols[protocol(record.version).0].one();
-        if let Some(upstream) = record.upstream {
-            site.upstream.observe(upstream);
-        }
-        if let Some(notebook) = &self.notebook {
-            notebook.add(record.started, |line| record.write(line, site, took));
-        }
-    }
-}
-
-impl std::fmt::Debug for Desk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Desk")
-    }
-}
-
-/// A counter that is there before it counts is seen to grow from nothing to one.
-fn prepare_logins(metrics: &Metrics, site: &Site) {
-    for provider in site.login.providers() {
-        let name = provider.name.as_str();
-        let _: [Arc<Count>; 2] = [metrics.logins_started.of([name]), metrics.logins_finished.of([name])];
-        for cause in Cause::ALL {
-            let _: Arc<Count> = metrics.logins_failed.of([name, cause.name()]);
-        }
-    }
-}
-
-/// Hands the page over again and again, for as long as the desk is there.
-async fn turn_pages(desk: Weak<Desk>) {
-    loop {
-        tokio::time::sleep(access_log::TURN).await;
-        let Some(desk) = desk.upgrade() else { return };
-        if let Some(notebook) = &desk.notebook {
-            notebook.turn();
-        }
-    }
-}
-
 /// The request id that somebody in front has given, if it is one.
 fn given_id(fields: &HeaderMap) -> Option<&HeaderValue> {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
@@ -372,6 +119,43 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Opens the record of a request whose head has come.
+    pub(super) fn open(desk: &Rc<Desk>, request: &Request<hyper::body::Incoming>, arrival: Arrival) -> Self {
+        desk.in_flight.up();
+        let fields = request.headers();
+        let known = match desk.gateway.tracing {
+            Tracing::Make | Tracing::Pass => TraceParent::of(fields),
+            Tracing::Off => None,
+        };
+        let makes = known.is_none() && desk.gateway.tracing == Tracing::Make;
+        let made = makes.then(|| TraceParent::new(random::nonce()));
+        let request_id = given_id(fields).cloned().map_or_else(
+            // One number for both, where both are ours.
+            || RequestId::Made(made.map_or_else(|| random::nonce(), |trace| trace.trace_id)),
+            RequestId::Given,
+        );
+        Self {
+            desk: Rc::clone(desk),
+            started: Instant::now(),
+            method: request.method().clone(),
+            target: desk.notebook.is_some().then(|| request.uri().path_and_query().cloned()).flatten(),
+            version: request.version(),
+            arrival,
+            client: None,
+            request_id,
+            is_new_trace: makes,
+            trace: known.or(made),
+            site: None,
+            place: Place::NONE,
+            session: None,
+            outcome: None,
+            status: None,
+            asked: None,
+            upstream: None,
+            bytes: 0,
+        }
+    }
+
     /// It is known who asks.
     pub(super) fn is_from(&mut self, client: &Client) {
         self.client = Some(client.address);
@@ -532,7 +316,22 @@ fn protocol(version: Version) -> (usize, &'static str) {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        self.desk.close(self);
+        let desk = &self.desk;
+        desk.in_flight.down();
+        let site = desk.site(self.site);
+        let took = self.started.elapsed();
+        site.duration.observe(took);
+        site.bytes.add(self.bytes);
+        if let Some((_, statuses)) = site.rules.get(self.place.0) {
+            statuses.one(self.status);
+        }
+        desk.protocols[protocol(self.version).0].one();
+        if let Some(upstream) = self.upstream {
+            site.upstream.observe(upstream);
+        }
+        if let Some(notebook) = &desk.notebook {
+            notebook.add(self.started, |line| self.write(line, site, took));
+        }
     }
 }
 
