@@ -1,5 +1,7 @@
 //! `[log]` and the admin address: what an operator learns of the gateway, and where.
 
+pub(super) mod table;
+
 use std::net::SocketAddr;
 
 use super::assemble::at;

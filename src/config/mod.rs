@@ -33,6 +33,7 @@ mod sample;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use self::log::table::*;
 pub use self::provider::daxko::table::*;
 pub use self::provider::identity_source::table::*;
 pub use self::provider::xoxoday::table::*;
@@ -176,7 +177,8 @@ pub struct LimitsTable {
     pub target_bytes: Option<String>,
     /// Number of fields of a request, from 8 to 1000; more get 431. Default: 100.
     pub fields: Option<u16>,
-    /// Between two reads of the body of a request. Default: `"30s"`.
+    /// Between two reads of the body of a request, and how long a client may leave an answer unread; WebSockets are exempt.
+    /// Default: `"30s"`.
     pub body_idle: Option<String>,
     /// Between two requests on one connection. Default: `"75s"`.
     pub idle: Option<String>,
@@ -194,45 +196,6 @@ pub struct SessionTable {
     pub idle_timeout: Option<String>,
     /// A session ends so long after the login in any case. Default: `"12h"`.
     pub max_age: Option<String>,
-}
-
-/// `[log]`
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct LogTable {
-    /// Where a line of JSON is written for each request: `"off"`, `"stdout"`, `"stderr"` or `"file:PATH"`. A line holds no
-    /// query, no cookie and no name; members appear as a keyed hash. `docs/observability.md` has the fields. Default:
-    /// `"off"`.
-    pub access: Option<String>,
-    /// How events are written on standard error: `"text"`, or `"json"` for a line of JSON each. Default: `"text"`.
-    pub format: FormatChoice,
-    /// What is done about `traceparent` (W3C Trace Context): `"make"` passes a valid one on and makes one where there is
-    /// none, `"pass"` only passes it on, `"off"` treats it as any other field. Default: `"make"`.
-    pub traceparent: TraceparentChoice,
-}
-
-/// How events are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FormatChoice {
-    /// For people.
-    #[default]
-    Text,
-    /// For programs.
-    Json,
-}
-
-/// What is done about `traceparent`.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TraceparentChoice {
-    /// A valid one passes, and where there is none, one is made.
-    #[default]
-    Make,
-    /// A valid one passes; one that is not is dropped.
-    Pass,
-    /// It is a field like any other.
-    Off,
 }
 
 /// `[identity]`
