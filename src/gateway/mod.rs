@@ -12,6 +12,7 @@ pub mod colour;
 mod desk;
 mod endpoints;
 pub mod failure;
+mod head;
 pub mod language;
 pub mod pages;
 pub mod preserve;
@@ -21,6 +22,7 @@ pub mod refusal;
 mod samples;
 pub mod site;
 mod standing;
+mod stranger;
 pub mod templates;
 mod texts;
 pub mod via;
@@ -32,24 +34,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, REFERER,
-    STRICT_TRANSPORT_SECURITY, TE, TRAILER, TRANSFER_ENCODING,
+    CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
+    TRANSFER_ENCODING,
 };
-use http::{Method, Request, Response, StatusCode, Uri, Version};
-use http_body_util::{BodyExt, Limited};
+use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 
 use crate::deadline::Watch;
 use crate::drain::Draining;
 use crate::identity::RequestLine;
 use crate::identity::signature::{self, SIGNATURE};
-use crate::login::return_to::ReturnTo;
 use crate::random;
 use crate::route::path::Readings;
 use crate::route::rule::Rule;
-use crate::route::{self, NoSite, Scheme, Sites};
+use crate::route::{NoSite, Scheme, Sites};
 use crate::server::pace::Paced;
-use crate::server::peer::{self, Client, TrustedProxies};
+use crate::server::peer::{Client, TrustedProxies};
 use crate::server::tls::Misdirected;
 use crate::server::{Arrival, Entrance, Event, Making, Respond};
 use crate::session::cookie;
@@ -62,11 +62,8 @@ use crate::upstream::fields::{self, ForwardedStyle, Whence};
 use crate::upstream::{Pool, UpstreamError, upgrade};
 use admission::{Admission, Visitor, admit};
 use body::{Body, set_cookies};
-use challenge::Challenge;
 use desk::Desk;
 use failure::Reference;
-use language::Language;
-use preserve::KeptForm;
 use record::{Record, Recorded};
 use refusal::{Reader, Refusal};
 use site::Site;
@@ -225,7 +222,7 @@ impl Worker {
         let found = gateway.site_of(&request, &client, arrival.entrance);
         let index = found.map_err(|error| nowhere(no_site(&request, error)))?;
         record.is_for(index);
-        if let Err(refusal) = check_head(&request, gateway.target_bytes) {
+        if let Err(refusal) = head::check(&request, gateway.target_bytes) {
             // Not even a refusal may be shown at an address that holds a code.
             let is_callback = endpoints::is_callback(request.uri().path());
             return if is_callback { Ok(refusal.instead_of_callback()) } else { Err((refusal, Some(index))) };
@@ -268,7 +265,7 @@ impl Worker {
                 self.forward(place, request, client, visitor, now, watch, record).await
             }
             Admission::TurnAway { unreadable } => {
-                let mut response = Box::pin(turn_away(site, rule, request, now)).await;
+                let mut response = Box::pin(stranger::turn_away(site, rule, request, now)).await;
                 record.is_turned_away(response.status());
                 if unreadable {
                     site.telemetry.metrics.rejects(site.origin.as_str(), "unreadable");
@@ -300,7 +297,7 @@ impl Worker {
             || preserve::may_be_kept_form(&head.method, &head.headers, site.origin.as_str());
         let body = Paced::new(body, &mut head.extensions);
         let mut body = if is_member && site.preserve.form && may_be_kept_form() {
-            Box::pin(restore_form(site, &mut head, body, now)).await?
+            Box::pin(stranger::restore_form(site, &mut head, body, now)).await?
         } else {
             RequestBody::new(body)
         };
@@ -399,14 +396,14 @@ impl Gateway {
     ) -> Result<usize, NoSite> {
         // A trusted proxy speaks for its clients: what was spoken to it, and under which name, is its own affair.
         if !client.via_trusted_proxy {
-            if !names_its_scheme(request, entrance) {
+            if !head::names_its_scheme(request, entrance) {
                 return Err(NoSite::Malformed);
             }
             if request.extensions().get::<Misdirected>().is_some() {
                 return Err(NoSite::Unknown);
             }
         }
-        self.authorities.find(asked_for(request, client)?)
+        self.authorities.find(head::asked_for(request, client)?)
     }
 
     /// Has browsers come with https from now on. Over plain HTTP that would mean nothing (RFC 6797 §7.2), and where the
@@ -421,84 +418,6 @@ impl Gateway {
     }
 }
 
-/// The authority that a request is for: its own, or what a trusted proxy says the client asked for.
-fn asked_for<'a>(request: &'a Request<Incoming>, client: &Client) -> Result<&'a [u8], NoSite> {
-    let asked = route::authority(request.headers(), request.uri(), request.version())?;
-    let forwarded = client.via_trusted_proxy.then(|| peer::forwarded_host(request.headers())).flatten();
-    Ok(forwarded.unwrap_or(asked))
-}
-
-/// Whether the scheme is the one that is spoken: over HTTP/2 each request names its own (RFC 9113 §8.3.1).
-fn names_its_scheme(request: &Request<Incoming>, entrance: Entrance) -> bool {
-    let spoken = if entrance == Entrance::Tls { Scheme::Https } else { Scheme::Http };
-    request.version() != Version::HTTP_2
-        || request.uri().scheme_str().is_none_or(|scheme| scheme == spoken.as_str())
-}
-
-/// What of a head is refused on any site.
-fn check_head(request: &Request<Incoming>, target_bytes: usize) -> Result<(), Refusal> {
-    let uri = request.uri();
-    let length = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
-    if length > target_bytes {
-        return Err(Refusal::target_too_long());
-    }
-    // A rule for `DELETE` must not be evaded by `delete`, which some frameworks take for the same (RFC 9110 §9.1 does not).
-    let in_capitals = !request.method().as_str().bytes().any(|byte| byte.is_ascii_lowercase());
-    if matches!(*request.method(), Method::CONNECT | Method::TRACE) || !in_capitals {
-        return Err(Refusal::method_not_served());
-    }
-    // What is signed has to be ASCII, and an honest target is.
-    let target_is_ascii =
-        uri.path_and_query().is_some_and(|target| target.as_str().bytes().all(|b| b.is_ascii_graphic()));
-    let is_http = uri.scheme_str().is_none_or(|scheme| matches!(scheme, "http" | "https"));
-    if !target_is_ascii || !is_http || !uri.path().starts_with('/') {
-        return Err(Refusal::target_not_ascii());
-    }
-    let expectations = request.headers().get_all(EXPECT).iter();
-    if expectations.into_iter().any(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
-        return Err(Refusal::unknown_expectation());
-    }
-    Ok(())
-}
-
-/// What a stranger gets instead of the upstream's answer.
-async fn turn_away(site: &Site, rule: &Rule, request: Request<Incoming>, now: UnixTime) -> Response<Body> {
-    let headers = request.headers();
-    let here = || ReturnTo::new(request.uri().path_and_query().map_or("/", |target| target.as_str()));
-    match challenge::challenge(request.method(), request.version(), headers, rule.unauthenticated) {
-        Challenge::SignIn if site.preserve.fragment && request.method() == Method::GET => {
-            endpoints::keep_fragment(site, &here(), headers)
-        }
-        Challenge::SignIn => endpoints::sign_in(site, here(), headers, now),
-        Challenge::SignInFirst => {
-            let elsewhere = body::Own::see_other(&endpoints::login_path(None, &here()));
-            if !site.preserve.keeps(request.method(), headers, site.origin.as_str()) {
-                return elsewhere;
-            }
-            let language = Language::of(headers);
-            match kept_form(site, request).await {
-                Some(form) => endpoints::keep_form(site, &form, language, now),
-                None => elsewhere,
-            }
-        }
-        Challenge::Unauthorized => {
-            // A script's own address is no place for a person; the page it runs on is.
-            let page = headers.get(REFERER).and_then(|referrer| referrer.to_str().ok());
-            let place = page.and_then(|page| page.strip_prefix(site.origin.as_str())).unwrap_or_default();
-            endpoints::unauthorized(site, &endpoints::login_path(None, &ReturnTo::new(place)))
-        }
-    }
-}
-
-/// The form in the body of a request; nothing where it is too large or breaks off.
-async fn kept_form(site: &Site, request: Request<Incoming>) -> Option<KeptForm> {
-    let (mut head, body) = request.into_parts();
-    let body = Paced::new(body, &mut head.extensions);
-    let body = Limited::new(body, site.preserve.limit).collect().await.ok()?.to_bytes();
-    let target = head.uri.path_and_query()?.as_str().to_owned();
-    Some(KeptForm { target, content_type: head.headers.get(CONTENT_TYPE)?.clone(), body })
-}
-
 /// The rule that a request falls under; none for the gateway's own paths.
 fn rule_of<'a>(site: &'a Site, request: &Request<Incoming>) -> Result<Option<&'a Rule>, Refusal> {
     let path = request.uri().path().as_bytes();
@@ -507,27 +426,6 @@ fn rule_of<'a>(site: &'a Site, request: &Request<Incoming>) -> Result<Option<&'a
         return Ok(None);
     }
     site.rules.find(request.method(), &readings).map(Some).map_err(|_| Refusal::ambiguous_path())
-}
-
-/// The body of a member's request; where it holds a form that was kept during the login, that form as it was.
-async fn restore_form(
-    site: &Site,
-    head: &mut http::request::Parts,
-    body: Paced,
-    now: UnixTime,
-) -> Result<RequestBody, Refusal> {
-    let marker = format!("{}=", preserve::FIELD);
-    let mut body = RequestBody::new(body);
-    if !body.starts_with(marker.as_bytes()).await {
-        return Ok(body);
-    }
-    let body = Limited::new(body, site.preserve.sealed_limit()).collect().await;
-    let body = body.map_err(|_| Refusal::form_not_kept())?.to_bytes();
-    let form =
-        KeptForm::open(&site.preserve.seal, &body, &head.uri, now).ok_or_else(Refusal::form_not_kept)?;
-    head.headers.insert(CONTENT_TYPE, form.content_type);
-    head.headers.insert(CONTENT_LENGTH, form.body.len().into());
-    Ok(RequestBody::full(form.body))
 }
 
 /// Logs which host was asked for: nearly always a proxy in front does not pass it on.

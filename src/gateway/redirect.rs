@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 
 use super::body::{Body, Own};
 use super::refusal::Refusal;
-use super::{Gateway, asked_for, check_head, no_site};
+use super::{Gateway, head, no_site};
 use crate::server::peer::Client;
 
 /// Where to come again.
@@ -17,10 +17,10 @@ pub(super) fn answer(
     request: &Request<Incoming>,
     client: &Client,
 ) -> Result<Response<Body>, Refusal> {
-    let index = asked_for(request, client)
+    let index = head::asked_for(request, client)
         .and_then(|authority| gateway.authorities.find_secure(authority))
         .map_err(|error| no_site(request, error))?;
-    check_head(request, gateway.target_bytes)?;
+    head::check(request, gateway.target_bytes)?;
     let origin = gateway.sites[index].origin.as_str();
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     Ok(Own::permanent_redirect(&format!("{origin}{target}")))

@@ -1,0 +1,83 @@
+//! What a stranger gets in the upstream's place, and the form that is kept meanwhile and comes back with the member.
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, REFERER};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+use super::body::{self, Body};
+use super::challenge::{self, Challenge};
+use super::endpoints;
+use super::language::Language;
+use super::preserve::{self, KeptForm};
+use super::refusal::Refusal;
+use super::site::Site;
+use crate::login::return_to::ReturnTo;
+use crate::route::rule::Rule;
+use crate::server::pace::Paced;
+use crate::time::UnixTime;
+use crate::upstream::body::RequestBody;
+
+/// What a stranger gets instead of the upstream's answer.
+pub(super) async fn turn_away(
+    site: &Site,
+    rule: &Rule,
+    request: Request<Incoming>,
+    now: UnixTime,
+) -> Response<Body> {
+    let headers = request.headers();
+    let here = || ReturnTo::new(request.uri().path_and_query().map_or("/", |target| target.as_str()));
+    match challenge::challenge(request.method(), request.version(), headers, rule.unauthenticated) {
+        Challenge::SignIn if site.preserve.fragment && request.method() == Method::GET => {
+            endpoints::keep_fragment(site, &here(), headers)
+        }
+        Challenge::SignIn => endpoints::sign_in(site, here(), headers, now),
+        Challenge::SignInFirst => {
+            let elsewhere = body::Own::see_other(&endpoints::login_path(None, &here()));
+            if !site.preserve.keeps(request.method(), headers, site.origin.as_str()) {
+                return elsewhere;
+            }
+            let language = Language::of(headers);
+            match kept_form(site, request).await {
+                Some(form) => endpoints::keep_form(site, &form, language, now),
+                None => elsewhere,
+            }
+        }
+        Challenge::Unauthorized => {
+            // A script's own address is no place for a person; the page it runs on is.
+            let page = headers.get(REFERER).and_then(|referrer| referrer.to_str().ok());
+            let place = page.and_then(|page| page.strip_prefix(site.origin.as_str())).unwrap_or_default();
+            endpoints::unauthorized(site, &endpoints::login_path(None, &ReturnTo::new(place)))
+        }
+    }
+}
+
+/// The form in the body of a request; nothing where it is too large or breaks off.
+async fn kept_form(site: &Site, request: Request<Incoming>) -> Option<KeptForm> {
+    let (mut head, body) = request.into_parts();
+    let body = Paced::new(body, &mut head.extensions);
+    let body = Limited::new(body, site.preserve.limit).collect().await.ok()?.to_bytes();
+    let target = head.uri.path_and_query()?.as_str().to_owned();
+    Some(KeptForm { target, content_type: head.headers.get(CONTENT_TYPE)?.clone(), body })
+}
+
+/// The body of a member's request; where it holds a form that was kept during the login, that form as it was.
+pub(super) async fn restore_form(
+    site: &Site,
+    head: &mut http::request::Parts,
+    body: Paced,
+    now: UnixTime,
+) -> Result<RequestBody, Refusal> {
+    let marker = format!("{}=", preserve::FIELD);
+    let mut body = RequestBody::new(body);
+    if !body.starts_with(marker.as_bytes()).await {
+        return Ok(body);
+    }
+    let body = Limited::new(body, site.preserve.sealed_limit()).collect().await;
+    let body = body.map_err(|_| Refusal::form_not_kept())?.to_bytes();
+    let form =
+        KeptForm::open(&site.preserve.seal, &body, &head.uri, now).ok_or_else(Refusal::form_not_kept)?;
+    head.headers.insert(CONTENT_TYPE, form.content_type);
+    head.headers.insert(CONTENT_LENGTH, form.body.len().into());
+    Ok(RequestBody::full(form.body))
+}
