@@ -19,10 +19,10 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 }
 
 /// `N` bytes nobody can guess beforehand, for what is no secret once it is used: nonces, ids of requests. Every request
-/// takes some, so they are fetched many at a time; what is secret must not lie about like this, and takes [`bytes`].
+/// takes some, so they are fetched many at a time; what is secret must not lie about like this, and takes [`bytes()`].
 ///
 /// # Panics
-/// As [`bytes`].
+/// As [`bytes()`].
 #[must_use]
 pub fn nonce<const N: usize>() -> [u8; N] {
     const { assert!(N <= AHEAD) };

@@ -1,6 +1,6 @@
 //! The desk of one worker, where the counters of each site lie ready, and its page of the access log.
 //!
-//! What is counted is looked up by name once, when the desk is made; from then on a [`Record`](super::record::Record) finds
+//! What is counted is looked up by name once, when the desk is made; from then on a `Record` finds
 //! it by its place, without a lock.
 
 use std::cell::RefCell;

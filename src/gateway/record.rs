@@ -3,7 +3,7 @@
 //! It is opened with the head of the request and travels in the body of the answer; when that is dropped, be it sent to its
 //! end or not, the record is closed. It holds no query, no cookie and no field, and of the member only a keyed hash.
 //!
-//! It counts and writes at the [`Desk`] of its worker, so it takes no lock, and allocates nothing that the request would not.
+//! It counts and writes at the `Desk` of its worker, so it takes no lock, and allocates nothing that the request would not.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -131,7 +131,7 @@ impl Record {
         let made = makes.then(|| TraceParent::new(random::nonce()));
         let request_id = given_id(fields).cloned().map_or_else(
             // One number for both, where both are ours.
-            || RequestId::Made(made.map_or_else(|| random::nonce(), |trace| trace.trace_id)),
+            || RequestId::Made(made.map_or_else(random::nonce, |trace| trace.trace_id)),
             RequestId::Given,
         );
         Self {
