@@ -354,12 +354,13 @@ impl Worker {
 
         let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched {
-            let (Some(client_upgrade), true) =
-                (client_upgrade, upgrade::asks_for_websocket(answer.headers()))
+            let is_websocket = upgrade::asks_for_websocket(answer.headers());
+            let (Some(client_upgrade), true, Some(upstream)) =
+                (client_upgrade, is_websocket, answer.body_mut().switch())
             else {
                 return Err(Refusal::unasked_upgrade());
             };
-            upgrade::tunnel(client_upgrade, hyper::upgrade::on(&mut answer), &self.draining);
+            upgrade::tunnel(client_upgrade, upstream, &self.draining);
         }
         let mut answer = answer.map(Body::Upstream);
         *answer.version_mut() = Version::HTTP_11;

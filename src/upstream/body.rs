@@ -13,8 +13,9 @@ use http::header::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::TrailerFilter;
-use super::pool::Lease;
+use super::http1::{Connection, Switched};
+use super::pool::{Carrier, Lease};
+use super::{Fault, TrailerFilter};
 use crate::deadline::Due;
 use crate::server::pace::Paced;
 
@@ -195,8 +196,13 @@ pub struct BrokenOff;
 
 /// The body of an answer on its way to the client.
 pub struct AnswerBody {
-    incoming: Incoming,
+    /// What comes over HTTP/2; otherwise it comes over the connection that is lent.
+    stream: Option<Incoming>,
+    /// There until all of the answer has been read, or it has broken off.
     lease: Option<Lease>,
+    is_over: bool,
+    /// Why it has broken off, until somebody is told.
+    broken: Option<Fault>,
     due: Due,
     idle: Duration,
     trailers: TrailerFilter,
@@ -205,20 +211,60 @@ pub struct AnswerBody {
 impl AnswerBody {
     /// An answer that begins now; an empty one is over already.
     pub(super) fn new(
-        incoming: Incoming,
-        lease: Option<Lease>,
+        stream: Option<Incoming>,
+        lease: Lease,
         due: Due,
         idle: Duration,
         trailers: TrailerFilter,
     ) -> Self {
-        let mut body = Self { incoming, lease, due, idle, trailers };
-        if body.incoming.is_end_stream() {
-            body.finish();
+        Self { stream, lease: Some(lease), is_over: false, broken: None, due, idle, trailers }
+    }
+
+    /// Lets go of the connection, if all has been read.
+    pub(super) fn settle(&mut self) {
+        let is_over = match (&self.stream, self.connection()) {
+            (Some(incoming), _) => incoming.is_end_stream(),
+            (None, Some(connection)) => connection.is_end_stream(),
+            (None, None) => false,
+        };
+        if is_over {
+            self.finish();
         }
-        body
+    }
+
+    /// The connection of an answer that switches to another protocol (RFC 9110 §7.8).
+    pub fn switch(&mut self) -> Option<Switched> {
+        let switched = self.connection_mut()?.switch();
+        (self.lease, self.is_over) = (None, true);
+        Some(switched)
+    }
+
+    fn connection(&self) -> Option<&Connection> {
+        match self.lease.as_ref()?.carrier.as_ref()? {
+            Carrier::Own(connection) => Some(connection),
+            Carrier::Stream(_) => None,
+        }
+    }
+
+    fn connection_mut(&mut self) -> Option<&mut Connection> {
+        match self.lease.as_mut()?.carrier.as_mut()? {
+            Carrier::Own(connection) => Some(connection),
+            Carrier::Stream(_) => None,
+        }
+    }
+
+    fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if let Some(incoming) = &mut self.stream {
+            return Pin::new(incoming).poll_frame(cx).map_err(Fault::from);
+        }
+        match self.connection_mut() {
+            Some(connection) => connection.poll_frame(cx).map_err(Fault::from),
+            None => Poll::Ready(None),
+        }
     }
 
     fn finish(&mut self) {
+        self.is_over = true;
         self.due.clear();
         if let Some(lease) = self.lease.take() {
             lease.give_back();
@@ -228,7 +274,7 @@ impl AnswerBody {
 
 impl std::fmt::Debug for AnswerBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("AnswerBody").field(&self.incoming).finish()
+        f.write_str("AnswerBody")
     }
 }
 
@@ -246,7 +292,7 @@ pub enum AnswerBroken {
     Stalled,
     /// The connection broke, or what came was not well formed.
     #[error("the answer of the upstream broke off")]
-    Broken(#[from] hyper::Error),
+    Broken(#[from] Fault),
 }
 
 impl Body for AnswerBody {
@@ -258,7 +304,10 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        match Pin::new(&mut this.incoming).poll_frame(cx) {
+        if let Some(fault) = this.broken.take() {
+            return Poll::Ready(Some(Err(fault.into())));
+        }
+        match this.poll_any(cx) {
             Poll::Pending if this.due.is_past() => {
                 this.lease = None;
                 this.due.clear();
@@ -273,14 +322,14 @@ impl Body for AnswerBody {
                 if let Some(trailers) = frame.trailers_mut() {
                     keep(trailers, &this.trailers);
                 }
-                if this.incoming.is_end_stream() {
-                    this.finish();
-                }
+                this.settle();
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(error))) => {
-                this.lease = None;
-                Poll::Ready(Some(Err(error.into())))
+            Poll::Ready(Some(Err(fault))) => {
+                // What came before goes out to the client first: whoever hears of an error drops what waits to be written.
+                (this.lease, this.broken) = (None, Some(fault));
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Ready(None) => {
                 this.finish();
@@ -290,10 +339,15 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.stream.as_ref().map_or(self.is_over, Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match (&self.stream, self.connection()) {
+            (Some(incoming), _) => incoming.size_hint(),
+            (None, Some(connection)) => connection.size_hint(),
+            (None, None) if self.is_over => SizeHint::with_exact(0),
+            (None, None) => SizeHint::default(),
+        }
     }
 }

@@ -11,15 +11,15 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::{HeaderName, HeaderValue, UPGRADE};
-use http::{Method, Request, Response, Uri};
+use http::header::UPGRADE;
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::body::{AnswerBody, Progress, RequestBody};
 use super::dial::Wanted;
 use super::pool::{Carrier, Lease, Pool, Tried};
-use super::{UpstreamError, fields, http1, http2};
+use super::{Fault, UpstreamError, fields, http1, http2};
 use crate::deadline::Watch;
 
 /// What has to be remembered of a request once it has gone.
@@ -64,12 +64,22 @@ impl Sent {
         !self.has_body && is_harmless
     }
 
-    fn failed(&self, lease: &Lease, error: hyper::Error) -> UpstreamError {
+    fn failed(&self, lease: &Lease, source: Fault) -> UpstreamError {
         match self.progress.broken.take() {
             Some(cause) => UpstreamError::RequestBody(cause),
-            None => UpstreamError::Answer { address: lease.address(), source: error },
+            None => UpstreamError::Answer { address: lease.address(), source },
         }
     }
+}
+
+/// A request that was not answered.
+struct Unanswered {
+    fault: Fault,
+    fate: Fate,
+    /// Some of it was sent.
+    was_sent: bool,
+    /// It is as it was, and could be sent again.
+    is_intact: bool,
 }
 
 impl Pool {
@@ -85,14 +95,14 @@ impl Pool {
         watch.upstream.clear();
         let timeouts = self.upstream.settings().timeouts;
         let sent = Sent::new(&request);
-        let (mut may_reuse, mut has_been_repeated) = (true, false);
+        let (mut may_reuse, mut may_be_repeated) = (true, sent.may_be_repeated(self.has_a_choice()));
         let mut tried = Tried::default();
         loop {
             let mut lease = self.choose(&tried);
             let condition = self.upstream.condition(lease.index);
-            let ready = if may_reuse { lease.ready(sent.wanted).await } else { None };
+            let ready = if may_reuse { lease.ready(sent.wanted) } else { None };
             let was_ready = ready.is_some();
-            let mut carrier = match ready {
+            let carrier = match ready {
                 Some(carrier) => carrier,
                 // Rare, and large: not to be moved about with every request.
                 None => match Box::pin(lease.open(sent.wanted)).await {
@@ -108,59 +118,59 @@ impl Pool {
                     }
                 },
             };
-            let copy = (!has_been_repeated && self.may_want_again(&sent, &carrier, was_ready))
-                .then(|| Repeat::of(&request));
             if sent.has_body {
                 request.body_mut().due_at_end(watch.upstream.clone(), timeouts.first_byte);
                 watch.upstream.set(timeouts.idle);
             } else {
                 watch.upstream.set(timeouts.first_byte);
             }
-            let outcome = match &mut carrier {
+            let outcome = match lease.carrier.insert(carrier) {
                 Carrier::Own(connection) => {
-                    connection.line.begin();
-                    let exchange = connection.sender.try_send_request(request);
-                    in_time(watch, &sent.progress, timeouts.idle, pin!(exchange)).await
+                    let exchange = pin!(over_http1(connection, &mut request));
+                    in_time(watch, &sent.progress, timeouts.idle, exchange).await
                 }
                 Carrier::Stream(stream) => {
-                    http2::write_as_http2(&mut request, self.upstream.target(lease.index).is_secure());
-                    let exchange = stream.connection.send(request);
-                    in_time(watch, &sent.progress, timeouts.idle, pin!(exchange)).await
+                    let is_secure = self.upstream.target(lease.index).is_secure();
+                    let mut exchange = Box::pin(over_http2(stream, is_secure, &mut request));
+                    in_time(watch, &sent.progress, timeouts.idle, exchange.as_mut()).await
                 }
             };
             sent.progress.answered.set(true);
             watch.upstream.clear();
-            let mut error = match outcome {
-                None => {
-                    self.upstream.has_failed(lease.index);
-                    return Err(UpstreamError::Silent { address: lease.address() });
-                }
-                Some(Ok(answer)) => {
+            let Some(outcome) = outcome else {
+                self.upstream.has_failed(lease.index);
+                return Err(UpstreamError::Silent { address: lease.address() });
+            };
+            let Unanswered { fault, fate, was_sent, is_intact } = match outcome {
+                Ok(answer) => {
                     self.upstream.has_answered(lease.index);
                     if fields::is_ambiguous(answer.headers()) {
                         return Err(UpstreamError::Ambiguous { address: lease.address() });
                     }
-                    lease.carrier = (!is_in_doubt(&sent, &carrier, &answer)).then_some(carrier);
+                    if let Some(Carrier::Own(connection)) = &mut lease.carrier
+                        && is_in_doubt(&sent, &answer)
+                    {
+                        connection.retire();
+                    }
                     let (due, trailers) = (watch.upstream.clone(), Rc::clone(&self.trailers));
-                    return Ok(
-                        answer.map(|body| AnswerBody::new(body, Some(lease), due, timeouts.idle, trailers))
-                    );
+                    let mut answer =
+                        answer.map(|stream| AnswerBody::new(stream, lease, due, timeouts.idle, trailers));
+                    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                        answer.body_mut().settle();
+                    }
+                    return Ok(answer);
                 }
-                Some(Err(error)) => error,
+                Err(unanswered) => unanswered,
             };
 
-            let unsent = error.take_message();
-            let was_sent = unsent.is_none();
-            let error = error.into_error();
-            let fate = if was_sent { carrier.fate_after(&error) } else { Fate::Unprocessed };
-            let again = match fate {
-                Fate::Unprocessed => unsent.or_else(|| copy?.into_request()),
-                Fate::Unknown if sent.may_be_repeated(self.has_a_choice()) => {
-                    copy.and_then(Repeat::into_request)
-                }
-                Fate::Unknown | Fate::Refused => None,
-            };
-            let error = sent.failed(&lease, error);
+            let again = is_intact
+                && match fate {
+                    Fate::Unprocessed => !was_sent || !sent.has_body,
+                    // On another connection to the same target only if this one may have been closed just before.
+                    Fate::Unknown => may_be_repeated && (was_ready || self.has_a_choice()),
+                    Fate::Refused => false,
+                };
+            let error = sent.failed(&lease, fault);
             // A connection that was there already may have been closed just now; that says nothing of its target.
             let is_stale = was_ready && fate != Fate::Refused;
             if !is_stale && !matches!(error, UpstreamError::RequestBody(_)) {
@@ -170,100 +180,65 @@ impl Pool {
             if !is_stale || (was_sent && self.has_a_choice()) {
                 tried.add(lease.index);
             }
-            match again {
-                Some(mut again) if tried.leaves_one_of(self) => {
-                    condition.count_repeat();
-                    sent.progress.answered.set(false);
-                    http2::write_as_http1(&mut again);
-                    request = again;
-                    may_reuse = false;
-                    has_been_repeated |= was_sent;
-                }
-                Some(_) | None => return Err(error),
+            if !again || !tried.leaves_one_of(self) {
+                return Err(error);
             }
-        }
-    }
-
-    /// Whether a copy of a request may be of use, should it come to nothing.
-    fn may_want_again(&self, sent: &Sent, carrier: &Carrier, was_ready: bool) -> bool {
-        match carrier {
-            Carrier::Own(_) => {
-                let elsewhere = self.has_a_choice();
-                sent.may_be_repeated(elsewhere) && (was_ready || elsewhere)
-            }
-            // One that the upstream has not looked at may be sent again even if it would mean something else twice.
-            Carrier::Stream(_) => !sent.has_body,
+            condition.count_repeat();
+            sent.progress.answered.set(false);
+            (may_reuse, may_be_repeated) = (false, may_be_repeated && !was_sent);
         }
     }
 }
 
-impl Carrier {
-    /// What became of a request that it has carried. Nothing more goes over it.
-    fn fate_after(&self, error: &hyper::Error) -> Fate {
-        match self {
-            Self::Own(connection) if connection.line.has_heard() => Fate::Refused,
-            Self::Own(_) => Fate::Unknown,
-            Self::Stream(stream) => {
-                let fate = http2::fate(error);
-                if fate != Fate::Refused {
-                    stream.connection.retire();
-                }
-                fate
-            }
+async fn over_http1(
+    connection: &mut http1::Connection,
+    request: &mut Request<RequestBody>,
+) -> Result<Response<Option<Incoming>>, Unanswered> {
+    match connection.exchange(request).await {
+        Ok(answer) => Ok(answer.map(|()| None)),
+        Err(fault) => {
+            let fate = connection.fate();
+            let is_intact = connection.has_body_untouched();
+            Err(Unanswered { fault: fault.into(), fate, was_sent: fate != Fate::Unprocessed, is_intact })
         }
     }
 }
 
-/// Whether something may be left in a connection after an answer: of a body that is still being written or was perhaps
-/// never read, which would be the next request, or of one that nobody announced, which would be the next answer.
-fn is_in_doubt(sent: &Sent, carrier: &Carrier, answer: &Response<Incoming>) -> bool {
-    let Carrier::Own(connection) = carrier else { return false };
-    let may_be_unread = || {
-        !sent.progress.complete.get()
-            || connection.line.is_blocked()
-            || http1::has_no_use_for_a_body(&sent.method)
+/// hyper takes the request; so a copy stays behind, where there is no body that could not be copied.
+async fn over_http2(
+    stream: &http2::Exchange,
+    is_secure: bool,
+    request: &mut Request<RequestBody>,
+) -> Result<Response<Option<Incoming>>, Unanswered> {
+    let copy = request.body().is_end_stream().then(|| http2::copy(request));
+    let mut outgoing = std::mem::replace(request, Request::new(RequestBody::empty()));
+    http2::write_as_http2(&mut outgoing, is_secure);
+    let mut error = match stream.connection.send(outgoing).await {
+        Ok(answer) => return Ok(answer.map(Some)),
+        Err(error) => error,
     };
-    (sent.has_body && may_be_unread())
+    let unsent = error.take_message().map(|mut unsent| {
+        http2::write_as_http1(&mut unsent);
+        unsent
+    });
+    let was_sent = unsent.is_none();
+    let error = error.into_error();
+    let fate = if was_sent { stream.fate_after(&error) } else { Fate::Unprocessed };
+    let again = unsent.or(copy);
+    let is_intact = again.is_some();
+    if let Some(again) = again {
+        *request = again;
+    }
+    Err(Unanswered { fault: error.into(), fate, was_sent, is_intact })
+}
+
+/// Whether something may be left in a connection after an answer: of a body that was perhaps never read, which would be the
+/// next request, or of one that nobody announced, which would be the next answer.
+fn is_in_doubt(sent: &Sent, answer: &Response<Option<Incoming>>) -> bool {
+    (sent.has_body && http1::has_no_use_for_a_body(&sent.method))
         || sent.binds
         || fields::authenticates_connection(answer.headers())
         || http1::may_be_followed_by_a_body(&sent.method, answer.status(), answer.headers())
-}
-
-/// What is needed to send a request once more; only for requests without a body.
-///
-/// Nearly all copies are thrown away. So the fields are written one behind the other into one piece of memory: a clone of the
-/// map would allocate for itself, and again for values that nobody has shared before.
-struct Repeat {
-    method: Method,
-    uri: Uri,
-    /// Name, colon, value, line feed. No name holds a colon, and no value a line feed (RFC 9110 §5.5).
-    fields: Vec<u8>,
-}
-
-impl Repeat {
-    fn of(request: &Request<RequestBody>) -> Self {
-        let mut fields = Vec::with_capacity(2048);
-        for (name, value) in request.headers() {
-            fields.extend_from_slice(name.as_str().as_bytes());
-            fields.push(b':');
-            fields.extend_from_slice(value.as_bytes());
-            fields.push(b'\n');
-        }
-        Self { method: request.method().clone(), uri: request.uri().clone(), fields }
-    }
-
-    /// The request once more: with all of its fields, or not at all.
-    fn into_request(self) -> Option<Request<RequestBody>> {
-        let mut again = Request::new(RequestBody::empty());
-        (*again.method_mut(), *again.uri_mut()) = (self.method, self.uri);
-        for line in self.fields.split_inclusive(|&byte| byte == b'\n') {
-            let line = line.strip_suffix(b"\n")?;
-            let (name, value) = line.split_at(memchr::memchr(b':', line)?);
-            let name = HeaderName::from_bytes(name).ok()?;
-            again.headers_mut().append(name, HeaderValue::from_bytes(&value[1..]).ok()?);
-        }
-        Some(again)
-    }
 }
 
 /// The outcome, or nothing once the upstream's deadline has passed: it has not answered, or has taken nothing of the
@@ -288,26 +263,4 @@ async fn in_time<T>(
         Poll::Ready(None)
     })
     .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_copy_is_the_same_request() {
-        let mut request = Request::new(RequestBody::empty());
-        *request.method_mut() = Method::OPTIONS;
-        *request.uri_mut() = Uri::from_static("/classes?week=2");
-        for (name, value) in
-            [("cookie", "a=1; b=2"), ("accept", "*/*"), ("cookie", "c:d=3\t\u{fc}"), ("x-empty", "")]
-        {
-            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
-            request.headers_mut().append(HeaderName::from_static(name), value);
-        }
-        let again = Repeat::of(&request).into_request().unwrap();
-        assert_eq!(again.method(), request.method());
-        assert_eq!(again.uri(), request.uri());
-        assert_eq!(again.headers(), request.headers());
-    }
 }

@@ -140,6 +140,17 @@ impl Exchange {
     }
 }
 
+impl Exchange {
+    /// What became of its request, which was not answered.
+    pub(super) fn fate_after(&self, error: &hyper::Error) -> Fate {
+        let fate = fate(error);
+        if fate != Fate::Refused {
+            self.connection.retire();
+        }
+        fate
+    }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
         let streams = &self.connection.streams;
@@ -148,7 +159,7 @@ impl Drop for Exchange {
 }
 
 /// What became of a request that was not answered.
-pub(super) fn fate(error: &hyper::Error) -> Fate {
+fn fate(error: &hyper::Error) -> Fate {
     // What is wrong with the connection itself comes as another error.
     let Some(cause) = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>()) else {
         return Fate::Unknown;
@@ -156,6 +167,15 @@ pub(super) fn fate(error: &hyper::Error) -> Fate {
     // A stream that has this error of a GOAWAY of the upstream's was beyond the last that it had taken (§6.8).
     let is_unprocessed = cause.is_go_away() || cause.reason() == Some(h2::Reason::REFUSED_STREAM);
     if cause.is_remote() && is_unprocessed { Fate::Unprocessed } else { Fate::Refused }
+}
+
+/// The same request once more, where it has no body.
+pub(super) fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::empty());
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    copy
 }
 
 /// Writes a request as HTTP/2 has it (RFC 9113 §8.3.1): `Host` becomes `:authority`, and nothing names the connection.

@@ -12,11 +12,10 @@ mod dial;
 pub mod fields;
 mod forward;
 pub mod health;
-mod http1;
+pub mod http1;
 mod http2;
 mod pool;
 mod resolve;
-mod socket;
 pub mod target;
 pub mod tls;
 pub mod upgrade;
@@ -246,7 +245,7 @@ pub enum UpstreamError {
         /// Where it is.
         address: String,
         /// What was wrong.
-        source: hyper::Error,
+        source: Fault,
     },
     /// It answered in a way that two readers would cut into messages differently (RFC 9112 §6.3).
     #[error("the upstream at {address} gave an answer whose length is ambiguous")]
@@ -254,6 +253,17 @@ pub enum UpstreamError {
         /// Where it is.
         address: String,
     },
+}
+
+/// What was wrong with an answer, or with the way it should have come.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Over HTTP/1.1.
+    #[error(transparent)]
+    Http1(#[from] http1::Fault),
+    /// Over HTTP/2.
+    #[error(transparent)]
+    Http2(#[from] hyper::Error),
 }
 
 /// Says whether a trailer of an answer may go to the client.

@@ -45,14 +45,14 @@ struct Lane {
 }
 
 struct Idle {
-    connection: http1::Connection,
+    connection: Box<http1::Connection>,
     since: Duration,
 }
 
 /// What carries a request.
 pub(super) enum Carrier {
     /// A connection that it has for itself.
-    Own(http1::Connection),
+    Own(Box<http1::Connection>),
     /// A stream among others.
     Stream(http2::Exchange),
 }
@@ -152,11 +152,11 @@ impl Pool {
         self.ticker.elapsed().saturating_sub(since) >= limit
     }
 
-    /// Closes what has idled too long, and gives what is too old nothing more to do.
+    /// Closes what has idled too long or was closed by the other side, and gives what is too old nothing more to do.
     fn sweep(&self) {
         let Reuse { idle: longest, age, .. } = self.reuse();
         for lane in &self.lanes {
-            lane.idle.borrow_mut().retain(|idle| self.is_fresh(idle));
+            lane.idle.borrow_mut().retain(|idle| self.is_fresh(idle) && idle.connection.is_quiet());
             if lane.idle.borrow().is_empty() {
                 // An app may have learnt HTTP/2 since.
                 lane.may_share.set(lane.might_share);
@@ -176,7 +176,7 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// Closes what has idled too long, for as long as the pool is there.
+/// Closes what is of no more use, for as long as the pool is there.
 async fn sweep(pool: Weak<Pool>) {
     loop {
         tokio::time::sleep(SWEEP).await;
@@ -215,7 +215,7 @@ pub(super) struct Lease {
 
 impl Lease {
     /// A connection that is there and still good, the one used last first.
-    pub(super) async fn ready(&self, wanted: Wanted) -> Option<Carrier> {
+    pub(super) fn ready(&self, wanted: Wanted) -> Option<Carrier> {
         if wanted == Wanted::AsSettled
             && self.lane().may_share.get()
             && let Some(stream) = self.lane().stream()
@@ -223,8 +223,8 @@ impl Lease {
             return Some(Carrier::Stream(stream));
         }
         loop {
-            let mut idle = self.lane().idle.borrow_mut().pop()?;
-            if self.pool.is_fresh(&idle) && idle.connection.sender.ready().await.is_ok() {
+            let idle = self.lane().idle.borrow_mut().pop()?;
+            if self.pool.is_fresh(&idle) && idle.connection.is_quiet() {
                 return Some(Carrier::Own(idle.connection));
             }
         }
@@ -245,7 +245,7 @@ impl Lease {
             }
         }
         let (socket, _) = dial::dial(upstream, self.index, Wanted::Http1).await?;
-        http1::over(socket, self.pool.ticker.elapsed()).await.map(Carrier::Own)
+        Ok(Carrier::Own(http1::Connection::over(socket, self.pool.ticker.elapsed())))
     }
 
     async fn open_shared(&self) -> io::Result<Carrier> {
@@ -253,22 +253,23 @@ impl Lease {
         let (lane, since) = (self.lane(), self.pool.ticker.elapsed());
         lane.may_share.set(is_http2);
         if !is_http2 {
-            return http1::over(socket, since).await.map(Carrier::Own);
+            return Ok(Carrier::Own(http1::Connection::over(socket, since)));
         }
         let connection = Rc::new(http2::over(socket, since).await?);
         lane.shared.borrow_mut().push(Rc::clone(&connection));
         Ok(Carrier::Stream(http2::Exchange::begin(&connection)))
     }
 
-    /// The exchange is over, and nothing of it is left in the connection.
+    /// The exchange is over. The connection goes back where nothing of it is left in there.
     pub(super) fn give_back(mut self) {
-        let Some(Carrier::Own(connection)) =
+        let Some(Carrier::Own(mut connection)) =
             self.carrier.take_if(|carrier| matches!(carrier, Carrier::Own(_)))
         else {
             return;
         };
         let mut idle = self.lane().idle.borrow_mut();
-        if !connection.sender.is_closed() && idle.len() < self.pool.reuse().most_idle {
+        if connection.is_reusable() && idle.len() < self.pool.reuse().most_idle {
+            connection.idles();
             idle.push(Idle { connection, since: self.pool.ticker.elapsed() });
         }
     }

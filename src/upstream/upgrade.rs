@@ -8,6 +8,7 @@ use http::{Method, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
+use super::http1::Switched;
 use super::websocket::{self, CloseCode};
 use crate::drain::{Draining, Stage};
 use crate::random;
@@ -46,18 +47,17 @@ pub fn write_fields(fields: &mut HeaderMap) {
 }
 
 /// Lets both ends talk to each other until both have finished, or the gateway ends.
-pub fn tunnel(client: OnUpgrade, upstream: OnUpgrade, draining: &Draining) {
+pub fn tunnel(client: OnUpgrade, upstream: Switched, draining: &Draining) {
     let (draining, at_work) = (draining.clone(), draining.begin());
     tokio::task::spawn_local(async move {
         let _at_work = at_work;
-        let (client, upstream) = match (client.await, upstream.await) {
-            (Ok(client), Ok(upstream)) => (client, upstream),
-            (Err(error), _) | (_, Err(error)) => {
+        let client = match client.await {
+            Ok(client) => TokioIo::new(client),
+            Err(error) => {
                 tracing::debug!(%error, "a tunnel did not come about");
                 return;
             }
         };
-        let (client, upstream) = (TokioIo::new(client), TokioIo::new(upstream));
         let ending = async {
             draining.reaches(Stage::Closing).await;
             CloseCode::GoingAway

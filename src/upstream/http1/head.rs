@@ -1,0 +1,325 @@
+//! Heads: how a request's is written, and how an answer's is read.
+
+use std::mem::MaybeUninit;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::ext::ReasonPhrase;
+
+use super::chunked::Chunked;
+use super::receiving::Content;
+use super::{Fault, MOST_HEAD};
+use crate::upstream::body::RequestBody;
+
+/// The most fields of an answer.
+pub(super) const MOST_FIELDS: usize = 128;
+
+/// How the body of a request is delimited, and what of it is still to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Framing {
+    #[default]
+    Nothing,
+    /// So many octets, at least one.
+    Length(u64),
+    Chunked,
+}
+
+/// Writes the head of a request.
+pub(super) fn write(request: &Request<RequestBody>, out: &mut Vec<u8>) -> Framing {
+    let fields = request.headers();
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    for part in [request.method().as_str(), " ", target, " HTTP/1.1\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    write_fields(fields, out);
+    let framing = if request.body().is_end_stream() {
+        Framing::Nothing
+    } else if fields.contains_key(TRANSFER_ENCODING) {
+        Framing::Chunked
+    } else if let Some(length) = fields.get(CONTENT_LENGTH).and_then(number) {
+        Framing::Length(length)
+    } else if let Some(length) = request.body().size_hint().exact() {
+        out.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
+        Framing::Length(length)
+    } else {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+        Framing::Chunked
+    };
+    out.extend_from_slice(b"\r\n");
+    framing
+}
+
+/// Writes field lines. Old apps look for `X-Member-Id` and mean it to the letter.
+pub(super) fn write_fields<'a>(
+    fields: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>,
+    out: &mut Vec<u8>,
+) {
+    for (name, value) in fields {
+        let begin = out.len();
+        out.extend_from_slice(name.as_str().as_bytes());
+        let mut begins_word = true;
+        for byte in &mut out[begin..] {
+            if begins_word {
+                byte.make_ascii_uppercase();
+            }
+            begins_word = *byte == b'-';
+        }
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Writes the line before the data of a chunk.
+pub(super) fn write_chunk_size(size: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!("{size:x}\r\n").as_bytes());
+}
+
+/// How far the heads of an answer have come: the final one, and interim ones before it (RFC 9110 §15.2).
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    /// Up to here there is no end.
+    searched: usize,
+    /// Octets of interim answers.
+    interim: usize,
+}
+
+impl Head {
+    /// Takes the head of the final answer from `bytes`, if all of it has come. Interim ones are swallowed.
+    pub(super) fn read(&mut self, bytes: &mut BytesMut) -> Result<Option<Response<()>>, Fault> {
+        loop {
+            if !is_status_line(bytes) {
+                return Err(Fault::Head(httparse::Error::Version));
+            }
+            let Some(end) = end_of_section(bytes, self.searched)? else {
+                self.searched = bytes.len();
+                return if self.interim + bytes.len() > MOST_HEAD {
+                    Err(Fault::EndlessHead)
+                } else {
+                    Ok(None)
+                };
+            };
+            if self.interim + end > MOST_HEAD {
+                return Err(Fault::EndlessHead);
+            }
+            let head = bytes.split_to(end).freeze();
+            let answer = parse(&head)?;
+            if !answer.status().is_informational() || answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(Some(answer));
+            }
+            *self = Self { searched: 0, interim: self.interim + end };
+        }
+    }
+}
+
+/// Whether what has come begins as an answer does.
+fn is_status_line(bytes: &[u8]) -> bool {
+    const BEGIN: &[u8] = b"HTTP/1.";
+    bytes.iter().zip(BEGIN).all(|(come, expected)| come == expected)
+}
+
+/// Where the empty line ends that ends a section of field lines. No line before it ends without CR. What lies before `from` has
+/// been looked at.
+pub(super) fn end_of_section(bytes: &[u8], from: usize) -> Result<Option<usize>, Fault> {
+    for at in memchr::memchr_iter(b'\n', &bytes[from..]).map(|at| from + at) {
+        let before = &bytes[..at];
+        if before.last() != Some(&b'\r') {
+            return Err(Fault::BareLf);
+        }
+        if before.ends_with(b"\r\n\r") {
+            return Ok(Some(at + 1));
+        }
+    }
+    Ok(None)
+}
+
+fn parse(head: &Bytes) -> Result<Response<()>, Fault> {
+    let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    let status =
+        config.parse_response_with_uninit_headers(&mut parsed, head, &mut fields).map_err(Fault::Head)?;
+    let (true, Some(code), Some(minor)) = (status.is_complete(), parsed.code, parsed.version) else {
+        return Err(Fault::Head(httparse::Error::Status));
+    };
+    let mut answer = Response::new(());
+    *answer.status_mut() = StatusCode::from_u16(code).map_err(|_| Fault::Head(httparse::Error::Status))?;
+    *answer.version_mut() = if minor == 0 { Version::HTTP_10 } else { Version::HTTP_11 };
+    // A reason of the app's own goes on.
+    if let Some(reason) = parsed.reason.filter(|reason| Some(*reason) != answer.status().canonical_reason())
+        && let Ok(reason) = ReasonPhrase::try_from(reason.as_bytes())
+    {
+        answer.extensions_mut().insert(reason);
+    }
+    *answer.headers_mut() = map_of(parsed.headers, head)?;
+    Ok(answer)
+}
+
+/// The fields of a section that lies in `section`, of which the values stay a part.
+pub(super) fn map_of(fields: &[httparse::Header<'_>], section: &Bytes) -> Result<HeaderMap, Fault> {
+    let mut map = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let value = HeaderValue::from_maybe_shared(section.slice_ref(field.value));
+        let name = name.map_err(|_| Fault::Head(httparse::Error::HeaderName))?;
+        map.append(name, value.map_err(|_| Fault::Head(httparse::Error::HeaderValue))?);
+    }
+    Ok(map)
+}
+
+fn number(value: &HeaderValue) -> Option<u64> {
+    let text = value.to_str().ok()?;
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// What follows the head of an answer (RFC 9112 §6.3). Heads that can be understood in more than one way are refused
+/// elsewhere.
+pub(super) fn content(method: &Method, answer: &Response<()>) -> Result<Content, Fault> {
+    let (status, fields) = (answer.status(), answer.headers());
+    let has_none =
+        matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED | StatusCode::SWITCHING_PROTOCOLS);
+    if has_none || method == Method::HEAD {
+        return Ok(Content::Empty);
+    }
+    if fields.contains_key(TRANSFER_ENCODING) {
+        // HTTP/1.0 does not know it.
+        let is_known = answer.version() == Version::HTTP_11;
+        return if is_known { Ok(Content::Chunked(Chunked::new())) } else { Err(Fault::Length) };
+    }
+    match fields.get(CONTENT_LENGTH).map(number) {
+        None => Ok(Content::UntilClose),
+        Some(Some(0)) => Ok(Content::Empty),
+        Some(Some(length)) => Ok(Content::Length(length)),
+        Some(None) => Err(Fault::Length),
+    }
+}
+
+/// Whether the connection stays open after the answer (RFC 9112 §9.3).
+pub(super) fn stays_open(answer: &Response<()>) -> bool {
+    let names = |option: &[u8]| {
+        let lines = answer.headers().get_all(CONNECTION).iter();
+        let mut options = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+        options.any(|named| named.trim_ascii().eq_ignore_ascii_case(option))
+    };
+    !names(b"close") && (answer.version() == Version::HTTP_11 || names(b"keep-alive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What of a head comes to, read in one piece and octet by octet.
+    fn read(text: &str) -> Result<Option<StatusCode>, String> {
+        let status = |answer: Option<Response<()>>| answer.map(|answer| answer.status());
+        let whole =
+            Head::default().read(&mut BytesMut::from(text)).map(status).map_err(|fault| fault.to_string());
+        let (mut head, mut bytes, mut piecewise) = (Head::default(), BytesMut::new(), Ok(None));
+        for byte in text.bytes() {
+            bytes.extend_from_slice(&[byte]);
+            piecewise = head.read(&mut bytes).map(status).map_err(|fault| fault.to_string());
+            if piecewise != Ok(None) {
+                break;
+            }
+        }
+        assert_eq!(whole, piecewise, "{text:?}");
+        whole
+    }
+
+    #[test]
+    fn a_head_ends_with_an_empty_line_and_interim_answers_do_not_count() {
+        for (text, status) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", Some(200)),
+            ("HTTP/1.0 200 \r\n\r\n", Some(200)),
+            ("HTTP/1.1 200 OK\r\na: b\r\n\r\nbody\nwith bare line feeds", Some(200)),
+            ("HTTP/1.1 200 OK\r\na: b\r\n", None),
+            ("HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n", None),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", Some(204)),
+            ("HTTP/1.1 101 Switching Protocols\r\n\r\n", Some(101)),
+            ("", None),
+        ] {
+            assert_eq!(
+                read(text),
+                Ok(status.map(|status| StatusCode::from_u16(status).unwrap())),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_head_of_http_1_is_refused() {
+        for text in [
+            "HTTP/1.1 200 OK\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\r\n\n",
+            "\n",
+            "\r\n\r\n",
+            "\r\nHTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/2 200 OK\r\n\r\n",
+            "HTTP/1.1 2x0 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nno field\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na : b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\0c\r\n\r\n",
+            "SSH-2.0-OpenSSH_9.2\r\n",
+        ] {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_comes_to_an_end() {
+        let flood = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(MOST_HEAD / 20);
+        let endless = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(MOST_HEAD));
+        let fields = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(MOST_FIELDS + 1));
+        for text in [flood, endless, fields] {
+            assert!(Head::default().read(&mut BytesMut::from(text.as_str())).is_err());
+        }
+    }
+
+    #[test]
+    fn an_answer_says_what_follows_its_head() {
+        let content = |method: &Method, text: &str| {
+            let head = format!("HTTP/1.{text}\r\n\r\n");
+            let answer = Head::default().read(&mut BytesMut::from(head.as_str())).unwrap().unwrap();
+            format!("{:?} {}", content(method, &answer).ok(), stays_open(&answer))
+        };
+        for (text, expected) in [
+            ("1 200 OK", "Some(UntilClose) true"),
+            ("1 200 OK\r\ncontent-length: 0", "Some(Empty) true"),
+            ("1 200 OK\r\ncontent-length: 7", "Some(Length(7)) true"),
+            ("1 200 OK\r\ncontent-length: 7\r\nconnection: x, Close", "Some(Length(7)) false"),
+            ("1 200 OK\r\ntransfer-encoding: chunked", "Some(Chunked(Chunked(Size))) true"),
+            ("1 204 No Content", "Some(Empty) true"),
+            ("1 304 Not Modified\r\ncontent-length: 7", "Some(Empty) true"),
+            ("0 200 OK\r\ncontent-length: 7", "Some(Length(7)) false"),
+            ("0 200 OK\r\ncontent-length: 7\r\nconnection: keep-alive", "Some(Length(7)) true"),
+            ("0 200 OK\r\ntransfer-encoding: chunked", "None false"),
+            ("1 200 OK\r\ncontent-length: +7", "None true"),
+            ("1 200 OK\r\ncontent-length:", "None true"),
+            ("1 200 OK\r\ncontent-length: 99999999999999999999", "None true"),
+        ] {
+            assert_eq!(content(&Method::GET, text), expected, "{text}");
+        }
+        assert_eq!(content(&Method::HEAD, "1 200 OK\r\ncontent-length: 7"), "Some(Empty) true");
+    }
+
+    #[test]
+    fn a_request_is_written_as_old_apps_expect_it() {
+        let request = |body| {
+            Request::post("/a/../b?c=%2f")
+                .header("x-member-id", "4")
+                .header("cookie", "a=1")
+                .body(body)
+                .unwrap()
+        };
+        let mut out = Vec::new();
+        assert_eq!(write(&request(RequestBody::empty()), &mut out), Framing::Nothing);
+        let head = "POST /a/../b?c=%2f HTTP/1.1\r\nX-Member-Id: 4\r\nCookie: a=1\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), head);
+        let mut out = Vec::new();
+        assert_eq!(write(&request(RequestBody::full("four".into())), &mut out), Framing::Length(4));
+        assert!(out.ends_with(b"Content-Length: 4\r\n\r\n"));
+    }
+}
