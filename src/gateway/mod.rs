@@ -9,6 +9,7 @@ pub mod branding;
 mod caching;
 pub mod challenge;
 pub mod colour;
+mod departure;
 mod desk;
 mod endpoints;
 pub mod failure;
@@ -29,22 +30,16 @@ pub mod via;
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::header::{
-    CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
-    TRANSFER_ENCODING,
-};
-use http::{Request, Response, StatusCode, Uri, Version};
-use hyper::body::{Body as _, Incoming};
+use http::header::{HOST, HeaderMap, HeaderValue, STRICT_TRANSPORT_SECURITY};
+use http::{Request, Response};
+use hyper::body::Incoming;
 
 use crate::deadline::Watch;
 use crate::drain::Draining;
-use crate::identity::RequestLine;
-use crate::identity::signature::{self, SIGNATURE};
-use crate::random;
 use crate::route::path::Readings;
 use crate::route::rule::Rule;
 use crate::route::{NoSite, Scheme, Sites};
@@ -52,16 +47,16 @@ use crate::server::pace::Paced;
 use crate::server::peer::{Client, TrustedProxies};
 use crate::server::tls::Misdirected;
 use crate::server::{Arrival, Entrance, Event, Making, Respond};
-use crate::session::cookie;
 use crate::telemetry::Telemetry;
 use crate::telemetry::keyed_hash::KeyedHash;
 use crate::telemetry::trace::Tracing;
 use crate::time::{Clock, UnixTime};
 use crate::upstream::body::RequestBody;
-use crate::upstream::fields::{self, ForwardedStyle, Whence};
-use crate::upstream::{Pool, UpstreamError, upgrade};
+use crate::upstream::fields::{self, ForwardedStyle};
+use crate::upstream::{Pool, UpstreamError};
 use admission::{Admission, Visitor, admit};
 use body::{Body, set_cookies};
+use departure::Departure;
 use desk::Desk;
 use failure::Reference;
 use record::{Record, Recorded};
@@ -164,26 +159,39 @@ impl Worker {
 impl Respond for Worker {
     type Body = Recorded<Body>;
 
-    async fn respond(
+    /// The whole journey as one future. What is decided without waiting is decided in functions and what is rare is boxed, so
+    /// that it has room for one request, its record and the wait for the upstream, and for little more.
+    #[expect(clippy::manual_async_fn, reason = "an async fn has room for its arguments twice")]
+    fn respond(
         self: Rc<Self>,
         request: Request<Incoming>,
         arrival: Arrival,
         watch: Rc<Watch>,
-    ) -> Response<Recorded<Body>> {
-        let mut record = Record::open(&self.desk, &request, arrival);
-        let reader = Reader::of(request.method(), request.uri(), request.headers());
-        let response = match self.journey(request, arrival, &watch, &mut record).await {
-            Ok(response) => response,
-            Err((refusal, site)) => {
-                let site = site.and_then(|index| self.gateway.sites.get(index));
-                let mut response = refusal.into_response(&reader, site);
-                if let Some(site) = site {
-                    self.gateway.insist_on_https(site, arrival.entrance, response.headers_mut());
+    ) -> impl Future<Output = Response<Recorded<Body>>> {
+        async move {
+            let now = self.gateway.clock.now();
+            let mut record = Record::open(&self.desk, &request, arrival);
+            let reader = Reader::of(request.method(), request.uri(), request.headers());
+            let client = self.gateway.trusted_proxies.client(arrival.peer, request.headers());
+            record.is_from(&client);
+            let place = match self.place_of(&request, arrival, &client) {
+                Continue(place) => place,
+                Break(answer) => {
+                    let answer = answer.unwrap_or_else(|refusal| refusal.into_response(&reader, None));
+                    return record.with(answer);
                 }
-                response
-            }
-        };
-        record.with(response)
+            };
+            record.is_for(place.index);
+            let mut next = self.receive(place, request, &client, now, &mut record);
+            let outcome = match &mut next {
+                Ok(Next::Leaves(departure)) => self.send(place, departure, now, &watch, &mut record).await,
+                _ => Box::pin(self.settle(place, next, &client, now, &watch, &mut record)).await,
+            };
+            let mut answer =
+                outcome.unwrap_or_else(|refusal| refusal.into_response(&reader, Some(place.site)));
+            self.gateway.insist_on_https(place.site, arrival.entrance, answer.headers_mut());
+            record.with(answer)
+        }
     }
 
     fn notice(&self, entrance: Entrance, event: Event) {
@@ -194,186 +202,147 @@ impl Respond for Worker {
 /// A site, and what this worker has for it.
 #[derive(Clone, Copy)]
 struct Place<'a> {
+    index: usize,
     site: &'a Site,
     pool: &'a Rc<Pool>,
     authority: &'a HeaderValue,
 }
 
+/// What becomes of a request whose head has been looked at.
+enum Next<'a> {
+    /// It is answered.
+    Answered(Response<Body>),
+    /// It is for one of the gateway's own paths.
+    Own(Request<Incoming>),
+    /// It is of somebody who is not known and has to be; perhaps with a cookie that is worth nothing.
+    Stranger { rule: &'a Rule, request: Request<Incoming>, unreadable: bool },
+    /// It goes on, once it is known whether the visitor is still a member, or what form was kept for it.
+    Waits { rule: &'a Rule, request: Request<Incoming>, visitor: Visitor },
+    /// It goes on to the upstream.
+    Leaves(Departure),
+}
+
 impl Worker {
-    /// From the socket to the answer. A refusal says on which site it happened, as far as that is known.
-    async fn journey(
+    /// The site of a request; or the answer to one that is for none.
+    fn place_of(
         &self,
-        request: Request<Incoming>,
+        request: &Request<Incoming>,
         arrival: Arrival,
-        watch: &Rc<Watch>,
-        record: &mut Record,
-    ) -> Result<Response<Body>, (Refusal, Option<usize>)> {
+        client: &Client,
+    ) -> ControlFlow<Result<Response<Body>, Refusal>, Place<'_>> {
         let gateway = &*self.gateway;
-        let now = gateway.clock.now();
-        let nowhere = |refusal| (refusal, None);
-        let client = gateway.trusted_proxies.client(arrival.peer, request.headers());
-        record.is_from(&client);
         if let Some(health) = endpoints::health(request.method(), request.uri().path()) {
-            return Ok(health);
+            return Break(Ok(health));
         }
         if arrival.entrance == Entrance::Redirect {
-            return redirect::answer(gateway, &request, &client).map_err(nowhere);
+            return Break(redirect::answer(gateway, request, client));
         }
-        let found = gateway.site_of(&request, &client, arrival.entrance);
-        let index = found.map_err(|error| nowhere(no_site(&request, error)))?;
-        record.is_for(index);
-        if let Err(refusal) = head::check(&request, gateway.target_bytes) {
-            // Not even a refusal may be shown at an address that holds a code.
-            let is_callback = endpoints::is_callback(request.uri().path());
-            return if is_callback { Ok(refusal.instead_of_callback()) } else { Err((refusal, Some(index))) };
-        }
-        let site = &gateway.sites[index];
-        let place = Place { site, pool: &self.pools[index], authority: &self.texts.authorities[index] };
-        let visit = self.visit(place, request, &client, now, watch, record);
-        let mut response = visit.await.map_err(|refusal| (refusal, Some(index)))?;
-        gateway.insist_on_https(site, arrival.entrance, response.headers_mut());
-        Ok(response)
+        let index = match gateway.site_of(request, client, arrival.entrance) {
+            Ok(index) => index,
+            Err(error) => return Break(Err(no_site(request, error))),
+        };
+        let (site, authority) = (&gateway.sites[index], &self.texts.authorities[index]);
+        Continue(Place { index, site, pool: &self.pools[index], authority })
     }
 
-    /// A request whose site is known: the gateway's own paths, the rule, the session, and on to the upstream.
-    async fn visit(
+    /// From the head of a request to what becomes of it: the gateway's own paths, the rule, the session.
+    fn receive<'a>(
+        &self,
+        place: Place<'a>,
+        request: Request<Incoming>,
+        client: &Client,
+        now: UnixTime,
+        record: &mut Record,
+    ) -> Result<Next<'a>, Refusal> {
+        let site = place.site;
+        if let Err(refusal) = head::check(&request, self.gateway.target_bytes) {
+            // Not even a refusal may be shown at an address that holds a code.
+            let is_callback = endpoints::is_callback(request.uri().path());
+            return if is_callback {
+                Ok(Next::Answered(refusal.instead_of_callback()))
+            } else {
+                Err(refusal)
+            };
+        }
+        let Some(rule) = rule_of(site, &request)? else {
+            record.is_for_us();
+            return Ok(Next::Own(request));
+        };
+        record.falls_under(site.rules.place_of(rule));
+        let visitor = match admit(site, rule, &request, now)? {
+            Admission::Pass(visitor) => visitor,
+            Admission::TurnAway { unreadable } => return Ok(Next::Stranger { rule, request, unreadable }),
+        };
+        if let Visitor::Member { session, .. } = &visitor {
+            record.belongs_to(session);
+        }
+        if visitor.is_to_be_confirmed(site) || may_bring_a_kept_form(site, &visitor, &request) {
+            return Ok(Next::Waits { rule, request, visitor });
+        }
+        let (mut head, body) = request.into_parts();
+        let body = RequestBody::new(Paced::new(body, &mut head.extensions));
+        self.prepare(place, head, body, client, visitor, now, record).map(Next::Leaves)
+    }
+
+    /// What nearly no request comes to, or what waits for more than the upstream.
+    async fn settle(
         &self,
         place: Place<'_>,
-        request: Request<Incoming>,
+        next: Result<Next<'_>, Refusal>,
         client: &Client,
         now: UnixTime,
         watch: &Rc<Watch>,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
         let site = place.site;
-        // What is rare is boxed, so that the common way need not have room for it.
-        let Some(rule) = rule_of(site, &request)? else {
-            record.is_for_us();
-            return Box::pin(endpoints::answer(site, request, now)).await;
-        };
-        record.falls_under(site.rules.place_of(rule));
-        match admit(site, rule, &request, now)? {
-            Admission::Pass(visitor) => {
-                if let Visitor::Member { session, .. } = &visitor {
-                    record.belongs_to(session);
-                }
-                let visitor = if visitor.is_to_be_confirmed(site) {
-                    Box::pin(visitor.confirmed(site, rule, now)).await?
-                } else {
-                    visitor
-                };
-                self.forward(place, request, client, visitor, now, watch, record).await
-            }
-            Admission::TurnAway { unreadable } => {
-                let mut response = Box::pin(stranger::turn_away(site, rule, request, now)).await;
-                record.is_turned_away(response.status());
+        match next? {
+            Next::Answered(answer) => Ok(answer),
+            Next::Own(request) => endpoints::answer(site, request, now).await,
+            Next::Stranger { rule, request, unreadable } => {
+                let mut answer = stranger::turn_away(site, rule, request, now).await;
+                record.is_turned_away(answer.status());
                 if unreadable {
                     site.telemetry.metrics.rejects(site.origin.as_str(), "unreadable");
-                    set_cookies(response.headers_mut(), [site.cookies.delete_session()]);
+                    set_cookies(answer.headers_mut(), [site.cookies.delete_session()]);
                 }
-                Ok(response)
+                Ok(answer)
             }
+            Next::Waits { rule, request, mut visitor } => {
+                if visitor.is_to_be_confirmed(site) {
+                    visitor = visitor.confirmed(site, rule, now).await?;
+                }
+                let may_bring_a_form = may_bring_a_kept_form(site, &visitor, &request);
+                let (mut head, body) = request.into_parts();
+                let body = Paced::new(body, &mut head.extensions);
+                let body = if may_bring_a_form {
+                    stranger::restore_form(site, &mut head, body, now).await?
+                } else {
+                    RequestBody::new(body)
+                };
+                let mut departure = self.prepare(place, head, body, client, visitor, now, record)?;
+                self.send(place, &mut departure, now, watch, record).await
+            }
+            Next::Leaves(mut departure) => self.send(place, &mut departure, now, watch, record).await,
         }
     }
 
-    /// Makes the request ours, sends it on, and makes the answer ours.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one request, each used once")]
-    async fn forward(
+    /// Sends on what is ready, and makes the answer ours.
+    async fn send(
         &self,
         place: Place<'_>,
-        mut request: Request<Incoming>,
-        client: &Client,
-        visitor: Visitor,
+        departure: &mut Departure,
         now: UnixTime,
         watch: &Rc<Watch>,
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
-        let Place { site, pool, authority } = place;
-        let is_handshake = upgrade::is_websocket(request.method(), request.version(), request.headers());
-        let client_upgrade = is_handshake.then(|| hyper::upgrade::on(&mut request));
-        let (mut head, body) = request.into_parts();
-        let is_member = matches!(visitor, Visitor::Member { .. });
-        let may_be_kept_form =
-            || preserve::may_be_kept_form(&head.method, &head.headers, site.origin.as_str());
-        let body = Paced::new(body, &mut head.extensions);
-        let mut body = if is_member && site.preserve.form && may_be_kept_form() {
-            Box::pin(stranger::restore_form(site, &mut head, body, now)).await?
-        } else {
-            RequestBody::new(body)
-        };
-        // Over HTTP/1.1 nobody was asked for trailers, and over HTTP/2 only a client that knows of them sends any.
-        let knows_trailers = head.version == Version::HTTP_2 && head.headers.contains_key(TE);
-        let mut announced = None;
-        if knows_trailers && !body.is_end_stream() {
-            fields::rebuild_trailer(&mut head.headers, |name| site.may_be_trailer(name));
-            announced = head.headers.remove(TRAILER);
-            body = body.with_trailers(site.trailers());
-        }
-
-        // First away with what is not for the upstream, then in with what is ours.
-        head.uri = origin_form(head.uri);
-        // Each connection has its own version (RFC 9112 §2.3). With that of an older client, or an older upstream, an
-        // answer would end where its connection does, and nobody could tell a whole one from one that broke off.
-        head.version = Version::HTTP_11;
-        let mut dropped =
-            fields::drop_unwanted(&mut head.headers, client, |name| site.identity.is_guarded(name));
-        let label = signature::remove_label(&mut head.headers).then_some(SIGNATURE);
-        warn_of_lookalike(dropped.lookalike.take().or(label));
-        cookie::remove_ours(&mut head.headers);
-        if knows_trailers {
-            // gRPC asks for it.
-            head.headers.insert(TE, HeaderValue::from_static("trailers"));
-        }
-        if let Some(names) = announced {
-            head.headers.insert(TRAILER, names);
-        }
-        let peer = &self.texts.peer(client.peer);
-        let whence = Whence { client, peer, scheme: site.origin.scheme(), authority };
-        fields::write_forwarding(&mut head.headers, self.gateway.forwarded, &whence, &dropped);
-        head.headers.insert(HOST, authority.clone());
-        self.gateway.pseudonym.sign(&mut head.headers, self.texts.via.clone())?;
-        record.write_ids(&mut head.headers);
-        frame_body(&mut head.headers, &body);
-        if is_handshake {
-            upgrade::write_fields(&mut head.headers);
-        }
-        if let Visitor::Member { session, .. } = &visitor {
-            let line = RequestLine {
-                method: head.method.as_str(),
-                authority: site.origin.authority(),
-                path: head.uri.path(),
-                query: head.uri.query(),
-            };
-            site.identity.write(&mut head.headers, &session.member, &line, now, random::nonce());
-        }
-
-        let outgoing = Request::from_parts(head, body);
         record.is_asked();
-        let mut answer = pool.forward(outgoing, watch).await.map_err(|error| refuse(site, error, record))?;
-        record.is_served();
-
-        let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if switched {
-            let is_websocket = upgrade::asks_for_websocket(answer.headers());
-            let (Some(client_upgrade), true, Some(upstream)) =
-                (client_upgrade, is_websocket, answer.body_mut().switch())
-            else {
-                return Err(Refusal::unasked_upgrade());
-            };
-            upgrade::tunnel(client_upgrade, upstream, &self.draining);
+        match place.pool.forward(&mut departure.request, watch).await {
+            Ok(answer) => {
+                record.is_served();
+                departure.conclude(place, answer, now, &self.draining)
+            }
+            Err(error) => Err(refuse(place.site, error, record)),
         }
-        let mut answer = answer.map(Body::Upstream);
-        *answer.version_mut() = Version::HTTP_11;
-        let fields = answer.headers_mut();
-        fields::drop_connection_specific(fields);
-        fields::rebuild_trailer(fields, |name| site.may_be_trailer(name));
-        cookie::remove_ours_set_by_upstream(fields);
-        if switched {
-            upgrade::write_fields(fields);
-        } else {
-            visitor.sees(site, fields, now);
-        }
-        Ok(answer)
     }
 }
 
@@ -454,34 +423,11 @@ fn refuse(site: &Site, error: UpstreamError, record: &mut Record) -> Refusal {
     Refusal::from(error).logged_as(reference)
 }
 
-/// The target in origin form (RFC 9112 §3.2.1), which is what an upstream is asked with; path and query as they came.
-fn origin_form(uri: Uri) -> Uri {
-    if uri.authority().is_none() {
-        return uri;
-    }
-    let mut parts = uri.into_parts();
-    (parts.scheme, parts.authority) = (None, None);
-    Uri::from_parts(parts).expect("a path and query by themselves are a target")
-}
-
-/// The length as it came, or chunks where it was not known or trailers are announced: also for methods that usually have
-/// no body.
-fn frame_body(headers: &mut HeaderMap, body: &RequestBody) {
-    let needs_chunks = body.size_hint().exact().is_none() || headers.contains_key(TRAILER);
-    if !body.is_end_stream() && needs_chunks {
-        headers.remove(CONTENT_LENGTH);
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
-}
-
-/// Says once that somebody sends our fields: a forger, or a proxy in front that an operator has forgotten.
-fn warn_of_lookalike(name: Option<HeaderName>) {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    if let Some(name) = name
-        && !SAID.swap(true, Ordering::Relaxed)
-    {
-        tracing::warn!(%name, "a client sent an identity field; it was removed, and so will be all others, silently");
-    }
+/// Whether a request of a member may hold a form that was kept during the login.
+fn may_bring_a_kept_form(site: &Site, visitor: &Visitor, request: &Request<Incoming>) -> bool {
+    site.preserve.form
+        && matches!(visitor, Visitor::Member { .. })
+        && preserve::may_be_kept_form(request.method(), request.headers(), site.origin.as_str())
 }
 
 #[cfg(test)]
@@ -492,10 +438,11 @@ mod tests {
         size_of::<F>()
     }
 
-    /// It is moved with every request: what grows it belongs into a box, if it is not needed by nearly all of them.
+    /// It is moved with every request, and each connection keeps room for one: what grows it belongs into a box, if it is not
+    /// needed by nearly all of them.
     #[test]
     fn the_future_of_a_request_stays_small() {
         let size = size(<Worker as Respond>::respond);
-        assert!(size <= 8 * 1024, "{size} octets");
+        assert!(size <= 2 * 1024, "{size} octets");
     }
 }

@@ -5,6 +5,7 @@
 //! nothing but the rest of its body; whatever else it has begun or not begun to send, its time runs from the answer's end.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -13,12 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt as _;
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::Service;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -239,47 +241,6 @@ impl<S: Transport> AsyncWrite for Filtered<S> {
     }
 }
 
-/// Hands requests on, and keeps the books of what is under way.
-struct Handler<R> {
-    respond: Rc<R>,
-    arrival: Arrival,
-    watch: Rc<Watch>,
-    vitals: Arc<Vitals>,
-    shown: Option<Rc<Shown>>,
-}
-
-impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
-    type Response = Response<Answering<R::Body>>;
-    type Error = std::convert::Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let busy = Busy::begin(&self.vitals);
-        // What comes behind such a request passes the framing unread, so it must not be parsed as another one.
-        let is_last = request.headers().contains_key(UPGRADE);
-        if is_last && !request.body().is_end_stream() {
-            // Nobody has to switch (RFC 9110 §7.8), and in a tunnel nothing of a body must be left.
-            request.headers_mut().remove(UPGRADE);
-        }
-        if let Some(shown) = &self.shown {
-            shown.mark(&mut request);
-        }
-        let knows_chunks = request.version() != Version::HTTP_10;
-        // A box of its own: a block that awaits what it has captured has room for it twice, and is moved as a whole.
-        let answer = Rc::clone(&self.respond).respond(request, self.arrival, Rc::clone(&self.watch));
-        let answer = Box::pin(answer);
-        Box::pin(async move {
-            let mut answer = answer.await;
-            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-                busy.0.tunnel.store(true, Ordering::Relaxed);
-            } else if is_last {
-                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok(answer.map(|body| Answering { body, knows_chunks, busy }))
-        })
-    }
-}
-
 /// An answer is under way for as long as this is there.
 struct Busy(Arc<Vitals>);
 
@@ -344,13 +305,34 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     let watch = watched.share();
     let vitals = Arc::new(Vitals::new(limits, &watch));
     let filtered = Filtered { socket, framing: Framing::new(), vitals: Arc::clone(&vitals), poison: None };
-    let handler = Handler { respond, arrival, watch: Rc::clone(&watch), vitals: Arc::clone(&vitals), shown };
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let busy = Busy::begin(&vitals);
+        // What comes behind such a request passes the framing unread, so it must not be parsed as another one.
+        let is_last = request.headers().contains_key(UPGRADE);
+        if is_last && !request.body().is_end_stream() {
+            // Nobody has to switch (RFC 9110 §7.8), and in a tunnel nothing of a body must be left.
+            request.headers_mut().remove(UPGRADE);
+        }
+        if let Some(shown) = &shown {
+            shown.mark(&mut request);
+        }
+        let knows_chunks = request.version() != Version::HTTP_10;
+        // Not awaited in a block of its own, which would have room for it twice.
+        Rc::clone(&respond).respond(request, arrival, Rc::clone(&watch)).map(move |mut answer| {
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                busy.0.tunnel.store(true, Ordering::Relaxed);
+            } else if is_last {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer.map(|body| Answering { body, knows_chunks, busy }))
+        })
+    });
     let connection = http1::Builder::new()
         // Deadlines are ours; hyper's would need a timer for each request.
         .header_read_timeout(None)
         .max_headers(limits.fields)
         .max_header_size(limits.head_bytes)
-        .serve_connection(TokioIo::new(filtered), handler)
+        .serve_connection(TokioIo::new(filtered), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let mut drain = std::pin::pin!(drain);

@@ -4,6 +4,7 @@
 //! paths (RFC 6265bis §4.1.3.2). A site on plain-HTTP loopback cannot have that. Either way all the gateway's names are
 //! the gateway's: none reaches an upstream, and an upstream can set none.
 
+use bytes::{Buf as _, BufMut as _, BytesMut};
 use cookie::{Cookie, SameSite};
 use http::header::{COOKIE, Entry, HeaderMap, HeaderValue, SET_COOKIE};
 
@@ -208,14 +209,16 @@ fn without_ours(line: &[u8]) -> Option<HeaderValue> {
     if !pieces(line).any(is_ours) {
         return None;
     }
-    let mut kept = Vec::with_capacity(line.len());
+    let mut kept = BytesMut::with_capacity(line.len());
     for (at, piece) in pieces(line).filter(|piece| !is_ours(piece)).enumerate() {
         if at > 0 {
-            kept.push(b';');
+            kept.put_u8(b';');
         }
-        kept.extend_from_slice(piece);
+        kept.put_slice(piece);
     }
-    Some(HeaderValue::from_bytes(kept.trim_ascii()).expect("made of pieces of a field value"))
+    kept.truncate(kept.trim_ascii_end().len());
+    kept.advance(kept.len() - kept.trim_ascii_start().len());
+    Some(HeaderValue::from_maybe_shared(kept.freeze()).expect("made of pieces of a field value"))
 }
 
 /// Takes out of an answer what an upstream tries to set under the gateway's names.

@@ -89,10 +89,15 @@ fn drop_what_connection_names(fields: &mut HeaderMap) {
     if !fields.contains_key(CONNECTION) {
         return;
     }
-    let lines: Vec<HeaderValue> = fields.get_all(CONNECTION).iter().cloned().collect();
+    let lines = fields.get_all(CONNECTION).iter();
+    let options = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+    // Nearly all say one of these, which is no field, or one that goes anyway.
+    let is_common =
+        |option: &[u8]| option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close");
+    let names = options.filter(|option| !is_common(option));
+    let names: Vec<HeaderName> = names.filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
     fields.remove(CONNECTION);
-    let names = lines.iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
-    for name in names.filter_map(|name| std::str::from_utf8(name.trim_ascii()).ok()) {
+    for name in names {
         fields.remove(name);
     }
 }

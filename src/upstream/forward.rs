@@ -83,18 +83,18 @@ struct Unanswered {
 }
 
 impl Pool {
-    /// Sends a request and waits for the head of the answer; its body streams.
+    /// Sends a request and waits for the head of the answer; its body streams. The body of the request is taken.
     ///
     /// # Errors
     /// [`UpstreamError`] where there is no answer.
     pub async fn forward(
         self: &Rc<Self>,
-        mut request: Request<RequestBody>,
+        request: &mut Request<RequestBody>,
         watch: &Rc<Watch>,
     ) -> Result<Response<AnswerBody>, UpstreamError> {
         watch.upstream.clear();
         let timeouts = self.upstream.settings().timeouts;
-        let sent = Sent::new(&request);
+        let sent = Sent::new(request);
         let (mut may_reuse, mut may_be_repeated) = (true, sent.may_be_repeated(self.has_a_choice()));
         let mut tried = Tried::default();
         loop {
@@ -126,12 +126,12 @@ impl Pool {
             }
             let outcome = match lease.carrier.insert(carrier) {
                 Carrier::Own(connection) => {
-                    let exchange = pin!(over_http1(connection, &mut request));
+                    let exchange = pin!(over_http1(connection, request));
                     in_time(watch, &sent.progress, timeouts.idle, exchange).await
                 }
                 Carrier::Stream(stream) => {
                     let is_secure = self.upstream.target(lease.index).is_secure();
-                    let mut exchange = Box::pin(over_http2(stream, is_secure, &mut request));
+                    let mut exchange = Box::pin(over_http2(stream, is_secure, request));
                     in_time(watch, &sent.progress, timeouts.idle, exchange.as_mut()).await
                 }
             };

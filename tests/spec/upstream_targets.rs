@@ -74,8 +74,8 @@ fn requests_go_to_whichever_is_serving_the_fewest() {
         let pool = Pool::new(Upstream::new(settings), &ticker, Rc::new(|_| true));
         let watched = ticker.watch();
         let ask = async || {
-            let request = Request::get("/").header("host", "a").body(RequestBody::empty()).unwrap();
-            pool.forward(request, &watched.share()).await.unwrap()
+            let mut request = Request::get("/").header("host", "a").body(RequestBody::empty()).unwrap();
+            pool.forward(&mut request, &watched.share()).await.unwrap()
         };
         // The one whose answer does not end stays busy, and all others go past it.
         let mut held = Vec::new();

@@ -112,7 +112,10 @@ fn trailers(bytes: &mut BytesMut) -> Result<Option<HeaderMap>, Fault> {
     let section = bytes.split_to(end).freeze();
     let mut fields = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
     match httparse::parse_headers(&section, &mut fields) {
-        Ok(httparse::Status::Complete((_, fields))) => head::map_of(fields, &section).map(Some),
+        Ok(httparse::Status::Complete((_, fields))) => {
+            let mut trailers = HeaderMap::new();
+            head::fill(&mut trailers, fields, &section).map(|()| Some(trailers))
+        }
         Ok(httparse::Status::Partial) | Err(_) => Err(Fault::Chunks),
     }
 }

@@ -49,7 +49,7 @@ pub enum Fault {
     /// It was given up since the request's body broke off.
     #[error("the body of the request broke off")]
     RequestBody,
-    /// More than [`MOST_HEAD`].
+    /// More than anybody needs came before its end.
     #[error("the head of the answer does not end")]
     EndlessHead,
     /// RFC 9112 §2.2 lets a recipient take a lone LF for a line end; two that do not agree on it are one answer apart.
@@ -99,8 +99,8 @@ impl Connection {
         })
     }
 
-    /// Sends a request and waits for the head of the answer. The request stays with its owner; of a body that has not been
-    /// sent to its end by then, the rest is taken.
+    /// Sends a request and waits for the head of the answer. The request stays with its owner as it was until there is one;
+    /// then its fields are gone, and what has not been sent of its body is taken.
     pub(super) async fn exchange(
         &mut self,
         request: &mut Request<RequestBody>,
@@ -109,7 +109,7 @@ impl Connection {
         self.is_reusable = false;
         self.head = Head::default();
         self.sending.begin(request);
-        let answer = poll_fn(|cx| self.poll_answer(request.body_mut(), cx)).await?;
+        let answer = poll_fn(|cx| self.poll_answer(request, cx)).await?;
         self.content = head::content(request.method(), &answer)?;
         if self.sending.is_over() {
             self.is_reusable =
@@ -126,17 +126,17 @@ impl Connection {
     /// Writes on, and reads on.
     fn poll_answer(
         &mut self,
-        body: &mut RequestBody,
+        request: &mut Request<RequestBody>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<()>, Fault>> {
-        let unsent = match self.sending.poll(&self.socket, body, cx) {
+        let unsent = match self.sending.poll(&self.socket, request.body_mut(), cx) {
             Poll::Ready(Ok(())) | Poll::Pending => None,
             Poll::Ready(Err(Unsent::Body)) => return Poll::Ready(Err(Fault::RequestBody)),
             // An upstream may refuse a request, and close, before it has read all of it.
             Poll::Ready(Err(Unsent::Io(error))) => Some(error),
         };
         loop {
-            if let Some(answer) = self.head.read(self.input.bytes())? {
+            if let Some(answer) = self.head.read(self.input.bytes(), request.headers_mut())? {
                 return Poll::Ready(Ok(answer));
             }
             match self.input.poll_fill(&self.socket, cx) {
