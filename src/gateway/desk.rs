@@ -48,8 +48,17 @@ pub(super) struct SiteDesk {
     pub(super) duration: Arc<Histogram>,
     pub(super) upstream: Arc<Histogram>,
     pub(super) bytes: Arc<Count>,
+    /// The targets of its upstream, in their order, and the requests that went there.
+    targets: Vec<(String, Arc<Count>)>,
     /// In the order of [`Place`].
     pub(super) rules: Vec<(String, Arc<Statuses>)>,
+}
+
+impl SiteDesk {
+    /// A target of its upstream, and the requests that went there.
+    pub(super) fn target(&self, index: Option<usize>) -> Option<&(String, Arc<Count>)> {
+        self.targets.get(index?)
+    }
 }
 
 /// Which rule a request came to: its place among the counters of its site.
@@ -70,7 +79,7 @@ impl Place {
 }
 
 impl SiteDesk {
-    fn new(metrics: &Metrics, name: &str, rules: &[Rule]) -> Self {
+    fn new(metrics: &Metrics, name: &str, rules: &[Rule], targets: Vec<String>) -> Self {
         let named = |rule: &Rule| match &rule.methods {
             Some(methods) => {
                 let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
@@ -85,6 +94,13 @@ impl SiteDesk {
             duration: metrics.duration.of([name]),
             upstream: metrics.upstream.of([name]),
             bytes: metrics.bytes.of([name]),
+            targets: targets
+                .into_iter()
+                .map(|target| {
+                    let count = metrics.target_requests.of([name, &target]);
+                    (target, count)
+                })
+                .collect(),
             rules: rules.map(|rule| (rule.clone(), metrics.requests.of([name, &rule]))).collect(),
         }
     }
@@ -97,7 +113,8 @@ impl Desk {
         let notebook = gateway.telemetry.notebook(&gateway.clock);
         let sites = gateway.sites.iter().map(|site| {
             prepare_logins(metrics, site);
-            SiteDesk::new(metrics, site.origin.as_str(), site.rules.written())
+            let targets = site.upstream.targets().map(|(target, _)| target.to_string());
+            SiteDesk::new(metrics, site.origin.as_str(), site.rules.written(), targets.collect())
         });
         let desk = Rc::new(Self {
             in_flight: metrics.in_flight.of([]),
@@ -107,7 +124,7 @@ impl Desk {
             }),
             handshakes: ["ok", "failed"].map(|result| metrics.handshakes.of([result])),
             sites: sites.collect(),
-            nowhere: SiteDesk::new(metrics, NONE, &[]),
+            nowhere: SiteDesk::new(metrics, NONE, &[], Vec::new()),
             hashes: RefCell::new(vec![Default::default(); if notebook.is_some() { REMEMBERED } else { 0 }]),
             notebook,
             gateway,

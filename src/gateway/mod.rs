@@ -336,7 +336,7 @@ impl Worker {
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
         record.is_asked();
-        match place.pool.forward(&mut departure.request, watch).await {
+        match place.pool.forward(&mut departure.request, watch, &record.target).await {
             Ok(answer) => {
                 record.is_served();
                 departure.conclude(place, answer, now, &self.draining)

@@ -5,6 +5,7 @@
 //!
 //! It counts and writes at the `Desk` of its worker, so it takes no lock, and allocates nothing that the request would not.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -98,7 +99,7 @@ pub(super) struct Record {
     started: Instant,
     method: Method,
     /// Only where there is an access log.
-    target: Option<PathAndQuery>,
+    path: Option<PathAndQuery>,
     version: Version,
     arrival: Arrival,
     client: Option<IpAddr>,
@@ -113,6 +114,8 @@ pub(super) struct Record {
     status: Option<StatusCode>,
     /// When the request was handed on.
     asked: Option<Instant>,
+    /// Which target of its site's upstream had it last; the upstream writes it.
+    pub(super) target: Cell<Option<usize>>,
     /// How long the head of the answer took.
     upstream: Option<Duration>,
     bytes: u64,
@@ -138,7 +141,7 @@ impl Record {
             desk: Rc::clone(desk),
             started: Instant::now(),
             method: request.method().clone(),
-            target: desk.notebook.is_some().then(|| request.uri().path_and_query().cloned()).flatten(),
+            path: desk.notebook.is_some().then(|| request.uri().path_and_query().cloned()).flatten(),
             version: request.version(),
             arrival,
             client: None,
@@ -151,6 +154,7 @@ impl Record {
             outcome: None,
             status: None,
             asked: None,
+            target: Cell::new(None),
             upstream: None,
             bytes: 0,
         }
@@ -285,7 +289,7 @@ impl Record {
             line.address("peer", peer);
         }
         line.text("method", self.method.as_str().as_bytes());
-        line.text("path", self.target.as_ref().map_or("", PathAndQuery::path).as_bytes());
+        line.text("path", self.path.as_ref().map_or("", PathAndQuery::path).as_bytes());
         line.text("protocol", protocol(self.version).1.as_bytes());
         line.text("scheme", if self.arrival.entrance == Entrance::Tls { b"https" } else { b"http" });
         if let Some(status) = self.status {
@@ -294,6 +298,9 @@ impl Record {
         line.text("outcome", self.outcome.unwrap_or(Outcome::Aborted).name().as_bytes());
         line.number("bytes", self.bytes);
         line.millis("duration_ms", took);
+        if let Some((target, _)) = site.target(self.target.get()) {
+            line.text("upstream", target.as_bytes());
+        }
         if let Some(upstream) = self.upstream {
             line.millis("upstream_ms", upstream);
         }
@@ -328,6 +335,9 @@ impl Drop for Record {
         desk.protocols[protocol(self.version).0].one();
         if let Some(upstream) = self.upstream {
             site.upstream.observe(upstream);
+        }
+        if let Some((_, requests)) = site.target(self.target.get()) {
+            requests.one();
         }
         if let Some(notebook) = &desk.notebook {
             notebook.add(self.started, |line| self.write(line, site, took));

@@ -52,6 +52,34 @@ pub struct Expiry {
 /// Says until when the certificates hold that are served now.
 pub type Certificates = Box<dyn Fn() -> Vec<Expiry> + Send>;
 
+/// A target of an upstream, as it is at the moment of asking.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetState {
+    /// The site whose app it is.
+    pub site: String,
+    /// Its address, as the operator wrote it.
+    pub target: String,
+    /// Whether requests go there.
+    pub in_rotation: bool,
+    /// What the health checks say; nothing where there are none.
+    pub healthy: Option<bool>,
+    /// Connections that were opened.
+    pub connects: u64,
+    /// Connections that could not be opened.
+    pub refusals: u64,
+    /// Requests that went on from there to another connection.
+    pub repeats: u64,
+}
+
+impl TargetState {
+    fn labels(&self) -> [&str; 2] {
+        [&self.site, &self.target]
+    }
+}
+
+/// Says how the targets of all upstreams are that are served now.
+pub type Targets = Box<dyn Fn() -> Vec<TargetState> + Send>;
+
 /// All that is counted.
 #[derive(Default)]
 pub struct Metrics {
@@ -67,6 +95,8 @@ pub struct Metrics {
     pub upstream: Family<Histogram, 1>,
     /// Requests to which an upstream gave no answer, by site and cause.
     pub upstream_errors: Family<Count, 2>,
+    /// Requests by site and the target that had them last.
+    pub target_requests: Family<Count, 2>,
     /// Octets of the contents of answers, by site.
     pub bytes: Family<Count, 1>,
     /// Sessions that were not let through, by site and cause.
@@ -90,6 +120,7 @@ pub struct Metrics {
     configured_at: AtomicU64,
     started_at: AtomicU64,
     certificates: Mutex<Option<Certificates>>,
+    targets: Mutex<Option<Targets>>,
 }
 
 impl Metrics {
@@ -121,11 +152,17 @@ impl Metrics {
         *self.certificates.lock().unwrap_or_else(PoisonError::into_inner) = Some(certificates);
     }
 
+    /// From now on requests go to these targets.
+    pub fn forwards_to(&self, targets: Targets) {
+        *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = Some(targets);
+    }
+
     /// Everything, for Prometheus to read.
     #[must_use]
     pub fn expose(&self, format: Format) -> String {
         let mut page = Page::new(format);
         self.expose_requests(&mut page);
+        self.expose_targets(&mut page);
         self.expose_people(&mut page);
         self.expose_server(&mut page);
         process::expose(&mut page, self.started_at.load(Ordering::Relaxed));
@@ -179,6 +216,48 @@ impl Metrics {
             "Requests to which the upstream gave no answer, by site and cause.",
             ["site", "cause"],
             &self.upstream_errors,
+        );
+    }
+
+    fn expose_targets(&self, page: &mut Page) {
+        const LABELS: [&str; 2] = ["site", "target"];
+        page.counters(
+            "member_gateway_upstream_requests_total",
+            "Requests by site and the target that had them last.",
+            LABELS,
+            &self.target_requests,
+        );
+        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        let targets = targets.as_ref().map(|targets| targets()).unwrap_or_default();
+        page.gauge(
+            "member_gateway_upstream_in_rotation",
+            "1 where requests go to the target; 0 where it is left out for as long as there is another.",
+            LABELS,
+            targets.iter().map(|state| (state.labels(), u64::from(state.in_rotation))),
+        );
+        page.gauge(
+            "member_gateway_upstream_healthy",
+            "What the health checks say of a target, where it has some.",
+            LABELS,
+            targets.iter().filter_map(|state| Some((state.labels(), u64::from(state.healthy?)))),
+        );
+        page.totals(
+            "member_gateway_upstream_connections_total",
+            "Connections that were opened to a target.",
+            LABELS,
+            targets.iter().map(|state| (state.labels(), state.connects)),
+        );
+        page.totals(
+            "member_gateway_upstream_connection_failures_total",
+            "Connections that could not be opened to a target.",
+            LABELS,
+            targets.iter().map(|state| (state.labels(), state.refusals)),
+        );
+        page.totals(
+            "member_gateway_upstream_repeats_total",
+            "Requests that went on to another connection, since the target gave no answer.",
+            LABELS,
+            targets.iter().map(|state| (state.labels(), state.repeats)),
         );
     }
 

@@ -105,7 +105,13 @@ impl Condition {
     /// Whether requests go there as things are, for those who watch.
     #[must_use]
     pub fn is_in(&self) -> bool {
-        !self.unhealthy.load(Ordering::Relaxed) && self.again_at.load(Ordering::Relaxed) == 0
+        self.is_healthy() && self.again_at.load(Ordering::Relaxed) == 0
+    }
+
+    /// What the checks say; yes where there are none.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        !self.unhealthy.load(Ordering::Relaxed)
     }
 
     /// What has happened so far.

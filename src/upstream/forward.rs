@@ -5,6 +5,7 @@
 //! the same twice (RFC 9110 §9.2.2), has no body, and has not been answered with a single byte. So a POST that may have been
 //! read is never sent again.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -83,7 +84,8 @@ struct Unanswered {
 }
 
 impl Pool {
-    /// Sends a request and waits for the head of the answer; its body streams. The body of the request is taken.
+    /// Sends a request and waits for the head of the answer; its body streams. The body of the request is taken. `target` is
+    /// told where the request went, in the order of [`super::Upstream::targets`], also if nobody waits for it to the end.
     ///
     /// # Errors
     /// [`UpstreamError`] where there is no answer.
@@ -91,6 +93,7 @@ impl Pool {
         self: &Rc<Self>,
         request: &mut Request<RequestBody>,
         watch: &Rc<Watch>,
+        target: &Cell<Option<usize>>,
     ) -> Result<Response<AnswerBody>, UpstreamError> {
         watch.upstream.clear();
         let timeouts = self.upstream.settings().timeouts;
@@ -99,6 +102,7 @@ impl Pool {
         let mut tried = Tried::default();
         loop {
             let mut lease = self.choose(&tried);
+            target.set(Some(lease.index));
             let condition = self.upstream.condition(lease.index);
             let ready = if may_reuse { lease.ready(sent.wanted) } else { None };
             let was_ready = ready.is_some();

@@ -1,5 +1,8 @@
 //! The access log: a line of JSON for each request, and what stands in none.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use http::Method;
@@ -167,6 +170,41 @@ async fn a_client_who_leaves_and_an_upstream_that_breaks_off_are_told_apart() {
         let line = lines.iter().find(|line| line["path"] == path).unwrap();
         assert!(line["outcome"] == outcome && line["status"] == 200 && line["bytes"] == 9, "{line}");
     }
+}
+
+#[tokio::test]
+async fn a_line_names_the_target_that_had_the_request_also_where_it_gave_no_answer() {
+    let upstream = RawUpstream::answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na");
+    let away = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (gateway, folder) = gateway(&Options { upstream: Some(upstream.address()), ..Options::USUAL });
+    gateway.raw(last_head("GET /public/there", ""));
+    gateway.raw(last_head("GET /_gateway/session", ""));
+    let written = lines(&folder, 2);
+    assert_eq!(written[0]["upstream"], format!("http://{}", upstream.address()));
+    assert!(written[1].get("upstream").is_none(), "{}", written[1]);
+
+    let (gateway, folder) = self::gateway(&Options { upstream: Some(away), ..Options::USUAL });
+    gateway.raw(last_head("GET /public/away", ""));
+    let line = &lines(&folder, 1)[0];
+    assert_eq!(line["outcome"], "upstream_connect", "{line}");
+    assert_eq!(line["upstream"], format!("http://{away}"), "{line}");
+}
+
+#[tokio::test]
+async fn an_app_behind_a_unix_socket_is_named_by_its_path() {
+    let place = Folder::empty();
+    let socket = place.path().join("app.sock");
+    let app = UnixListener::bind(&socket).unwrap();
+    let target = format!("unix:{}", socket.display());
+    let (gateway, folder) = gateway(&Options { upstreams: Some(format!("\"{target}\"")), ..Options::USUAL });
+    let serving = std::thread::spawn(move || {
+        let (mut socket, _) = app.accept().unwrap();
+        assert!(socket.read(&mut [0; 8192]).unwrap() > 0);
+        socket.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+    });
+    gateway.raw(last_head("GET /public/x", ""));
+    serving.join().unwrap();
+    assert_eq!(lines(&folder, 1)[0]["upstream"], target);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Metrics: what is counted, what never is, and that the dashboard and the alerts ask for nothing that is not there.
 
 use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use http::Method;
@@ -10,6 +11,8 @@ use crate::harness::{
 };
 
 const ADMIN: Options = Options { server: "admin_listen = \"127.0.0.1:0\"", ..Options::USUAL };
+
+const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
 
 /// The page, as Prometheus gets it.
 fn metrics(gateway: &Gateway) -> String {
@@ -21,6 +24,11 @@ fn scrape(gateway: &Gateway, fields: &str) -> String {
     let answer = raw_to(gateway.admin(), request);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     answer
+}
+
+/// An address at which nobody listens.
+fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Waits for this line: a record is closed when its answer has ended, which may be a moment after that was read.
@@ -103,6 +111,90 @@ async fn an_upstream_that_gives_no_answer_is_counted_by_the_reason() {
     );
 }
 
+/// A metric of a target, or its beginning.
+fn of_target(name: &str, target: SocketAddr) -> String {
+    format!("member_gateway_upstream_{name}{{site=\"https://members.localhost\",target=\"http://{target}\"}}")
+}
+
+/// A gateway with an admin address in front of these.
+fn between(upstreams: &[SocketAddr], site: &'static str) -> Gateway {
+    let listed: Vec<String> = upstreams.iter().map(|address| format!("\"http://{address}\"")).collect();
+    Gateway::with(&Options { upstreams: Some(listed.join(", ")), site, ..ADMIN })
+}
+
+#[tokio::test]
+async fn each_target_counts_the_requests_that_went_there() {
+    let upstreams = [ANSWER; 2].map(RawUpstream::answering);
+    let [a, b] = upstreams.each_ref().map(RawUpstream::address);
+    let gateway = between(&[a, b], "balance = \"round_robin\"");
+    let page = metrics(&gateway);
+    for line in [format!("{} 1", of_target("in_rotation", a)), format!("{} 0", of_target("repeats_total", b))]
+    {
+        assert!(page.lines().any(|found| found == line), "{line} in {page}");
+    }
+    assert!(!page.contains(&of_target("healthy", a)), "nobody asks for its health: {page}");
+
+    let mut client = gateway.connect();
+    for _ in 0..4 {
+        client.send(head("GET /public/x", ""));
+        client.answer();
+    }
+
+    for target in [a, b] {
+        counts(&gateway, &format!("{} 2", of_target("requests_total", target)));
+        counts(&gateway, &format!("{} 1", of_target("connections_total", target)));
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_is_away_counts_as_left_out_with_what_went_elsewhere_instead() {
+    let answering = RawUpstream::answering(ANSWER);
+    let (here, away) = (answering.address(), nobody());
+    let gateway = between(&[away, here], "balance = \"round_robin\"");
+    let mut client = gateway.connect();
+    for _ in 0..6 {
+        client.send(head("GET /public/x", ""));
+        client.answer();
+    }
+
+    for (name, count) in [("connection_failures_total", 3), ("repeats_total", 3), ("in_rotation", 0)] {
+        counts(&gateway, &format!("{} {count}", of_target(name, away)));
+    }
+    counts(&gateway, &format!("{} 6", of_target("requests_total", here)));
+    counts(&gateway, &format!("{} 0", of_target("requests_total", away)));
+    counts(&gateway, &format!("{} 1", of_target("in_rotation", here)));
+}
+
+#[tokio::test]
+async fn what_the_checks_say_of_a_target_is_a_metric_of_its_own() {
+    let gateway = between(&[nobody()], "health = { interval = \"1s\", fall = 1 }");
+    let is_ill = |name| {
+        let begins = format!("member_gateway_upstream_{name}{{");
+        metrics(&gateway).lines().any(|line| line.starts_with(&begins) && line.ends_with(" 0"))
+    };
+    eventually("a check finds nobody", || is_ill("healthy"));
+    assert!(is_ill("in_rotation"), "{}", metrics(&gateway));
+}
+
+#[tokio::test]
+async fn targets_keep_their_counts_over_a_reload_and_those_that_are_gone_are_not_shown() {
+    let first = RawUpstream::answering(ANSWER);
+    let second = RawUpstream::answering(ANSWER);
+    let serving = |upstream: &RawUpstream| Options { upstream: Some(upstream.address()), ..ADMIN };
+    let mut gateway = Gateway::with(&serving(&first));
+    gateway.raw(last_head("GET /public/x", ""));
+    counts(&gateway, &format!("{} 1", of_target("connections_total", first.address())));
+
+    let more = Options { more: "[log]\ntraceparent = \"off\"", ..serving(&first) };
+    gateway.reload(&more).unwrap();
+    counts(&gateway, &format!("{} 1", of_target("connections_total", first.address())));
+
+    gateway.reload(&serving(&second)).unwrap();
+    counts(&gateway, &format!("{} 0", of_target("connections_total", second.address())));
+    let gone = of_target("in_rotation", first.address());
+    assert!(!metrics(&gateway).contains(&gone), "{}", metrics(&gateway));
+}
+
 #[tokio::test]
 async fn a_client_who_leaves_before_the_answer_is_counted_without_a_status() {
     let upstream = RawUpstream::serving(|wire| {
@@ -116,6 +208,7 @@ async fn a_client_who_leaves_before_the_answer_is_counted_without_a_status() {
     counts(&gateway, "member_gateway_requests_in_flight 1");
     drop(client);
 
+    counts(&gateway, &format!("{} 1", of_target("requests_total", upstream.address())));
     let labels = "site=\"https://members.localhost\",rule=\"/public/**\",status=\"none\"";
     counts(&gateway, &format!("member_gateway_requests_total{{{labels}}} 1"));
     counts(&gateway, "member_gateway_requests_in_flight 0");
@@ -237,8 +330,8 @@ async fn the_dashboard_and_the_alerts_ask_for_nothing_that_is_not_there() {
             assert!(is_there(&name) || family.is_some_and(is_there), "{file} asks for {name}");
         }
         let known = [
-            "site", "rule", "status", "protocol", "provider", "cause", "listener", "result", "file",
-            "version",
+            "site", "target", "rule", "status", "protocol", "provider", "cause", "listener", "result",
+            "file", "version",
         ];
         for label in labels {
             assert!(known.contains(&label.as_str()), "{file} groups by {label}");

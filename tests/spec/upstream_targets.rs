@@ -1,5 +1,6 @@
 //! Several addresses for one app: which of them is asked, and what happens when one does not answer.
 
+use std::cell::Cell;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -75,7 +76,7 @@ fn requests_go_to_whichever_is_serving_the_fewest() {
         let watched = ticker.watch();
         let ask = async || {
             let mut request = Request::get("/").header("host", "a").body(RequestBody::empty()).unwrap();
-            pool.forward(&mut request, &watched.share()).await.unwrap()
+            pool.forward(&mut request, &watched.share(), &Cell::default()).await.unwrap()
         };
         // The one whose answer does not end stays busy, and all others go past it.
         let mut held = Vec::new();

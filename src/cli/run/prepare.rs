@@ -12,6 +12,7 @@ use crate::cli::CommandError;
 use crate::cli::simulations::{self, Simulation};
 use crate::config::assemble::{self, Assembled, Loaded, RandomKeys, Surroundings};
 use crate::config::diagnostics::Source;
+use crate::gateway::site::Site;
 use crate::gateway::{Gateway, Worker};
 use crate::identity::keys::{Algorithm, SigningKey};
 use crate::provider::running::RunningProviders;
@@ -21,8 +22,11 @@ use crate::server::tls::{Certificate, Tls};
 use crate::server::{self, Address, BindError, Door, Inherited, Limits, Listen, Listeners, Making, Service};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::Destination;
-use crate::telemetry::metrics::{Certificates, Expiry};
+use crate::telemetry::metrics::{Certificates, Expiry, TargetState, Targets};
 use crate::time::Clock;
+use crate::upstream::Upstream;
+use crate::upstream::condition::{Condition, Counts};
+use crate::upstream::target::Target;
 
 /// A gateway that is ready to serve, but for its sockets.
 pub(super) struct Prepared {
@@ -90,6 +94,7 @@ impl Prepared {
             })?;
         }
         telemetry.metrics.started(surroundings.clock.now());
+        telemetry.metrics.forwards_to(conditions(&gateway));
         let gateway = Arc::new(gateway);
         let running = server::serve(listeners, &service(&gateway, limits))
             .map_err(|error| CommandError::Failed(format!("the workers cannot start: {error}")))?;
@@ -162,6 +167,29 @@ fn expiries(tls: Tls) -> Certificates {
         };
         tls.certificates().into_iter().map(expiry).collect()
     })
+}
+
+/// In which condition the targets of all sites are at the moment of asking.
+pub(super) fn conditions(gateway: &Gateway) -> Targets {
+    let of_site = |site: &Site| (site.origin.as_str().to_owned(), site.upstream.clone());
+    let upstreams: Vec<(String, Upstream)> = gateway.sites.iter().map(of_site).collect();
+    let of_upstream = |(site, upstream): &(String, Upstream)| {
+        let has_checks = upstream.settings().health.is_some();
+        let state = |(target, condition): (&Target, &Condition)| {
+            let Counts { connects, refusals, repeats } = condition.counts();
+            TargetState {
+                site: site.clone(),
+                target: target.to_string(),
+                in_rotation: condition.is_in(),
+                healthy: has_checks.then(|| condition.is_healthy()),
+                connects,
+                refusals,
+                repeats,
+            }
+        };
+        upstream.targets().map(state).collect::<Vec<_>>()
+    };
+    Box::new(move || upstreams.iter().flat_map(of_upstream).collect())
 }
 
 /// What the sample app needs to verify signatures: the shared key, or the public half of a key pair.

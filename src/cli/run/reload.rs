@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::prepare::{log_to, service, sites};
+use super::prepare::{conditions, log_to, service, sites};
 use super::{Sandbox, Started};
 use crate::cli::{CommandError, simulations};
 use crate::config::assemble::{self, Assembled};
@@ -58,6 +58,7 @@ impl Started {
         }
         self.providers = providers;
         gateway.follow(&self.gateway);
+        self.telemetry.metrics.forwards_to(conditions(&gateway));
         self.gateway = Arc::new(gateway);
         self.running.exchange(service(&self.gateway, limits));
         self.sites = sites(&self.gateway);
