@@ -1,13 +1,14 @@
 //! Logs: what an operator reads at the most talkative setting, and what nobody ever reads there.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
 use member_gateway::sandbox::daxko::Settings;
+use serde_json::Value;
 
-use crate::harness::{Browser, parameter, with_parameter};
+use crate::harness::{Browser, Folder, Log, Running, parameter, raw_to, with_parameter};
 
 const SESSION_KEY: &str = "c2Vzc2lvbi1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY";
 const SIGNING_KEY: &str = "c2lnbmluZy1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY";
@@ -72,6 +73,11 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// An address at which nobody listens.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[tokio::test]
@@ -149,4 +155,60 @@ async fn a_refusal_names_its_site_as_a_failed_sign_in_does_and_the_rule_behind_i
         assert!(told[0].contains(words), "{words} in {}", told[0]);
     }
     assert!(!told[0].contains("canary"), "{}", told[0]);
+}
+
+/// What a program has said, every line of it as the JSON that it has to be.
+fn events(log: &Log) -> Vec<Value> {
+    log.text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+#[test]
+fn as_json_each_event_is_a_line_whatever_is_told() {
+    let config = |listen: &str| {
+        format!(
+            "[server]\nlisten = [\"{listen}\"]\n[log]\nformat = \"json\"\n\
+             [[provider]]\nname = \"ymca\"\nkind = \"daxko\"\nclient = 9991\nclient_id = \"c\"\n\
+             client_secret = \"s\"\nrefresh_token = \"r\"\n\
+             [[site]]\npublic_url = \"http://localhost\"\nupstream = \"http://{nobody}\"\nproviders = [\"ymca\"]\n\
+             [[site.rule]]\npath = \"/public/**\"\naccess = \"public\"\n",
+            nobody = free_address(),
+        )
+    };
+    let folder = Folder::with(&config("127.0.0.1:0"));
+    let mut running = Running::spawn(&mut folder.command(&["run"]));
+    let log = running.log();
+    log.says("\"message\":\"serving\"");
+    let serving = events(&log).into_iter().find(|event| event["message"] == "serving").unwrap();
+    let address: SocketAddr = serving["listen"].as_str().unwrap().parse().unwrap();
+
+    raw_to(address, b"GET / HTTP/1.1\r\nHost: \"},{\"a\\\r\nConnection: close\r\n\r\n");
+    raw_to(
+        address,
+        "GET /public/x HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: from-in-front\r\nConnection: close\r\n\r\n",
+    );
+    log.says("an upstream failed");
+    // The report of a mistake has many lines.
+    std::fs::write(folder.path().join("gateway.toml"), config("127.0.0.1:0").replace("format", "fromat"))
+        .unwrap();
+    running.signal("HUP");
+    log.says("the configuration is not taken");
+    running.signal("TERM");
+    running.ended();
+
+    let events = events(&log);
+    for event in &events {
+        for name in ["timestamp", "level", "target", "message"] {
+            assert!(event[name].is_string(), "{name} in {event}");
+        }
+    }
+    let failed = events.iter().find(|event| event["message"] == "an upstream failed").unwrap();
+    assert_eq!((&failed["level"], &failed["request_id"]), (&"WARN".into(), &"from-in-front".into()));
+    assert_eq!(failed["site"], "http://localhost");
+    let host = events.iter().find_map(|event| event["host"].as_str()).expect("the odd host is told");
+    assert!(host.contains("},{"), "{host}");
+    let mistake = events.iter().find(|event| event["level"] == "ERROR").unwrap();
+    assert!(mistake["message"].as_str().unwrap().contains("did you mean"), "{mistake}");
 }

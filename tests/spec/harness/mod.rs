@@ -10,7 +10,7 @@ mod wire;
 
 pub use browser::{Browser, NAVIGATION, Page, parameter, with_parameter};
 pub use modern::{Modern, Pieces, answer, trailers};
-pub use program::{Ended, Folder, Running, member_gateway};
+pub use program::{Ended, Folder, Log, Running, member_gateway};
 pub use tls::{Authority, Secured, client, trusting};
 pub use upstream::{Recorded, Upstream};
 pub use wire::{RawUpstream, Wire, eventually};

@@ -136,6 +136,11 @@ impl Log {
     pub fn says(&self, words: &str) {
         eventually(words, || self.0.lock().unwrap().contains(words));
     }
+
+    /// All that it has said so far.
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap().clone()
+    }
 }
 
 impl Drop for Running {
