@@ -292,6 +292,9 @@ impl Record {
         line.text("path", self.path.as_ref().map_or("", PathAndQuery::path).as_bytes());
         line.text("protocol", protocol(self.version).1.as_bytes());
         line.text("scheme", if self.arrival.entrance == Entrance::Tls { b"https" } else { b"http" });
+        if let Some(tls) = self.arrival.tls {
+            line.text("tls", tls.number().as_bytes());
+        }
         if let Some(status) = self.status {
             line.number("status", u64::from(status.as_u16()));
         }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use super::tls::TlsVersion;
 use super::{Entrance, Event, Respond};
 
 /// How much and how long a client may take.
@@ -28,6 +29,11 @@ pub struct Limits {
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {
     /// Sees to it that its end will be no orderly one.
     fn break_off(&self);
+
+    /// Which TLS is spoken.
+    fn tls(&self) -> Option<TlsVersion> {
+        None
+    }
 }
 
 impl Transport for TcpStream {
@@ -44,6 +50,10 @@ impl Transport for UnixStream {
 impl Transport for TlsStream<TcpStream> {
     fn break_off(&self) {
         self.get_ref().0.break_off();
+    }
+
+    fn tls(&self) -> Option<TlsVersion> {
+        TlsVersion::of(self.get_ref().1.protocol_version()?)
     }
 }
 

@@ -42,6 +42,7 @@ pub use inherited::Inherited;
 use listener::SocketFile;
 pub use listener::{Address, BindError, Door, Entrance, Listen, Listeners};
 use peer::TrustedProxies;
+use tls::TlsVersion;
 
 /// How long whoever asks is still answered once the gateway is to stop. An idle connection that was closed at once might
 /// have a request on its way to us, which nobody would answer.
@@ -60,6 +61,8 @@ pub struct Arrival {
     pub peer: IpAddr,
     /// What it speaks there.
     pub entrance: Entrance,
+    /// Which TLS, where it is TLS.
+    pub tls: Option<TlsVersion>,
 }
 
 /// What requests are handed to; one for each worker, so it need not be shareable between threads.

@@ -21,7 +21,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, SignatureScheme};
+use rustls::{ProtocolVersion, ServerConfig, SignatureScheme};
 use tokio_rustls::TlsAcceptor;
 
 use crate::time::{Clock, UnixTime};
@@ -36,6 +36,32 @@ pub(super) const H2: &[u8] = b"h2";
 const PROTOCOLS: [&[u8]; 2] = [H2, b"http/1.1"];
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// What a browser and a listener have agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    Tls13,
+}
+
+impl TlsVersion {
+    /// It, in the terms of rustls; nothing for what is not spoken here.
+    pub(super) fn of(version: ProtocolVersion) -> Option<Self> {
+        let spoken = [(ProtocolVersion::TLSv1_3, Self::Tls13), (ProtocolVersion::TLSv1_2, Self::Tls12)];
+        spoken.into_iter().find_map(|(known, ours)| (known == version).then_some(ours))
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> &'static str {
+        match self {
+            Self::Tls12 => "1.2",
+            Self::Tls13 => "1.3",
+        }
+    }
+}
 
 /// The TLS of a listener. Clones share their certificates.
 #[derive(Clone)]

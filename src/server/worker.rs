@@ -382,7 +382,7 @@ async fn serve<R: Respond, S: Transport>(
     is_http2: bool,
     shown: Option<Rc<Shown>>,
 ) {
-    let arrival = Arrival { peer, entrance: reception.door.entrance() };
+    let arrival = Arrival { peer, entrance: reception.door.entrance(), tls: socket.tls() };
     let drain = reception.draining.clone().reaches(Stage::Closing);
     let hall = Rc::clone(&reception.hall);
     let limits = hall.limits.get();

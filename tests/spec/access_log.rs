@@ -4,11 +4,15 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::sync::Arc;
 
 use http::Method;
+use rustls::version::{TLS12, TLS13};
 use serde_json::Value;
 
-use crate::harness::{Folder, Gateway, Options, RawUpstream, eventually, head, last_head};
+use crate::harness::{
+    Authority, Folder, Gateway, Options, RawUpstream, Secured, client, eventually, head, last_head, raw_to,
+};
 
 const LOG: &str = "[log]\naccess = \"file:access.log\"";
 
@@ -205,6 +209,34 @@ async fn an_app_behind_a_unix_socket_is_named_by_its_path() {
     gateway.raw(last_head("GET /public/x", ""));
     serving.join().unwrap();
     assert_eq!(lines(&folder, 1)[0]["upstream"], target);
+}
+
+#[tokio::test]
+async fn the_version_of_tls_is_that_of_the_browsers_connection() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue(&["members.localhost"]);
+    let folder = Folder::empty().and("site.pem", &certificate).and("site.key", &key);
+    let gateway = Gateway::with(&Options {
+        listen: Some("\"127.0.0.1:0\", { address = \"127.0.0.1:0\", tls = false }"),
+        server: "tls = { certificates = [{ cert = \"site.pem\", key = \"site.key\" }] }",
+        folder: Some(folder.path().to_owned()),
+        more: LOG,
+        ..Options::USUAL
+    });
+    let [tls, plain] = gateway.addresses() else { panic!("two listeners") };
+    for version in [&TLS12, &TLS13] {
+        let config = Arc::new(client(&[version]));
+        let mut browser = Secured::to(*tls, "members.localhost", &config).unwrap();
+        browser.send(last_head("GET /_gateway/session", ""));
+        browser.rest();
+    }
+    raw_to(*plain, last_head("GET /_gateway/session", ""));
+
+    let lines = lines(&folder, 3);
+    let versions: Vec<Option<&str>> = lines.iter().map(|line| line["tls"].as_str()).collect();
+    for version in [Some("1.2"), Some("1.3"), None] {
+        assert!(versions.contains(&version), "{version:?} in {versions:?}");
+    }
 }
 
 #[tokio::test]

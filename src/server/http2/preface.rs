@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use super::frames::PREFACE;
 use crate::deadline::Watch;
 use crate::server::connection::{Limits, Transport};
+use crate::server::tls::TlsVersion;
 
 /// No request of HTTP/1.1 begins like this: its method would be one that is reserved (RFC 9113 §11.7).
 const TELLING: usize = b"PRI ".len();
@@ -53,6 +54,10 @@ impl<S: Transport> Begun<S> {
 impl<S: Transport> Transport for Begun<S> {
     fn break_off(&self) {
         self.socket.break_off();
+    }
+
+    fn tls(&self) -> Option<TlsVersion> {
+        self.socket.tls()
     }
 }
 
