@@ -200,6 +200,8 @@ impl Page {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn page(format: Format) -> String {
@@ -234,6 +236,64 @@ mod tests {
         assert!(page.contains("# TYPE x counter\nx_total{"), "{page}");
         assert!(page.contains("y_seconds_bucket{le=\"1.0\"} 0\n"), "{page}");
         assert!(page.ends_with("y_seconds_count 1\n# EOF\n"), "{page}");
+    }
+
+    /// Reads `name{label="value",…} number` as both formats define it: in a value nothing but `\\`, `\"` and `\n` is escaped,
+    /// and a line feed or a quotation mark stands in none.
+    fn labels_of(line: &str) -> Option<Vec<String>> {
+        let (_, rest) = line.split_once('{')?;
+        let mut values = Vec::new();
+        let mut rest = rest.chars();
+        loop {
+            let name: String = rest.by_ref().take_while(|&c| c != '=').collect();
+            let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase());
+            if !is_name || rest.next()? != '"' {
+                return None;
+            }
+            let mut value = String::new();
+            loop {
+                match rest.next()? {
+                    '"' => break,
+                    '\\' => value.push(match rest.next()? {
+                        'n' => '\n',
+                        c @ ('\\' | '"') => c,
+                        _ => return None,
+                    }),
+                    c => value.push(c),
+                }
+            }
+            values.push(value);
+            match rest.next()? {
+                ',' => {}
+                '}' => break,
+                _ => return None,
+            }
+        }
+        let number: String = rest.collect();
+        number.strip_prefix(' ')?.parse::<u64>().ok()?;
+        Some(values)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_label_says_comes_out_as_it_was(
+            values in prop::array::uniform2(
+                prop::collection::vec(prop_oneof![any::<char>(), prop::sample::select(r#"\"n{},= "#.chars().chain(['\n', '\r']).collect::<Vec<_>>())], 0..20)
+            ),
+        ) {
+            let values = values.map(String::from_iter);
+            for format in [Format::Prometheus, Format::OpenMetrics] {
+                let mut page = Page::new(format);
+                page.totals("x_total", "Of x.", ["site", "target"], [(values.each_ref().map(|v| &**v), 7)].into_iter());
+                page.gauge("y", "Of y.", ["site", "target"], [(values.each_ref().map(|v| &**v), 7)]);
+                let page = page.finish();
+                let samples: Vec<&str> = page.split('\n').filter(|line| line.starts_with(['x', 'y'])).collect();
+                prop_assert_eq!(samples.len(), 2, "{}", page);
+                for sample in samples {
+                    prop_assert_eq!(labels_of(sample), Some(values.to_vec()), "{}", sample);
+                }
+            }
+        }
     }
 
     #[test]
