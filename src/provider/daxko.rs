@@ -18,6 +18,7 @@ use self::client_token::{ClientToken, Grant, Manner, Token};
 use self::generation::below;
 pub use self::generation::{Bearer, Generation};
 use self::member_settings::Links;
+use super::calls::Calls;
 use super::claims::{self, Pointers};
 use super::inspection::{Finding, Registration};
 use super::membership::{self, Subject};
@@ -102,9 +103,9 @@ impl Daxko {
     ///
     /// # Errors
     /// Where no HTTP client can be made on this machine.
-    pub fn new(settings: Settings, clock: Clock) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: Settings, clock: Clock, calls: &Calls) -> Result<Self, reqwest::Error> {
         let is_loopback = settings.api_base_url.host_str().is_some_and(crate::route::is_loopback_host);
-        let http = Http::new(settings.timeout, is_loopback)?;
+        let http = Http::new(settings.timeout, is_loopback)?.counted_by(calls.clone());
         let grant = Grant {
             url: settings.client_token_url.clone(),
             client_id: settings.client_id.clone(),
@@ -183,7 +184,7 @@ impl Daxko {
         request: impl Fn() -> RequestBuilder,
     ) -> Result<Answer, ProviderError> {
         let send = async |token: &Token| {
-            token_endpoint::ask(request().bearer_auth(token_endpoint::text(&token.value)), endpoint).await
+            self.http.ask(request().bearer_auth(token_endpoint::text(&token.value)), endpoint).await
         };
         let token = self.client_token.current(&self.clock).await?;
         let answer = send(&token).await?;
@@ -224,10 +225,10 @@ impl Daxko {
             Some(bearer) => request.bearer_auth(bearer),
             None => request,
         };
-        let token = token_endpoint::token_response(&token_endpoint::ask(request, TOKEN).await?, TOKEN)?;
+        let token = token_endpoint::token_response(&self.http.ask(request, TOKEN).await?, TOKEN)?;
 
         let request = self.http.get(&self.settings.userinfo_url).bearer_auth(text(&token.access_token));
-        let answer = token_endpoint::ask(request, ME).await?;
+        let answer = self.http.ask(request, ME).await?;
         if !answer.status.is_success() {
             let status = answer.status.as_u16();
             return Err(ProviderError::ClientRefused { endpoint: ME, status, error: None });
@@ -333,7 +334,7 @@ mod tests {
             timeout: Duration::from_secs(1),
         };
         let redirect_uri = RedirectUri("https://members.example.org/_gateway/callback/ymca".into());
-        Daxko::new(settings, Clock::System)
+        Daxko::new(settings, Clock::System, &Calls::default())
             .unwrap()
             .authorization_request(&redirect_uri, &State("q7Zk3n".into()))
     }

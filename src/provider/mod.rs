@@ -3,6 +3,7 @@
 //! A provider says where the browser has to go to ask for a code, and turns a code into a member. It never sees a
 //! cookie, a session or a site; the flow itself is [`crate::login`].
 
+pub mod calls;
 pub mod claims;
 pub(crate) mod complaint;
 pub mod daxko;

@@ -9,15 +9,21 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::calls::Calls;
 use super::daxko::{self, Daxko};
 use super::directory::FileDirectory;
 use super::membership::{Account, Remembered};
 use super::xoxoday::{self, Xoxoday};
+use crate::member::ProviderName;
+use crate::telemetry::Telemetry;
 use crate::time::Clock;
 
 /// The providers of this process. Clones are the same; a new one knows none.
 #[derive(Clone, Default)]
-pub struct RunningProviders(Arc<Mutex<Known>>);
+pub struct RunningProviders {
+    known: Arc<Mutex<Known>>,
+    telemetry: Arc<Telemetry>,
+}
 
 #[derive(Default)]
 struct Known {
@@ -33,6 +39,12 @@ impl fmt::Debug for RunningProviders {
 }
 
 impl RunningProviders {
+    /// None yet; what they call is counted there.
+    #[must_use]
+    pub fn counted_by(telemetry: Arc<Telemetry>) -> Self {
+        Self { known: Arc::default(), telemetry }
+    }
+
     /// Daxko with these settings.
     ///
     /// # Errors
@@ -42,7 +54,8 @@ impl RunningProviders {
         if let Some(same) = known.daxkos.find(|running| running.has(&settings)) {
             return Ok(same);
         }
-        let daxko = Arc::new(Daxko::new(settings, clock)?);
+        let calls = self.calls(&settings.name);
+        let daxko = Arc::new(Daxko::new(settings, clock, &calls)?);
         known.daxkos.add(&daxko);
         Ok(daxko)
     }
@@ -56,7 +69,8 @@ impl RunningProviders {
         if let Some(same) = known.xoxodays.find(|running| running.has(&settings)) {
             return Ok(same);
         }
-        let xoxoday = Arc::new(Xoxoday::new(settings, clock)?);
+        let calls = self.calls(&settings.name);
+        let xoxoday = Arc::new(Xoxoday::new(settings, clock, &calls)?);
         known.xoxodays.add(&xoxoday);
         Ok(xoxoday)
     }
@@ -76,8 +90,12 @@ impl RunningProviders {
         self.known().memberships.entry(account).or_default().clone()
     }
 
+    fn calls(&self, provider: &ProviderName) -> Calls {
+        Calls::of(provider.as_str(), &self.telemetry.metrics)
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,6 +10,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, Url, redirect};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::calls::Calls;
 use super::complaint::complaint;
 use super::{ProviderError, claims};
 use crate::secret::Secret;
@@ -31,7 +32,10 @@ pub enum Encoding {
 
 /// An HTTP client for talking to one vendor.
 #[derive(Clone, Debug)]
-pub struct Http(reqwest::Client);
+pub struct Http {
+    client: reqwest::Client,
+    calls: Calls,
+}
 
 impl Http {
     /// A client that gives up after `timeout`.
@@ -48,12 +52,27 @@ impl Http {
             .user_agent(concat!("member-gateway/", env!("CARGO_PKG_VERSION")));
         // A proxy named in the environment is meant for the way out, not for this machine.
         let builder = if is_loopback { builder.no_proxy() } else { builder };
-        builder.build().map(Self)
+        Ok(Self { client: builder.build()?, calls: Calls::default() })
+    }
+
+    /// The same; what becomes of its calls is counted there.
+    #[must_use]
+    pub fn counted_by(self, calls: Calls) -> Self {
+        Self { calls, ..self }
+    }
+
+    /// Sends a request and reads the answer, counted.
+    pub(super) async fn ask(
+        &self,
+        request: RequestBuilder,
+        endpoint: &'static str,
+    ) -> Result<Answer, ProviderError> {
+        self.calls.counting(ask(request, endpoint)).await
     }
 
     /// Sends a POST of these parameters.
     pub(super) fn post(&self, url: &Url, encoding: Encoding, parameters: &[(&str, &str)]) -> RequestBuilder {
-        let request = self.0.post(url.clone());
+        let request = self.client.post(url.clone());
         match encoding {
             Encoding::Form => request.form(parameters),
             Encoding::Json => {
@@ -72,17 +91,17 @@ impl Http {
 
     /// Prepares a PUT of JSON.
     pub(super) fn put(&self, url: &Url, body: &Value) -> RequestBuilder {
-        self.0.put(url.clone()).json(body)
+        self.client.put(url.clone()).json(body)
     }
 
     /// Prepares a request.
     pub(super) fn request(&self, method: Method, url: &Url) -> RequestBuilder {
-        self.0.request(method, url.clone())
+        self.client.request(method, url.clone())
     }
 
     /// Prepares a GET.
     pub(super) fn get(&self, url: &Url) -> RequestBuilder {
-        self.0.get(url.clone())
+        self.client.get(url.clone())
     }
 }
 

@@ -17,6 +17,7 @@ use reqwest::{Method, RequestBuilder, Url};
 use serde_json::Value;
 use zeroize::Zeroize;
 
+use super::calls::Calls;
 use super::claims::{Claims, Ids, ProfilePointers};
 use super::directory::{Directory, FileDirectory, Headers};
 use super::inspection::{self, Finding, Registration};
@@ -133,10 +134,10 @@ impl Xoxoday {
     ///
     /// # Errors
     /// Where no HTTP client can be made on this machine.
-    pub fn new(settings: Settings, clock: Clock) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: Settings, clock: Clock, calls: &Calls) -> Result<Self, reqwest::Error> {
         let client = |url: &Url| {
             let is_loopback = url.host_str().is_some_and(crate::route::is_loopback_host);
-            Http::new(settings.timeout, is_loopback)
+            Http::new(settings.timeout, is_loopback).map(|http| http.counted_by(calls.clone()))
         };
         let segment = match settings.grant {
             Grant::Company => "token/company",
@@ -190,7 +191,7 @@ impl Xoxoday {
         code: &AuthorizationCode,
         redirect_uri: &RedirectUri,
     ) -> Result<Wiped, ProviderError> {
-        let mut answer = token_endpoint::ask(self.token_request(code, redirect_uri), TOKEN).await?;
+        let mut answer = self.http.ask(self.token_request(code, redirect_uri), TOKEN).await?;
         let token = token_endpoint::token_response(&answer, TOKEN);
         let answer = Wiped(answer.json.take().unwrap_or_default());
         let token = token?.access_token;
@@ -224,7 +225,7 @@ impl Xoxoday {
             }
             request = request.body(body.clone());
         }
-        let answer = token_endpoint::ask(request, USERINFO).await?;
+        let answer = self.userinfo_http.ask(request, USERINFO).await?;
         if let Some(error) = token_endpoint::refused(&answer, USERINFO) {
             return Err(error);
         }
@@ -308,7 +309,7 @@ mod tests {
             },
             timeout: Duration::from_secs(1),
         };
-        let xoxoday = Xoxoday::new(settings, Clock::System).unwrap();
+        let xoxoday = Xoxoday::new(settings, Clock::System, &Calls::default()).unwrap();
         let redirect_uri = RedirectUri("https://members.example.org/_gateway/callback/rewards".into());
         assert_eq!(
             xoxoday.authorization_request(&redirect_uri, &State("q7Zk3n".into())),

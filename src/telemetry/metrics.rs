@@ -107,6 +107,10 @@ pub struct Metrics {
     pub logins_finished: Family<Count, 1>,
     /// Sign-ins that did not, by provider and cause.
     pub logins_failed: Family<Count, 2>,
+    /// Calls to vendors, by provider and outcome.
+    pub vendor_calls: Family<Count, 2>,
+    /// How long they took, by provider.
+    pub vendor_duration: Family<Histogram, 1>,
     /// Connections that were taken, by kind of listener.
     pub connections: Family<Count, 1>,
     /// Connections that are there, by kind of listener.
@@ -164,6 +168,7 @@ impl Metrics {
         self.expose_requests(&mut page);
         self.expose_targets(&mut page);
         self.expose_people(&mut page);
+        self.expose_vendors(&mut page);
         self.expose_server(&mut page);
         process::expose(&mut page, self.started_at.load(Ordering::Relaxed));
         page.finish()
@@ -285,6 +290,21 @@ impl Metrics {
             "Requests whose session was not let through, by site and cause.",
             ["site", "cause"],
             &self.sessions_rejected,
+        );
+    }
+
+    fn expose_vendors(&self, page: &mut Page) {
+        page.counters(
+            "member_gateway_vendor_calls_total",
+            "Calls of this gateway to a vendor, by provider and outcome.",
+            ["provider", "outcome"],
+            &self.vendor_calls,
+        );
+        page.histograms(
+            "member_gateway_vendor_call_duration_seconds",
+            "From calling a vendor to the end of its answer, by provider.",
+            ["provider"],
+            &self.vendor_duration,
         );
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use member_gateway::member::ProviderName;
 use member_gateway::provider::ProviderError;
+use member_gateway::provider::calls::Calls;
 use member_gateway::provider::daxko::member_settings::Links;
 use member_gateway::provider::daxko::{self as vendor, Bearer, Daxko, Generation};
 use member_gateway::provider::token_endpoint::{Answer, Encoding};
@@ -68,7 +69,7 @@ impl Asking {
         };
         let time = Clock::Manual(clock.clone());
         let sandbox = daxko::Daxko::serve(listener, account, time.clone()).unwrap();
-        Self { daxko: Arc::new(Daxko::new(settings, time).unwrap()), sandbox, clock }
+        Self { daxko: Arc::new(Daxko::new(settings, time, &Calls::default()).unwrap()), sandbox, clock }
     }
 
     async fn ask(&self) -> Result<Answer, ProviderError> {

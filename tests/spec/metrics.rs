@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use http::Method;
+use member_gateway::sandbox::daxko::{Endpoint, Fault};
 
 use crate::harness::{
     Authority, Folder, Gateway, Options, RawUpstream, Secured, eventually, head, last_head, raw_to, trusting,
@@ -78,6 +79,34 @@ async fn sign_ins_are_counted_as_they_begin_succeed_and_fail() {
     counts(&gateway, "member_gateway_logins_started_total{provider=\"ymca\"} 2");
     counts(&gateway, "member_gateway_logins_finished_total{provider=\"ymca\"} 1");
     counts(&gateway, "member_gateway_logins_failed_total{provider=\"ymca\",cause=\"stale\"} 1");
+}
+
+#[tokio::test]
+async fn calls_to_the_vendor_are_counted_by_what_came_of_them() {
+    let gateway = Gateway::with(&ADMIN);
+    let calls = |outcome: &str, count: usize| {
+        let labels = format!("provider=\"ymca\",outcome=\"{outcome}\"");
+        counts(&gateway, &format!("member_gateway_vendor_calls_total{{{labels}}} {count}"));
+    };
+    calls("busy", 0);
+    gateway.signed_in().await;
+    let signing_in =
+        gateway.daxko().requests().iter().filter(|request| request.path.starts_with("/v3/")).count();
+    assert!(signing_in >= 2, "the token endpoint and the member resource");
+    calls("ok", signing_in);
+
+    let faults = gateway.daxko().faults();
+    for (fault, outcome) in [
+        (Fault::Status(503), "busy"),
+        (Fault::Status(401), "refused"),
+        (Fault::ClosedConnection, "unreachable"),
+    ] {
+        faults.next(Endpoint::MemberToken, fault);
+        gateway.browser().visit("/").await;
+        calls(outcome, 1);
+    }
+    let count = "member_gateway_vendor_call_duration_seconds_count{provider=\"ymca\"}";
+    counts(&gateway, &format!("{count} {}", signing_in + 3));
 }
 
 #[tokio::test]
@@ -330,8 +359,8 @@ async fn the_dashboard_and_the_alerts_ask_for_nothing_that_is_not_there() {
             assert!(is_there(&name) || family.is_some_and(is_there), "{file} asks for {name}");
         }
         let known = [
-            "site", "target", "rule", "status", "protocol", "provider", "cause", "listener", "result",
-            "file", "version",
+            "site", "target", "rule", "status", "protocol", "provider", "cause", "outcome", "listener",
+            "result", "file", "version",
         ];
         for label in labels {
             assert!(known.contains(&label.as_str()), "{file} groups by {label}");

@@ -43,14 +43,15 @@ impl Prepared {
         let failed = |error: io::Error| CommandError::Failed(format!("the sandbox cannot start: {error}"));
         let for_app = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).map_err(failed)?;
         let vendors = simulations::Prepared::new(&loaded, Simulation::SetUp).map_err(failed)?;
+        let telemetry = Arc::<Telemetry>::default();
         let surroundings = Surroundings {
             folder,
             clock: clock.clone(),
             vendors: vendors.sandboxed().map_err(failed)?,
             app: for_app.local_addr().map_err(failed)?,
-            telemetry: Arc::default(),
+            telemetry: Arc::clone(&telemetry),
             random_keys: RandomKeys::default(),
-            providers: RunningProviders::default(),
+            providers: RunningProviders::counted_by(telemetry),
         };
         let assembled = loaded.assemble(&surroundings)?;
         for warning in &assembled.warnings {

@@ -214,18 +214,18 @@ impl ClientToken {
                     ("grant_type", "refresh_token"),
                 ];
                 let request = self.http.post(&self.grant.url, Encoding::Json, &parameters);
-                let answer = token_endpoint::ask(request, ENDPOINT).await?;
+                let answer = self.http.ask(request, ENDPOINT).await?;
                 // Too old, or used already: the credentials still hold.
                 if !matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST) {
                     return granted(&answer);
                 }
             }
             let request = self.http.post(&self.grant.url, Encoding::Json, &credentials);
-            return granted(&token_endpoint::ask(request, ENDPOINT).await?);
+            return granted(&self.http.ask(request, ENDPOINT).await?);
         };
         let request = self.http.post(&self.grant.url, *encoding, &credentials);
         let request = request.bearer_auth(token_endpoint::text(refresh_token));
-        granted(&token_endpoint::ask(request, ENDPOINT).await?)
+        granted(&self.http.ask(request, ENDPOINT).await?)
     }
 }
 

@@ -11,7 +11,7 @@ use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
 use crate::provider::claims::{Address, Claims, Ids};
-use crate::provider::token_endpoint::{self, Http};
+use crate::provider::token_endpoint::Http;
 use crate::provider::{ProviderError, QUERY_VALUE};
 use crate::secret::same_bytes;
 
@@ -137,7 +137,7 @@ impl RemoteDirectory {
         let unintelligible = |what| ProviderError::Unintelligible { endpoint: ENDPOINT, what };
         let url = self.template.url(address).ok_or(unintelligible("its URL is none"))?;
         let request = self.http.request(Method::GET, &url).headers(self.headers.0.clone());
-        let answer = token_endpoint::ask(request, ENDPOINT).await?;
+        let answer = self.http.ask(request, ENDPOINT).await?;
         if answer.status == StatusCode::NOT_FOUND || (answer.status.is_success() && answer.is_empty) {
             return Err(ProviderError::NotInDirectory);
         }
