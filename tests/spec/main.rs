@@ -41,6 +41,7 @@ mod pages;
 mod partners;
 mod path_readings;
 mod preserve;
+mod prometheus;
 mod proxy_protocol;
 mod reload;
 mod return_to;
