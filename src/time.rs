@@ -51,13 +51,16 @@ impl Clock {
     /// The same in milliseconds, for logs.
     #[must_use]
     pub fn millis(&self) -> u64 {
+        u64::try_from(self.since_1970().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The same as exactly as the machine knows it, for traces.
+    #[must_use]
+    pub fn since_1970(&self) -> Duration {
         match self {
             #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-            Self::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-            }
-            Self::Manual(clock) => clock.0.load(Ordering::Relaxed).saturating_mul(1000),
+            Self::System => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            Self::Manual(clock) => Duration::from_secs(clock.0.load(Ordering::Relaxed)),
         }
     }
 }

@@ -85,6 +85,7 @@ pub fn command(config: &Path, takeover: bool) -> Result<(), CommandError> {
     let notify = Notify::from_environment();
 
     let prepared = Prepared::new(&source, folder, Clock::System)?;
+    prepared.trace()?;
     let (mut inherited, predecessor) = prepared.inheritance(takeover)?;
     let mut started = prepared.serve(&mut inherited)?;
     if let Some(predecessor) = predecessor {

@@ -5,6 +5,11 @@
 //!
 //! It counts and writes at the `Desk` of its worker, so it takes no lock, and allocates nothing that the request would not.
 
+#[cfg(feature = "otel")]
+mod span;
+#[cfg(not(feature = "otel"))]
+mod unrecorded;
+
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -26,6 +31,11 @@ use crate::session::Session;
 use crate::telemetry::line::Line;
 use crate::telemetry::trace::{TRACEPARENT, TRACESTATE, TraceParent, Tracing, write_hex};
 use crate::upstream::UpstreamError;
+
+#[cfg(feature = "otel")]
+use span::Spanned;
+#[cfg(not(feature = "otel"))]
+use unrecorded::Spanned;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -98,13 +108,15 @@ pub(super) struct Record {
     desk: Rc<Desk>,
     started: Instant,
     method: Method,
-    /// Only where there is an access log.
+    /// Only where there is an access log, or the request is part of a trace that is recorded.
     path: Option<PathAndQuery>,
     version: Version,
     arrival: Arrival,
     client: Option<IpAddr>,
     request_id: RequestId,
+    /// As the upstream gets it.
     trace: Option<TraceParent>,
+    spanned: Spanned,
     /// The trace begins here.
     is_new_trace: bool,
     site: Option<usize>,
@@ -137,17 +149,20 @@ impl Record {
             || RequestId::Made(made.map_or_else(random::nonce, |trace| trace.trace_id)),
             RequestId::Given,
         );
+        let (spanned, trace) = Spanned::begin(desk, known, made);
+        let keeps_path = desk.notebook.is_some() || spanned.is_recorded();
         Self {
             desk: Rc::clone(desk),
             started: Instant::now(),
             method: request.method().clone(),
-            path: desk.notebook.is_some().then(|| request.uri().path_and_query().cloned()).flatten(),
+            path: keeps_path.then(|| request.uri().path_and_query().cloned()).flatten(),
             version: request.version(),
             arrival,
             client: None,
             request_id,
             is_new_trace: makes,
-            trace: known.or(made),
+            trace,
+            spanned,
             site: None,
             place: Place::NONE,
             session: None,
@@ -210,9 +225,11 @@ impl Record {
             // What vendors said of another trace says nothing of this one.
             fields.remove(TRACEPARENT);
             fields.remove(TRACESTATE);
-            if let Some(trace) = &self.trace {
-                fields.insert(TRACEPARENT, trace.value());
-            }
+        }
+        if (begins_anew || self.spanned.is_recorded())
+            && let Some(trace) = &self.trace
+        {
+            fields.insert(TRACEPARENT, trace.value());
         }
     }
 
@@ -342,6 +359,7 @@ impl Drop for Record {
         if let Some((_, requests)) = site.target(self.target.get()) {
             requests.one();
         }
+        self.send_spans(site);
         if let Some(notebook) = &desk.notebook {
             notebook.add(self.started, |line| self.write(line, site, took));
         }

@@ -11,6 +11,8 @@ pub mod keyed_hash;
 pub mod line;
 pub mod metrics;
 mod process;
+#[cfg(feature = "otel")]
+pub mod spans;
 pub mod trace;
 
 use std::io::{self, IsTerminal};
@@ -33,6 +35,8 @@ pub struct Telemetry {
     /// What is counted.
     pub metrics: Metrics,
     access_log: Mutex<Option<AccessLog>>,
+    #[cfg(feature = "otel")]
+    spans: std::sync::OnceLock<spans::Spans>,
 }
 
 impl Telemetry {
@@ -47,6 +51,40 @@ impl Telemetry {
             *log = destination.map(|destination| AccessLog::open(destination, dropped)).transpose()?;
         }
         Ok(())
+    }
+
+    /// Sends spans to the collector that the environment names, if it does. To be said before there are requests.
+    ///
+    /// # Errors
+    /// Where what it says is of no use.
+    #[cfg(feature = "otel")]
+    pub fn trace(&self) -> Result<(), spans::Unusable> {
+        if names_a_collector() {
+            let spans = spans::Spans::from_environment()?;
+            self.spans.get_or_init(|| spans);
+            tracing::info!("traces go to the collector that the environment names");
+        }
+        Ok(())
+    }
+
+    /// The same, in a build that cannot.
+    ///
+    /// # Errors
+    /// Never.
+    #[cfg(not(feature = "otel"))]
+    pub fn trace(&self) -> Result<(), std::convert::Infallible> {
+        if names_a_collector() {
+            tracing::warn!(
+                "the environment names a collector of OpenTelemetry, and this build has no traces: build it with `--features otel`"
+            );
+        }
+        Ok(())
+    }
+
+    /// Where spans go, if they go anywhere.
+    #[cfg(feature = "otel")]
+    pub(crate) fn spans(&self) -> Option<&spans::Spans> {
+        self.spans.get()
     }
 
     /// A notebook for a worker, where there is an access log.
@@ -64,13 +102,28 @@ impl Telemetry {
         }
     }
 
-    /// Writes the last lines, once all workers are gone.
+    /// Writes the last lines and spans, once all workers are gone.
     pub fn finish(&self) {
         let log = self.access_log.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(log) = log {
             log.finish(PATIENCE);
         }
+        #[cfg(feature = "otel")]
+        if let Some(spans) = self.spans.get() {
+            spans.finish(PATIENCE);
+        }
     }
+}
+
+/// Whether the environment names a collector, and has not switched traces off again
+/// (<https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>).
+fn names_a_collector() -> bool {
+    let written = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let says = |name, word| written(name).is_some_and(|value| value.eq_ignore_ascii_case(word));
+    let is_named = written("OTEL_EXPORTER_OTLP_ENDPOINT")
+        .or_else(|| written("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"))
+        .is_some();
+    is_named && !says("OTEL_SDK_DISABLED", "true") && !says("OTEL_TRACES_EXPORTER", "none")
 }
 
 /// How events are written.

@@ -55,6 +55,22 @@ async fn a_gateway_that_only_passes_traces_on_makes_none() {
     assert_eq!(request.field("traceparent"), TRACEPARENT);
 }
 
+#[cfg(not(feature = "otel"))]
+#[test]
+fn a_collector_that_this_build_knows_nothing_of_is_told_at_the_start() {
+    let folder = crate::harness::Folder::with(
+        "[server]\nlisten = [\"127.0.0.1:0\"]\n\
+         [[provider]]\nname = \"ymca\"\nkind = \"daxko\"\nenvironment = \"sandbox\"\n\
+         [[site]]\npublic_url = \"http://localhost\"\nupstream = \"sandbox\"\nproviders = [\"ymca\"]\n",
+    );
+    let mut command = folder.command(&["run"]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+    let mut running = crate::harness::Running::spawn(&mut command);
+    let log = running.log();
+    log.says("--features otel");
+    log.says("serving");
+}
+
 #[tokio::test]
 async fn where_it_is_off_the_field_is_one_like_any_other() {
     let options = Options { more: "[log]\ntraceparent = \"off\"", ..Options::USUAL };

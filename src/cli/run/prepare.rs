@@ -68,6 +68,15 @@ impl Prepared {
         Ok(Self { loaded, surroundings, assembled, sandbox })
     }
 
+    /// Sends traces, where the environment wants any.
+    pub(super) fn trace(&self) -> Result<(), CommandError> {
+        let help = "Mend the variables, or set OTEL_SDK_DISABLED=true.";
+        self.surroundings
+            .telemetry
+            .trace()
+            .map_err(|error| CommandError::Failed(format!("{error}\n\n{help}")))
+    }
+
     /// Listens and serves, at the admin address too. What is inherited and not configured stays in `inherited`.
     pub(super) fn serve(self, inherited: &mut Inherited) -> Result<Started, CommandError> {
         let Self { loaded, surroundings, assembled, sandbox } = self;
