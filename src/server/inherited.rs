@@ -34,7 +34,8 @@ impl Inherited {
         Self { sockets, files_are_ours }
     }
 
-    /// What systemd hands over (sd_listen_fds(3)); nothing, where it does not.
+    /// What systemd hands over (sd_listen_fds(3)); nothing, where it does not. The names in `LISTEN_FDNAMES` are not read:
+    /// a socket knows its address, which is what `listen` names, and two words for one thing could contradict each other.
     ///
     /// # Errors
     /// [`Unusable`], where one of the sockets is none to accept from.
