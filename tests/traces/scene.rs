@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use crate::collector::{Collector, Span};
-use crate::harness::{Browser, Folder, Running, Upstream, eventually, last_head, raw_to};
+use crate::harness::{Browser, Folder, Log, Running, Upstream, eventually, last_head, raw_to};
 
 pub struct Scene {
     pub collector: Collector,
     pub app: Upstream,
     pub program: Running,
+    pub log: Log,
     pub address: SocketAddr,
     _folder: Folder,
 }
@@ -45,7 +46,7 @@ impl Scene {
         let text = log.text();
         let address = text.split("serving listen=\"").nth(1).unwrap().split('"').next().unwrap();
         let address = address.parse().unwrap();
-        Self { collector, app, program, address, _folder: folder }
+        Self { collector, app, program, log, address, _folder: folder }
     }
 
     /// Sends a request; gives the answer.
