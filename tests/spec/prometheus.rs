@@ -1,4 +1,4 @@
-//! Metrics, alerts and dashboard, read by Prometheus' own tool and not by our reading of its documents.
+//! Metrics, alerts and dashboard, read by Prometheus' own tools and not by our reading of its documents.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -16,30 +16,50 @@ const ALERTS: &str = include_str!("../../docs/prometheus/alerts.yml");
 /// What promtool says of this input; it has to be content.
 fn promtool(arguments: &[&str], input: &str) -> String {
     let ours = Path::new(FOLDER).join("tests/.tools/promtool");
-    let tool = if ours.exists() { ours.as_path() } else { Path::new("promtool") };
+    said_by(if ours.exists() { &ours } else { Path::new("promtool") }, arguments, input)
+}
+
+fn said_by(tool: &Path, arguments: &[&str], input: &str) -> String {
+    let name = tool.display();
     let mut command = Command::new(tool);
     command.args(arguments).current_dir(FOLDER);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut running =
-        command.spawn().unwrap_or_else(|error| panic!("promtool: {error}; scripts/test installs it"));
+        command.spawn().unwrap_or_else(|error| panic!("{name}: {error}; scripts/test installs it"));
     // It need not read what it is given.
     let _ = running.stdin.take().unwrap().write_all(input.as_bytes());
     let ended = running.wait_with_output().unwrap();
     let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
-    assert!(ended.status.success(), "promtool {}: {said}", arguments.join(" "));
+    assert!(ended.status.success(), "{name} {}: {said}", arguments.join(" "));
     said
+}
+
+/// The page of a gateway that has done something, in the language of this `Accept` field.
+async fn page(accept: &str) -> String {
+    let gateway = Gateway::with(&Options { server: "admin_listen = \"127.0.0.1:0\"", ..Options::USUAL });
+    gateway.signed_in().await;
+    gateway.raw(last_head("GET /public/x", ""));
+    let question =
+        format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
+    let answer = raw_to(gateway.admin(), question);
+    let (_, page) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(page.contains("member_gateway_upstream_in_rotation{"), "{page}");
+    page.to_owned()
 }
 
 #[tokio::test]
 async fn the_page_is_one_that_prometheus_takes_and_finds_well_named() {
-    let gateway = Gateway::with(&Options { server: "admin_listen = \"127.0.0.1:0\"", ..Options::USUAL });
-    gateway.signed_in().await;
-    gateway.raw(last_head("GET /public/x", ""));
-    let question = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let answer = raw_to(gateway.admin(), question);
-    let (_, page) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(page.contains("member_gateway_upstream_in_rotation{"), "{page}");
-    assert_eq!(promtool(&["check", "metrics"], page), "");
+    assert_eq!(promtool(&["check", "metrics"], &page("text/plain").await), "");
+}
+
+#[tokio::test]
+async fn the_page_in_openmetrics_is_one_to_a_reader_that_forgives_nothing() {
+    let page = page("application/openmetrics-text").await;
+    let python = Path::new(FOLDER).join("tests/.tools/venv/bin/python");
+    let said = said_by(&python, &["tests/interop/read_openmetrics.py"], &page);
+    let written: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let read: Vec<&str> = said.lines().map(|line| line.rsplit_once(' ').unwrap().0).collect();
+    assert_eq!(read, written);
 }
 
 #[test]
