@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -62,20 +63,22 @@ impl<R: Respond> Hall<R> {
 impl<R: Respond> Respond for Hall<R> {
     type Body = R::Body;
 
-    async fn respond(
+    fn respond(
         self: Rc<Self>,
         request: Request<Incoming>,
         arrival: Arrival,
         watch: Rc<Watch>,
-    ) -> Response<R::Body> {
+    ) -> impl Future<Output = Response<R::Body>> {
         let current = Rc::clone(&self.current.borrow());
         // HTTP/2 says so in a frame of its own (RFC 9113 §6.8).
         let says_close = request.version() < Version::HTTP_2;
-        let mut answer = current.respond(request, arrival, watch).await;
-        if says_close && self.last_answers.get() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        answer
+        // Not awaited in a block of its own, which would have room for it twice.
+        current.respond(request, arrival, watch).map(move |mut answer| {
+            if says_close && self.last_answers.get() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            answer
+        })
     }
 
     fn notice(&self, entrance: Entrance, event: Event) {

@@ -72,9 +72,12 @@ fn write_title_case(name: &[u8], out: &mut Vec<u8>) {
     if let Some(first) = written.first_mut() {
         first.make_ascii_uppercase();
     }
-    // Without a branch, so that several are done at a time.
-    for (byte, before) in written.iter_mut().skip(1).zip(name) {
-        *byte ^= u8::from(*before == b'-' && byte.is_ascii_lowercase()) << 5;
+    for (at, byte) in name.iter().enumerate() {
+        if *byte == b'-'
+            && let Some(first) = written.get_mut(at + 1)
+        {
+            first.make_ascii_uppercase();
+        }
     }
 }
 
