@@ -88,6 +88,11 @@ impl Watch {
             *current = Some(waker.clone());
         }
     }
+
+    /// The same as for another watch.
+    pub fn wakes_whom(&self, other: &Self) {
+        self.waker.borrow_mut().clone_from(&other.waker.borrow());
+    }
 }
 
 /// A [`Watch`] that ends with its owner.
@@ -111,6 +116,12 @@ impl Watched {
     #[must_use]
     pub fn another(&self) -> Self {
         Self::new(&self.watch.client.now, &self.watches)
+    }
+
+    /// What the client is waited for, to send or to take.
+    #[must_use]
+    pub fn client(&self) -> &Due {
+        &self.watch.client
     }
 
     /// The watch, to be shared within the connection.

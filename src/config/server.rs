@@ -208,6 +208,12 @@ pub(super) fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
         fields: usize::from(fields),
         body_idle: mistakes.duration(table.body_idle.as_ref(), 30, &path.key("body_idle")),
         idle: mistakes.duration(table.idle.as_ref(), 75, &path.key("idle")),
+        http2_bytes: mistakes.size(
+            table.http2_bytes.as_ref(),
+            12 * 1024 * 1024,
+            1024 * 1024,
+            &path.key("http2_bytes"),
+        ),
     }
 }
 

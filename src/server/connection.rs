@@ -23,6 +23,8 @@ pub struct Limits {
     pub body_idle: Duration,
     /// Between two requests.
     pub idle: Duration,
+    /// Octets that all streams of HTTP/2 of one worker may hold.
+    pub http2_bytes: usize,
 }
 
 /// What a connection runs over: a socket, or TLS over one.

@@ -1,14 +1,15 @@
 //! A connection with HTTP/2: its limits, its deadlines, and what of a head has to be settled before anybody reads it.
 //!
-//! h2 reads frames strictly and bounds what one connection may keep in memory. Time is left to us: for the head of a
-//! request, for what is written and not taken, and between two requests; for each body there is a deadline of its own. The
-//! stream that misses its own is reset, and the others go on.
+//! h2 reads frames strictly and bounds what it keeps of what comes in. What streams hold in memory is left to us (`room`), and
+//! so is time: for the head of a request, for what is written and not taken, and between two requests; for each body there is
+//! a deadline of its own. The stream that misses its own is reset, and the others go on.
 //!
 //! Requests leave here as HTTP/1.1 would have brought them, as far as rules, sessions and signatures are concerned.
 
 mod frames;
 mod head;
 mod preface;
+mod room;
 mod stream;
 mod websocket;
 
@@ -19,6 +20,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use h2::Reason;
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -26,19 +28,22 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
+use slab::Slab;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::frames::Frames;
 use self::head::Unsound;
+use self::room::Share;
 use self::stream::{Answering, Exchange, Streams};
 use super::connection::{Limits, Noticed, Transport};
 use super::pace::Pace;
 use super::tls::Shown;
 use super::{Arrival, Respond};
-use crate::deadline::{Due, Watched};
+use crate::deadline::{Due, Watch, Watched};
 use crate::random;
 
 pub(super) use preface::Begun;
+pub(super) use room::Room;
 
 /// Streams a client may have open at once.
 const MOST_STREAMS: u32 = 100;
@@ -64,6 +69,12 @@ struct Vitals {
     reading: Due,
     /// When it has taken too long to read.
     writing: Due,
+    /// What its streams hold, in octets.
+    held: Cell<usize>,
+    /// Streams of which nothing is left but what the client has not taken yet.
+    tails: RefCell<Slab<Rc<Watch>>>,
+    /// The deadlines of the connection itself.
+    watch: Rc<Watch>,
     /// A head is being sent, or the preface.
     in_a_head: Cell<bool>,
     /// Streams, and tunnels that some have become.
@@ -108,6 +119,16 @@ impl Vitals {
             Poll::Pending => self.writing.set_if_clear(self.limits.body_idle),
             Poll::Ready(_) => self.writing.clear(),
         }
+    }
+
+    /// The connection is woken for this deadline, too.
+    fn wakes_connection(&self, watch: &Watch) {
+        watch.wakes_whom(&self.watch);
+    }
+
+    /// Whether the client has left the end of an answer lying for too long. Its stream cannot be reset any more.
+    fn has_left_a_tail(&self) -> bool {
+        self.tails.borrow().iter().any(|(_, watch)| watch.client.is_past())
     }
 
     /// Whether the client makes work and wants nothing.
@@ -189,26 +210,31 @@ struct Handler<R> {
     vitals: Rc<Vitals>,
     /// Of the connection; each stream has its own beside it.
     watched: Watched,
-    begun: Rc<RefCell<Option<Watched>>>,
+    begun: Rc<RefCell<Option<Rc<Share>>>>,
+    room: Rc<Room>,
     shown: Option<Rc<Shown>>,
 }
 
-type Answer<R> = Result<Response<Answering<<R as Respond>::Body>>, std::convert::Infallible>;
+type Answer<R> = Result<Response<Answering<<R as Respond>::Body>>, h2::Error>;
 
 impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
     type Response = Response<Answering<R::Body>>;
-    type Error = std::convert::Infallible;
+    type Error = h2::Error;
     type Future = Pin<Box<dyn Future<Output = Answer<R>>>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let watched = self.watched.another();
-        let watch = watched.share();
-        self.begun.replace(Some(watched));
+        let share = Share::take(&self.room, &self.vitals, self.watched.another(), &request);
+        let Some(share) = share else {
+            tracing::debug!("a stream is refused: its connection holds too much");
+            return Box::pin(std::future::ready(Err(Reason::REFUSED_STREAM.into())));
+        };
+        let watch = share.watch();
+        self.begun.replace(Some(Rc::clone(&share)));
         let mut exchange = Exchange::begin(&self.vitals);
 
         if let Err(unsound) = head::settle(request.headers_mut(), self.vitals.limits.fields) {
             tracing::debug!(%unsound, "a request is refused");
-            let mut answer = Response::new(Answering { body: None, exchange, watch });
+            let mut answer = Response::new(Answering { body: None, exchange, share });
             *answer.status_mut() = match unsound {
                 Unsound::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 Unsound::Blank => StatusCode::BAD_REQUEST,
@@ -248,7 +274,7 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
             if answer.body().as_ref().is_none_or(http_body::Body::is_end_stream) {
                 exchange.complete();
             }
-            Ok(answer.map(|body| Answering { body, exchange, watch }))
+            Ok(answer.map(|body| Answering { body, exchange, share }))
         })
     }
 }
@@ -262,7 +288,9 @@ fn keep_head_alone<B: http_body::Body>(answer: &mut Response<Option<B>>) {
     }
 }
 
-/// Serves one connection to its end. `drain` says when no further request is to be taken, `shown` what was shown over TLS.
+/// Serves one connection to its end. `drain` says when no further request is to be taken, `shown` what was shown over TLS;
+/// what its streams hold is counted in `room`.
+#[expect(clippy::too_many_arguments, reason = "the parts of one connection, each used once")]
 pub(super) async fn serve<R: Respond, S: Transport>(
     socket: S,
     arrival: Arrival,
@@ -271,6 +299,7 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     watched: Watched,
     drain: impl Future<Output = ()>,
     shown: Option<Rc<Shown>>,
+    room: Rc<Room>,
 ) {
     let _noticed = Noticed::new(&respond, arrival.entrance);
     let watch = watched.share();
@@ -278,6 +307,9 @@ pub(super) async fn serve<R: Respond, S: Transport>(
         limits,
         reading: watch.client.clone(),
         writing: watch.writing.clone(),
+        held: Cell::new(0),
+        tails: RefCell::default(),
+        watch: Rc::clone(&watch),
         in_a_head: Cell::new(true),
         under_way: Cell::new(0),
         wasted: Cell::new(0),
@@ -287,9 +319,9 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     });
     // The preface is owed at once (RFC 9113 §3.4).
     vitals.reading.set(limits.head_timeout);
-    let begun = Rc::<RefCell<Option<Watched>>>::default();
+    let begun = Rc::<RefCell<Option<Rc<Share>>>>::default();
     let streams = Streams { vitals: Rc::clone(&vitals), begun: Rc::clone(&begun) };
-    let handler = Handler { respond, arrival, vitals: Rc::clone(&vitals), watched, begun, shown };
+    let handler = Handler { respond, arrival, vitals: Rc::clone(&vitals), watched, begun, room, shown };
     let watching = Watching { socket, frames: Frames::new(), vitals: Rc::clone(&vitals) };
     let connection = http2::Builder::new(streams)
         .max_concurrent_streams(MOST_STREAMS)
@@ -306,7 +338,7 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     let mut draining = false;
     poll_fn(|cx| {
         watch.wakes(cx.waker());
-        vitals.stalled.set(vitals.writing.is_past());
+        vitals.stalled.set(vitals.writing.is_past() || vitals.has_left_a_tail());
         let is_late = vitals.reading.is_past();
         let is_over = (is_late && (vitals.in_a_head.get() || vitals.leaving.get())) || vitals.is_abused();
         if vitals.stalled.get() || is_over {

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use super::connection::Transport;
-use super::http2::{self, Begun};
+use super::http2::{self, Begun, Room};
 use super::listener::{Door, Post, Socket};
 use super::peer::TrustedProxies;
 use super::tls::{self, Shown, Tls};
@@ -100,10 +100,11 @@ pub(super) async fn work<R: Respond>(
     drop(service);
     let ticking = tokio::task::spawn_local(ticker.clone().run());
     let mut accepting = JoinSet::new();
+    let room = Rc::<Room>::default();
     for Post { socket, door, proxy_protocol, number } in posts {
         let (ticker, hall, draining) = (ticker.clone(), Rc::clone(&hall), draining.clone());
-        let accepts = accepts.clone();
-        let reception = Rc::new(Reception { door, proxy_protocol, number, ticker, hall, draining });
+        let (accepts, room) = (accepts.clone(), Rc::clone(&room));
+        let reception = Rc::new(Reception { door, proxy_protocol, number, ticker, hall, draining, room });
         accepting.spawn_local(async move {
             let accepted = match socket {
                 Socket::Tcp(socket) => accept::<_, TcpListener>(socket, reception, accepts).await,
@@ -140,6 +141,8 @@ struct Reception<R> {
     ticker: Ticker,
     hall: Rc<Hall<R>>,
     draining: Draining,
+    /// What streams of HTTP/2 hold, whichever listener they have come to.
+    room: Rc<Room>,
 }
 
 /// A kind of listening socket.
@@ -390,7 +393,8 @@ async fn serve<R: Respond, S: Transport>(
     let hall = Rc::clone(&reception.hall);
     let limits = hall.limits.get();
     if is_http2 {
-        Box::pin(http2::serve(socket, arrival, hall, limits, watched, drain, shown)).await;
+        let room = Rc::clone(&reception.room);
+        Box::pin(http2::serve(socket, arrival, hall, limits, watched, drain, shown, room)).await;
     } else {
         http1::serve(socket, arrival, hall, limits, watched, drain, shown).await;
     }

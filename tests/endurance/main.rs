@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what is not there makes the test fail, as it should")]
 
+mod bomb;
 mod handover;
 mod load;
 mod program;

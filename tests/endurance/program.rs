@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use crate::load::PATIENCE;
 
@@ -55,6 +56,27 @@ impl Program {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// What it holds in memory, in KiB.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// The same once it has grown no more for a while.
+    pub(crate) fn resident_at_rest(&self) -> u64 {
+        const NOTHING: u64 = 256;
+        let (mut most, mut since) = (self.resident(), Instant::now());
+        while since.elapsed() < Duration::from_secs(2) {
+            std::thread::sleep(Duration::from_millis(50));
+            let now = self.resident();
+            if now > most + NOTHING {
+                (most, since) = (now, Instant::now());
+            }
+        }
+        most
     }
 
     /// Waits for its end.

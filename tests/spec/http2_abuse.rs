@@ -218,3 +218,82 @@ fn an_answer_that_nobody_takes_frees_the_app() {
     wire.send(ask(1, "/public/a"));
     assert!(taken.recv().unwrap());
 }
+
+/// Reads frames until so many of this kind have come; the streams they are for, and what they say.
+fn frames(wire: &mut Wire, wanted: u8, count: usize) -> Vec<(u32, Vec<u8>)> {
+    let mut found = Vec::new();
+    while found.len() < count {
+        let head = wire.exactly(9);
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let payload = wire.exactly(usize::try_from(length).unwrap());
+        if head[3] == wanted {
+            found.push((u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_holds_too_much_has_its_new_streams_refused_until_it_holds_less() {
+    const REFUSED_STREAM: [u8; 4] = [0, 0, 0, 7];
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.rest();
+    });
+    // Room for fifteen.
+    let gateway = gateway("limits = { http2_bytes = \"1MiB\" }", Some(&upstream));
+    let mut wire = begin(&gateway, &[]);
+    wire.send((0..30).flat_map(|number| ask(1 + 2 * number, "/public/slow")).collect::<Vec<u8>>());
+
+    let refused = frames(&mut wire, RST_STREAM, 15);
+    assert!(refused.iter().all(|(_, reason)| *reason == REFUSED_STREAM), "{refused:?}");
+    assert_eq!(refused[0].0, 31);
+    eventually("what was not refused arrives", || upstream.connections() == 15);
+
+    // Whoever wants little is served all the same.
+    serves(&gateway).await;
+
+    // What has ended is not held any more.
+    wire.send(
+        (0..15).flat_map(|number| frame(RST_STREAM, 0, 1 + 2 * number, &[0, 0, 0, 8])).collect::<Vec<u8>>(),
+    );
+    let mut stream = 59;
+    eventually("there is room again", || {
+        stream += 2;
+        wire.send(ask(stream, "/public/slow"));
+        upstream.connections() > 15
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crumbs_of_few_octets_count_as_what_they_stand_for() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.rest();
+    });
+    let gateway = gateway("limits = { http2_bytes = \"1MiB\" }", Some(&upstream));
+    let mut wire = begin(&gateway, &[]);
+    // A cookie of 4000 octets for the table of HPACK (RFC 7541 §6.2.1), and then one octet for each time it comes again.
+    let again = [0x80 | 62; 14];
+    let first = [&get("/public/slow")[..], &[0x40 | 32, 127, 0xa1, 0x1e], &[b'a'; 4000], &again].concat();
+    let next = [&get("/public/slow")[..], &[0x80 | 62], &again].concat();
+    wire.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, &first));
+    for number in 1..10 {
+        wire.send(frame(HEADERS, END_HEADERS | END_STREAM, 1 + 2 * number, &next));
+    }
+
+    // 60 kB, twice, beside what any stream holds: five of them fit.
+    assert_eq!(frames(&mut wire, RST_STREAM, 5)[0].0, 11);
+    eventually("the others arrive", || upstream.connections() == 5);
+}
+
+#[test]
+fn the_end_of_an_answer_that_nobody_takes_ends_the_connection() {
+    let gateway = gateway("limits = { body_idle = \"1s\", idle = \"600s\" }", None);
+    // A window for less than the answer, which the app has given and forgotten.
+    let mut wire = begin(&gateway, &window([0, 0, 0, 4]));
+    wire.send(ask(1, "/public/a"));
+    until(&mut wire, DATA);
+    assert_eq!(gateway.upstream().requests().len(), 1);
+    assert!(wire.is_closed_within(SOON) || wire.is_closed_within(SOON));
+}

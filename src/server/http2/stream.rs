@@ -6,27 +6,32 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::rt::Executor;
 
 use super::Vitals;
-use crate::deadline::{Watch, Watched};
+use super::room::{Piece, Share};
+use crate::deadline::Watch;
 
 /// Runs the streams of one connection, on the thread of the connection.
 #[derive(Clone)]
 pub(super) struct Streams {
     pub(super) vitals: Rc<Vitals>,
-    /// The deadlines of the stream that has just begun. hyper hands its task over right after its request.
-    pub(super) begun: Rc<RefCell<Option<Watched>>>,
+    /// The share of the stream that has just begun. hyper hands its task over right after its request.
+    pub(super) begun: Rc<RefCell<Option<Rc<Share>>>>,
 }
 
 impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         let under_way = UnderWay::begin(&self.vitals);
-        let watched = self.begun.take();
+        let share = self.begun.take();
         tokio::task::spawn_local(async move {
-            match watched {
-                Some(watched) => in_time(stream, &watched.share()).await,
+            match share {
+                Some(share) => {
+                    in_time(stream, &share.watch()).await;
+                    share.ends();
+                }
                 // The sending half of a tunnel, which may be silent for as long as it likes.
                 None => stream.await,
             }
@@ -94,11 +99,11 @@ impl Drop for Exchange {
 pub(super) struct Answering<B> {
     pub(super) body: Option<B>,
     pub(super) exchange: Exchange,
-    pub(super) watch: Rc<Watch>,
+    pub(super) share: Rc<Share>,
 }
 
-impl<B: Body + Unpin> Body for Answering<B> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes> + Unpin> Body for Answering<B> {
+    type Data = Piece;
     type Error = B::Error;
 
     fn poll_frame(
@@ -110,17 +115,18 @@ impl<B: Body + Unpin> Body for Answering<B> {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
         };
+        let client = this.share.due();
         match &frame {
             // The client is to take it; hyper asks for more when it has made room for it.
-            Poll::Ready(Some(Ok(_))) => this.watch.client.set(this.exchange.vitals.limits.body_idle),
+            Poll::Ready(Some(Ok(_))) => client.set(this.exchange.vitals.limits.body_idle),
             // The upstream is waited for.
-            Poll::Pending => this.watch.client.clear(),
+            Poll::Pending => client.clear(),
             Poll::Ready(None | Some(Err(_))) => this.exchange.complete(),
         }
         if this.is_end_stream() {
             this.exchange.complete();
         }
-        frame
+        frame.map_ok(|frame| frame.map_data(|octets| Piece::new(octets, &this.share)))
     }
 
     fn is_end_stream(&self) -> bool {
