@@ -182,6 +182,13 @@ pub struct LimitsTable {
     pub body_idle: Option<String>,
     /// Between two requests on one connection. Default: `"75s"`.
     pub idle: Option<String>,
+    /// Connections in all; more are closed as they come. Each may need a second file descriptor for its app, so the process
+    /// should be allowed twice as many. From 100; default: 20000.
+    pub connections: Option<u32>,
+    /// Connections from one address, or one network of IPv6 (/64); more are closed as they come. Many members may share an
+    /// address, at a club or on the phone, and each browser opens up to six. Not for `trusted_proxies`, nor for
+    /// connections from this machine; with the PROXY protocol it counts for the clients it names. From 10; default: 1000.
+    pub connections_per_peer: Option<u32>,
     /// Memory that requests and answers under way over HTTP/2 may hold, for each core. A few octets of HTTP/2 can stand for
     /// tens of thousands, a hundred requests share a connection, and whoever does not read leaves the answers here. Beyond
     /// it, a connection with more than a few streams has new ones refused, which makes browsers ask again

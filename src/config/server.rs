@@ -208,6 +208,14 @@ pub(super) fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
         fields: usize::from(fields),
         body_idle: mistakes.duration(table.body_idle.as_ref(), 30, &path.key("body_idle")),
         idle: mistakes.duration(table.idle.as_ref(), 75, &path.key("idle")),
+        connections: at_least(table.connections, 20_000, 100, &path.key("connections"), mistakes),
+        connections_per_peer: at_least(
+            table.connections_per_peer,
+            1000,
+            10,
+            &path.key("connections_per_peer"),
+            mistakes,
+        ),
         http2_bytes: mistakes.size(
             table.http2_bytes.as_ref(),
             12 * 1024 * 1024,
@@ -215,6 +223,15 @@ pub(super) fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
             &path.key("http2_bytes"),
         ),
     }
+}
+
+/// A number of connections.
+fn at_least(written: Option<u32>, usual: u32, least: u32, path: &Path, mistakes: &mut Mistakes<'_>) -> usize {
+    let number = written.unwrap_or(usual);
+    if number < least {
+        mistakes.note(path, "with so few nobody could be served", &format!("at least {least}"));
+    }
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 pub(super) fn trusted_proxies(config: &Config, mistakes: &mut Mistakes<'_>) -> TrustedProxies {

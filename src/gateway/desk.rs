@@ -13,7 +13,7 @@ use super::Gateway;
 use super::failure::Cause;
 use super::site::Site;
 use crate::route::rule::Rule;
-use crate::server::{Entrance, Event};
+use crate::server::{Crowded, Entrance, Event};
 use crate::session::Session;
 use crate::telemetry::access_log::{self, Notebook};
 use crate::telemetry::count::{Count, Histogram, Level};
@@ -21,6 +21,8 @@ use crate::telemetry::metrics::{Metrics, Statuses};
 
 /// What stands for a site, or a rule, where a request has come to none. Neither is ever called so: both hold a slash.
 pub(super) const NONE: &str = "none";
+/// The limits for which connections are turned away, and streams.
+const TURNED_AWAY: [&str; 3] = ["connections", "connections_per_peer", "http2_bytes"];
 /// Hashes of members that a worker remembers: a session is asked for many times in a row.
 const REMEMBERED: usize = 1024;
 
@@ -34,6 +36,8 @@ pub(super) struct Desk {
     connections: [(Arc<Count>, Arc<Level>); 3],
     /// TLS handshakes that came about, and those that did not.
     handshakes: [Arc<Count>; 2],
+    /// In the order of [`TURNED_AWAY`].
+    turned_away: [Arc<Count>; TURNED_AWAY.len()],
     sites: Vec<SiteDesk>,
     /// For requests that are for no site.
     nowhere: SiteDesk,
@@ -122,6 +126,7 @@ impl Desk {
             connections: ["plain", "tls", "redirect"].map(|listener| {
                 (metrics.connections.of([listener]), metrics.connections_open.of([listener]))
             }),
+            turned_away: TURNED_AWAY.map(|limit| metrics.turned_away.of([limit])),
             handshakes: ["ok", "failed"].map(|result| metrics.handshakes.of([result])),
             sites: sites.collect(),
             nowhere: SiteDesk::new(metrics, NONE, &[], Vec::new()),
@@ -153,6 +158,9 @@ impl Desk {
             }
             Event::Closed => open.down(),
             Event::NotShaken => not_shaken.one(),
+            Event::TurnedAway(Crowded::All) => self.turned_away[0].one(),
+            Event::TurnedAway(Crowded::Address) => self.turned_away[1].one(),
+            Event::StreamRefused => self.turned_away[2].one(),
         }
     }
 

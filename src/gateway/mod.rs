@@ -172,7 +172,7 @@ impl Respond for Worker {
             let now = self.gateway.clock.now();
             let mut record = Record::open(&self.desk, &request, arrival);
             let reader = Reader::of(request.method(), request.uri(), request.headers());
-            let client = self.gateway.trusted_proxies.client(arrival.peer, request.headers());
+            let client = self.gateway.trusted_proxies.client(arrival, request.headers());
             record.is_from(&client);
             let place = match self.place_of(&request, arrival, &client) {
                 Continue(place) => place,

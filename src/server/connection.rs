@@ -23,6 +23,10 @@ pub struct Limits {
     pub body_idle: Duration,
     /// Between two requests.
     pub idle: Duration,
+    /// Connections in all.
+    pub connections: usize,
+    /// Connections from one address.
+    pub connections_per_peer: usize,
     /// Octets that all streams of HTTP/2 of one worker may hold.
     pub http2_bytes: usize,
 }

@@ -38,7 +38,7 @@ use self::stream::{Answering, Exchange, Streams};
 use super::connection::{Limits, Noticed, Transport};
 use super::pace::Pace;
 use super::tls::Shown;
-use super::{Arrival, Respond};
+use super::{Arrival, Event, Respond};
 use crate::deadline::{Due, Watch, Watched};
 use crate::random;
 
@@ -226,6 +226,7 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
         let share = Share::take(&self.room, &self.vitals, self.watched.another(), &request);
         let Some(share) = share else {
             tracing::debug!("a stream is refused: its connection holds too much");
+            self.respond.notice(self.arrival.entrance, Event::StreamRefused);
             return Box::pin(std::future::ready(Err(Reason::REFUSED_STREAM.into())));
         };
         let watch = share.watch();

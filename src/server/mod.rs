@@ -4,6 +4,7 @@
 //! to, its own upstream connections. A request lives and dies on one thread, so nothing on its way takes a lock.
 
 pub mod connection;
+pub mod crowd;
 pub mod framing;
 pub mod handover;
 mod http1;
@@ -37,6 +38,8 @@ use tokio::sync::watch;
 use crate::deadline::{Ticker, Watch};
 use crate::drain::{Announced, Draining, Stage};
 pub use connection::Limits;
+use crowd::Crowd;
+pub use crowd::Crowded;
 use handover::Offered;
 pub use inherited::Inherited;
 use listener::SocketFile;
@@ -63,6 +66,9 @@ pub struct Arrival {
     pub entrance: Entrance,
     /// Which TLS, where it is TLS.
     pub tls: Option<TlsVersion>,
+    /// A proxy has passed the connection on without saying whose it is, or uses it itself. So the peer is the proxy, and
+    /// what the request says of its origin anybody may have written.
+    pub is_nameless: bool,
 }
 
 /// What requests are handed to; one for each worker, so it need not be shareable between threads.
@@ -93,6 +99,10 @@ pub enum Event {
     Closed,
     /// Its TLS handshake did not come about.
     NotShaken,
+    /// It was turned away.
+    TurnedAway(Crowded),
+    /// A stream of HTTP/2 was refused, because its connection holds too much.
+    StreamRefused,
 }
 
 /// What a worker makes its hall of.
@@ -273,8 +283,10 @@ pub fn serve<R: Respond>(listeners: Listeners, service: &Service<R>) -> io::Resu
     let (announce, announced) = watch::channel(Announced::default());
     let (accepts, accepting) = tokio::sync::mpsc::channel(1);
     let mut workers = Vec::new();
+    let crowd = Arc::<Crowd>::default();
     for (number, posts) in listeners.posts.into_iter().enumerate() {
         let (service, announced, accepts) = (service.clone(), announced.clone(), accepts.clone());
+        let crowd = Arc::clone(&crowd);
         let (services, taken) = tokio::sync::mpsc::unbounded_channel();
         let runtime = || {
             tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
@@ -282,7 +294,14 @@ pub fn serve<R: Respond>(listeners: Listeners, service: &Service<R>) -> io::Resu
         let thread = std::thread::Builder::new().name(format!("worker-{number}"));
         let worker = thread.spawn(move || match runtime() {
             Ok(runtime) => {
-                runtime.block_on(worker::work(posts, accepts, service, taken, Draining::new(announced)));
+                runtime.block_on(worker::work(
+                    posts,
+                    accepts,
+                    service,
+                    taken,
+                    crowd,
+                    Draining::new(announced),
+                ));
             }
             Err(error) => tracing::error!(%error, "a worker has no runtime"),
         })?;

@@ -9,6 +9,8 @@ use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
 
+use super::Arrival;
+
 /// `X-Forwarded-For`
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// `X-Forwarded-Host`
@@ -32,11 +34,11 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client of a request that came from `peer`.
+    /// The client of a request.
     #[must_use]
-    pub fn client(&self, peer: IpAddr, fields: &HeaderMap) -> Client {
-        let peer = peer.to_canonical();
-        if !self.trusts(peer) {
+    pub fn client(&self, arrival: Arrival, fields: &HeaderMap) -> Client {
+        let peer = arrival.peer.to_canonical();
+        if arrival.is_nameless || !self.trusts(peer) {
             return Client { peer, address: peer, via_trusted_proxy: false };
         }
         let mut address = peer;
@@ -110,6 +112,7 @@ pub fn forwarded_host(fields: &HeaderMap) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::Entrance;
 
     fn client(peer: &str, fields: &[(&'static str, &str)]) -> Client {
         let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
@@ -117,7 +120,8 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
-        trusted.client(peer.parse().unwrap(), &fields)
+        let (peer, entrance) = (peer.parse().unwrap(), Entrance::Plain);
+        trusted.client(Arrival { peer, entrance, tls: None, is_nameless: false }, &fields)
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use super::connection::Transport;
+use super::crowd::{Crowd, Crowded, Place};
 use super::http2::{self, Begun, Room};
 use super::listener::{Door, Post, Socket};
 use super::peer::TrustedProxies;
@@ -92,6 +94,7 @@ pub(super) async fn work<R: Respond>(
     accepts: Accepts,
     service: Service<R>,
     mut services: mpsc::UnboundedReceiver<Service<R>>,
+    crowd: Arc<Crowd>,
     (draining, rest): (Draining, Rest),
 ) {
     let ticker = Ticker::default();
@@ -103,8 +106,9 @@ pub(super) async fn work<R: Respond>(
     let room = Rc::<Room>::default();
     for Post { socket, door, proxy_protocol, number } in posts {
         let (ticker, hall, draining) = (ticker.clone(), Rc::clone(&hall), draining.clone());
-        let (accepts, room) = (accepts.clone(), Rc::clone(&room));
-        let reception = Rc::new(Reception { door, proxy_protocol, number, ticker, hall, draining, room });
+        let (accepts, room, crowd) = (accepts.clone(), Rc::clone(&room), Arc::clone(&crowd));
+        let reception =
+            Rc::new(Reception { door, proxy_protocol, number, ticker, hall, draining, room, crowd });
         accepting.spawn_local(async move {
             let accepted = match socket {
                 Socket::Tcp(socket) => accept::<_, TcpListener>(socket, reception, accepts).await,
@@ -143,6 +147,42 @@ struct Reception<R> {
     draining: Draining,
     /// What streams of HTTP/2 hold, whichever listener they have come to.
     room: Rc<Room>,
+    /// The connections that are there, on all workers.
+    crowd: Arc<Crowd>,
+}
+
+impl<R: Respond> Reception<R> {
+    /// Somebody has come from this address, and is taken or turned away.
+    fn admit(&self, peer: IpAddr) -> Option<Newcomer> {
+        let entrance = self.door.entrance();
+        let arrival = Arrival { peer, entrance, tls: None, is_nameless: false };
+        let limits = self.hall.limits.get();
+        let admitted = self.crowd.admit(limits.connections).and_then(|place| {
+            let of_address = self.admit_from(peer, &limits)?;
+            Ok(Newcomer { arrival, _place: place, _of_address: of_address })
+        });
+        admitted.map_err(|crowded| self.turn_away(peer, crowded)).ok()
+    }
+
+    /// One more connection from this address, if it is one of those that are counted.
+    fn admit_from(&self, peer: IpAddr, limits: &Limits) -> Result<Option<Place>, Crowded> {
+        if peer.to_canonical().is_loopback() || self.hall.trusted_proxies.borrow().trusts(peer) {
+            return Ok(None);
+        }
+        self.crowd.admit_from(peer, limits.connections_per_peer).map(Some)
+    }
+
+    fn turn_away(&self, peer: IpAddr, crowded: Crowded) {
+        tracing::debug!(%peer, ?crowded, "a connection was turned away");
+        self.hall.notice(self.door.entrance(), Event::TurnedAway(crowded));
+    }
+}
+
+/// Somebody who was taken. The places are theirs until they leave.
+struct Newcomer {
+    arrival: Arrival,
+    _place: Place,
+    _of_address: Option<Place>,
 }
 
 /// A kind of listening socket.
@@ -161,7 +201,7 @@ trait Listener: Sized + 'static {
         connections: &mut JoinSet<()>,
         reception: &Rc<Reception<R>>,
         socket: Self::Stream,
-        peer: IpAddr,
+        newcomer: Newcomer,
     );
 }
 
@@ -192,7 +232,7 @@ impl Listener for TcpListener {
         connections: &mut JoinSet<()>,
         reception: &Rc<Reception<R>>,
         socket: TcpStream,
-        peer: IpAddr,
+        newcomer: Newcomer,
     ) {
         // Small answers are not held back for more to come.
         let _ = socket.set_nodelay(true);
@@ -200,17 +240,17 @@ impl Listener for TcpListener {
         // Kinds of tasks, so that one without TLS does not have to have room for it.
         match &reception.door {
             Door::Plain | Door::H2c | Door::Redirect if reception.proxy_protocol => {
-                connections.spawn_local(behind_proxy(socket, peer, reception));
+                connections.spawn_local(behind_proxy(socket, newcomer, reception));
             }
             Door::Plain | Door::Redirect => {
-                connections.spawn_local(plain(socket, peer, reception));
+                connections.spawn_local(plain(socket, newcomer, reception));
             }
             Door::H2c => {
-                connections.spawn_local(either(socket, peer, reception));
+                connections.spawn_local(either(socket, newcomer, reception));
             }
             Door::Tls(tls) => {
                 let tls = tls.clone();
-                connections.spawn_local(over_tls(tls, socket, peer, reception));
+                connections.spawn_local(over_tls(tls, socket, newcomer, reception));
             }
         }
     }
@@ -243,18 +283,18 @@ impl Listener for UnixListener {
         connections: &mut JoinSet<()>,
         reception: &Rc<Reception<R>>,
         socket: UnixStream,
-        peer: IpAddr,
+        newcomer: Newcomer,
     ) {
         let reception = Rc::clone(reception);
         match &reception.door {
             _ if reception.proxy_protocol => {
-                connections.spawn_local(behind_proxy(socket, peer, reception));
+                connections.spawn_local(behind_proxy(socket, newcomer, reception));
             }
             Door::H2c => {
-                connections.spawn_local(either(socket, peer, reception));
+                connections.spawn_local(either(socket, newcomer, reception));
             }
             Door::Plain | Door::Redirect | Door::Tls(_) => {
-                connections.spawn_local(plain(socket, peer, reception));
+                connections.spawn_local(plain(socket, newcomer, reception));
             }
         }
     }
@@ -279,7 +319,11 @@ async fn accept<R: Respond, L: Listener>(
             () = &mut ending => break,
         };
         match accepted {
-            Ok((socket, peer)) => L::receive(&mut connections, &reception, socket, peer),
+            Ok((socket, peer)) => {
+                if let Some(newcomer) = reception.admit(peer) {
+                    L::receive(&mut connections, &reception, socket, newcomer);
+                }
+            }
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted just now");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -291,7 +335,9 @@ async fn accept<R: Respond, L: Listener>(
         drop(listener);
     } else {
         for (socket, peer) in listener.queue()? {
-            L::receive(&mut connections, &reception, socket, peer);
+            if let Some(newcomer) = reception.admit(peer) {
+                L::receive(&mut connections, &reception, socket, newcomer);
+            }
         }
     }
     drop(accepts);
@@ -302,42 +348,44 @@ async fn accept<R: Respond, L: Listener>(
 }
 
 /// A connection that begins with HTTP.
-async fn plain<R: Respond, S: Transport>(socket: S, peer: IpAddr, reception: Rc<Reception<R>>) {
+async fn plain<R: Respond, S: Transport>(socket: S, newcomer: Newcomer, reception: Rc<Reception<R>>) {
     let watched = reception.ticker.watch();
-    serve(socket, peer, &reception, watched, false, None).await;
+    serve(socket, newcomer.arrival, &reception, watched, false, None).await;
 }
 
 /// A connection whose first octets tell what it speaks.
-async fn either<R: Respond, S: Transport>(socket: S, peer: IpAddr, reception: Rc<Reception<R>>) {
+async fn either<R: Respond, S: Transport>(socket: S, newcomer: Newcomer, reception: Rc<Reception<R>>) {
     let watched = reception.ticker.watch();
-    tell_apart(socket, peer, &reception, watched).await;
+    tell_apart(socket, newcomer.arrival, &reception, watched).await;
 }
 
 async fn tell_apart<R: Respond, S: Transport>(
     socket: S,
-    peer: IpAddr,
+    arrival: Arrival,
     reception: &Reception<R>,
     watched: Watched,
 ) {
     let limits = reception.hall.limits.get();
     if let Some((begun, is_http2)) = Begun::read(socket, &watched.share(), &limits).await {
-        serve(begun, peer, reception, watched, is_http2, None).await;
+        serve(begun, arrival, reception, watched, is_http2, None).await;
     }
 }
 
 /// A connection that begins with a handshake, and perhaps with what a proxy says in front of it.
-async fn over_tls<R: Respond>(tls: Tls, socket: TcpStream, mut peer: IpAddr, reception: Rc<Reception<R>>) {
+async fn over_tls<R: Respond>(tls: Tls, socket: TcpStream, newcomer: Newcomer, reception: Rc<Reception<R>>) {
     let watched = reception.ticker.watch();
     let watch = watched.share();
+    let mut arrival = newcomer.arrival;
+    let mut _of_client = None;
     if reception.proxy_protocol {
-        let Some(client) = announced(&socket, peer, &reception, &watch).await else { return };
-        peer = client;
+        let Some(client) = announced(&socket, arrival, &reception, &watch).await else { return };
+        (arrival, _of_client) = client;
     }
     let limit = reception.hall.limits.get().head_timeout;
     if let Some(stream) = tls::handshake(&tls, socket, &watch, limit).await {
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
         let shown = Shown::after(&tls, &stream);
-        serve(stream, peer, &reception, watched, is_http2, shown).await;
+        serve(stream, arrival, &reception, watched, is_http2, shown).await;
     } else {
         reception.hall.notice(reception.door.entrance(), Event::NotShaken);
     }
@@ -346,33 +394,44 @@ async fn over_tls<R: Respond>(tls: Tls, socket: TcpStream, mut peer: IpAddr, rec
 /// A connection that begins with what a proxy says of its client.
 async fn behind_proxy<R: Respond, S: Transport + preamble::Peek>(
     socket: S,
-    peer: IpAddr,
+    newcomer: Newcomer,
     reception: Rc<Reception<R>>,
 ) {
     let watched = reception.ticker.watch();
-    let Some(client) = announced(&socket, peer, &reception, &watched.share()).await else { return };
+    let announced = announced(&socket, newcomer.arrival, &reception, &watched.share()).await;
+    let Some((arrival, _of_client)) = announced else { return };
     match &reception.door {
-        Door::H2c => tell_apart(socket, client, &reception, watched).await,
+        Door::H2c => tell_apart(socket, arrival, &reception, watched).await,
         Door::Plain | Door::Redirect | Door::Tls(_) => {
-            serve(socket, client, &reception, watched, false, None).await;
+            serve(socket, arrival, &reception, watched, false, None).await;
         }
     }
 }
 
-/// The client that a proxy speaks for; nothing where it is nobody to listen to, or says nothing that could be understood.
+/// The client that a proxy speaks for, with its place among those of its address; nothing where the proxy is nobody to
+/// listen to, or says nothing that could be understood.
 async fn announced<R: Respond>(
     socket: &impl preamble::Peek,
-    peer: IpAddr,
+    arrival: Arrival,
     reception: &Reception<R>,
     watch: &Watch,
-) -> Option<IpAddr> {
+) -> Option<(Arrival, Option<Place>)> {
+    let peer = arrival.peer;
     if !reception.hall.trusted_proxies.borrow().trusts(peer) {
         tracing::debug!(%peer, "a peer that is no trusted proxy came to where the PROXY protocol is spoken");
         return None;
     }
-    let limit = reception.hall.limits.get().head_timeout;
-    match preamble::read(socket, watch, limit).await {
-        Ok(source) => Some(source.unwrap_or(peer)),
+    let limits = reception.hall.limits.get();
+    match preamble::read(socket, watch, limits.head_timeout).await {
+        Ok(Some(client)) => match reception.admit_from(client, &limits) {
+            Ok(place) => Some((Arrival { peer: client, ..arrival }, place)),
+            Err(crowded) => {
+                reception.turn_away(client, crowded);
+                None
+            }
+        },
+        // What follows comes from a client whom nobody knows, or from the proxy itself.
+        Ok(None) => Some((Arrival { is_nameless: true, ..arrival }, None)),
         Err(error) => {
             tracing::debug!(%peer, %error, "a connection does not begin with the PROXY protocol");
             None
@@ -382,13 +441,13 @@ async fn announced<R: Respond>(
 
 async fn serve<R: Respond, S: Transport>(
     socket: S,
-    peer: IpAddr,
+    arrival: Arrival,
     reception: &Reception<R>,
     watched: Watched,
     is_http2: bool,
     shown: Option<Rc<Shown>>,
 ) {
-    let arrival = Arrival { peer, entrance: reception.door.entrance(), tls: socket.tls() };
+    let arrival = Arrival { tls: socket.tls(), ..arrival };
     let drain = reception.draining.clone().reaches(Stage::Closing);
     let hall = Rc::clone(&reception.hall);
     let limits = hall.limits.get();

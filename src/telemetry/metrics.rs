@@ -115,6 +115,8 @@ pub struct Metrics {
     pub connections: Family<Count, 1>,
     /// Connections that are there, by kind of listener.
     pub connections_open: Family<Level, 1>,
+    /// Connections that were turned away, and streams that were refused, by the limit they came to.
+    pub turned_away: Family<Count, 1>,
     /// TLS handshakes, by result.
     pub handshakes: Family<Count, 1>,
     /// Readings of the configuration after the first, by result.
@@ -320,6 +322,12 @@ impl Metrics {
             "Connections that are there, by kind of listener.",
             ["listener"],
             &self.connections_open,
+        );
+        page.counters(
+            "member_gateway_turned_away_total",
+            "Connections turned away and streams refused, by the limit they came to.",
+            ["limit"],
+            &self.turned_away,
         );
         page.counters(
             "member_gateway_tls_handshakes_total",

@@ -30,6 +30,9 @@ fn the_client_is_who_the_proxy_names() {
         (binary(0x21, [203, 0, 113, 7], &[]), "", "203.0.113.7"),
         (binary(0x21, [203, 0, 113, 7], &[4, 0, 1, 9]), "", "203.0.113.7"),
         (binary(0x20, [203, 0, 113, 7], &[]), "", "127.0.0.1"),
+        // What a client says whom the proxy does not name is no word of the proxy's.
+        (b"PROXY UNKNOWN\r\n".to_vec(), "X-Forwarded-For: 192.0.2.99\r\n", "127.0.0.1"),
+        (binary(0x20, [203, 0, 113, 7], &[]), "X-Forwarded-For: 192.0.2.99\r\n", "127.0.0.1"),
         // The client is not trusted because the proxy is; it is where it is trusted itself.
         (binary(0x21, [203, 0, 113, 7], &[]), "X-Forwarded-For: 192.0.2.99\r\n", "203.0.113.7"),
         (binary(0x21, [198, 51, 100, 7], &[]), "X-Forwarded-For: 192.0.2.99\r\n", "192.0.2.99"),
