@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
-    CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
 };
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Uri, Version};
@@ -67,9 +67,10 @@ impl Worker {
         let label = signature::remove_label(&mut head.headers).then_some(SIGNATURE);
         warn_of_lookalike(dropped.lookalike.take().or(label));
         cookie::remove_ours(&mut head.headers);
-        if knows_trailers {
-            // gRPC asks for it.
+        if knows_trailers && !is_handshake {
+            // gRPC asks for it. It is between two ends of a connection (RFC 9110 §10.1.4); HTTP/2 does not say so.
             head.headers.insert(TE, HeaderValue::from_static("trailers"));
+            head.headers.insert(CONNECTION, HeaderValue::from_static("TE"));
         }
         if let Some(names) = announced {
             head.headers.insert(TRAILER, names);

@@ -341,3 +341,23 @@ async fn trailers_of_an_answer_arrive_as_trailers() {
     assert_eq!(answer.trailers.len(), 1, "{:?}", answer.trailers);
     assert_eq!(answer.trailers["x-checksum"], "1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_of_http_1_1_is_told_that_te_is_for_its_connection_alone() {
+    let upstream = RawUpstream::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let gateway = Gateway::with(&Options {
+        listen: Some(H2C),
+        upstream: Some(upstream.address()),
+        ..Options::default()
+    });
+    let mut client = Http2::to(gateway.address()).await;
+    for (target, fields) in [("/public/with", "te: trailers"), ("/public/without", "")] {
+        assert_eq!(client.status(request("GET", target, fields)).await, Some(200));
+    }
+
+    // RFC 9110 §10.1.4
+    let received = upstream.received().concat().to_lowercase();
+    let (with, without) = received.split_once("get /public/without").unwrap();
+    assert!(with.contains("\r\nte: trailers\r\n") && with.contains("\r\nconnection: te\r\n"), "{with}");
+    assert!(!without.contains("\r\nte:") && !without.contains("\r\nconnection:"), "{without}");
+}
