@@ -349,3 +349,21 @@ fn a_callback_with_a_target_that_is_refused_shows_no_page_at_its_address() {
     }
     assert_eq!(gateway.exchanges(), 0);
 }
+
+#[tokio::test]
+async fn a_callback_whose_target_is_no_text_is_400_and_spends_nothing() {
+    let gateway = Gateway::with_sandbox();
+    let mut browser = gateway.browser();
+    let callback = browser.up_to_the_callback("/").await;
+    let target = callback.split_once("members.localhost").map_or(&*callback, |(_, target)| target);
+    // What no program would write is refused below everything that knows of callbacks.
+    let request =
+        [b"GET ", target.as_bytes(), b"&x=\xff HTTP/1.1\r\nHost: members.localhost\r\n\r\n"].concat();
+    let answer = gateway.raw(request);
+
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "there is no page at an address that holds a code: {answer}");
+    assert_eq!(gateway.exchanges(), 0);
+    assert_eq!(browser.go(&callback).await.status, 303);
+    assert_eq!(gateway.exchanges(), 1);
+}

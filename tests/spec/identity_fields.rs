@@ -318,3 +318,24 @@ async fn a_signature_field_that_cannot_be_read_does_not_arrive() {
         assert!(!request.has("signature"), "{unreadable}: {}", request.head());
     }
 }
+
+#[test]
+fn fields_that_frameworks_take_for_the_target_or_the_method_arrive_unless_an_operator_strips_them() {
+    const NAMES: [&str; 3] = ["X-Original-URL", "X-Rewrite-URL", "X-HTTP-Method-Override"];
+    let sent: String = NAMES
+        .iter()
+        .flat_map(|name| [(*name).to_owned(), name.replace('-', "_"), name.to_lowercase().replace('-', ".")])
+        .map(|name| format!("{name}: /staff\r\n"))
+        .collect();
+    let usual = Gateway::with_sandbox();
+    let strict = Gateway::with(&Options {
+        identity: "strip = [\"X-Original-URL\", \"X-Rewrite-URL\", \"X-HTTP-Method-Override\"]",
+        ..Options::default()
+    });
+
+    let arrived = usual.forwards("GET /public/a", &sent);
+    assert!(NAMES.iter().all(|name| arrived.has(name)));
+    let left = strict.forwards("GET /public/a", &sent).folded_names();
+    let folded = |name: &&str| name.to_uppercase().replace('-', "_");
+    assert!(NAMES.iter().all(|name| !left.contains(&folded(name))), "{left:?}");
+}
