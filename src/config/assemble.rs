@@ -17,6 +17,7 @@ use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, Ups
 use super::{log, pages, rules, server, signature, site, tls, upstream};
 use crate::gateway::Gateway;
 use crate::gateway::site::Site;
+use crate::gateway::starts::Starts;
 use crate::gateway::via::Pseudonym;
 use crate::identity::Identity;
 use crate::login::Login;
@@ -227,6 +228,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         128,
         &at(["server", "limits", "target_bytes"]),
     );
+    let starts = Arc::new(Starts::new(config.server.limits.login_starts.unwrap_or(300)));
     let trusted_proxies = server::trusted_proxies(config, mistakes);
     let origins = origins(config, mistakes);
     let on_loopback = origins.iter().flatten().all(Origin::is_loopback);
@@ -286,6 +288,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             remedies,
             cookies: Cookies::new(ring, origin.as_str(), secure, policy),
             login: Login::new(ring, origin.clone(), site_providers),
+            starts: Arc::clone(&starts),
             failures: ring.bind(Purpose::Failure, origin.as_str()),
             preserve: site::preserve(table, &path, ring.bind(Purpose::Form, origin.as_str()), mistakes),
             identity: Arc::new(Identity::new(names.clone(), &strip, signing, keys.ttl)),

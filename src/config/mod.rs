@@ -189,6 +189,11 @@ pub struct LimitsTable {
     /// address, at a club or on the phone, and each browser opens up to six. Not for `trusted_proxies`, nor for
     /// connections from this machine; with the PROXY protocol it counts for the clients it names. From 10; default: 1000.
     pub connections_per_peer: Option<u32>,
+    /// Sign-ins that may begin from one address, or one network of IPv6 (/64), within a minute; more get 429. Whoever
+    /// begins thousands has the vendor's page opened thousands of times in your name; a whole club behind one address is
+    /// not that many. Not for connections from this machine; behind a proxy list it in `trusted_proxies`, or all members
+    /// count as one. Default: 300.
+    pub login_starts: Option<u32>,
     /// Memory that requests and answers under way over HTTP/2 may hold, for each core. A few octets of HTTP/2 can stand for
     /// tens of thousands, a hundred requests share a connection, and whoever does not read leaves the answers here. Beyond
     /// it, a connection with more than a few streams has new ones refused, which makes browsers ask again
@@ -325,6 +330,10 @@ pub struct SiteTable {
     /// How long the upstream may take.
     #[serde(default)]
     pub timeouts: TimeoutsTable,
+    /// Requests that may be under way to the app, for each core; more get 503 and `Retry-After`. So an app that is stuck
+    /// does not fill the gateway, and is not buried when it comes back. WebSockets do not count, event streams do.
+    /// Default: 4096.
+    pub in_flight: Option<u32>,
     /// How long connections to the upstream are used again.
     #[serde(default)]
     pub pool: PoolTable,

@@ -18,6 +18,7 @@ use super::structure::Path;
 use super::{Config, EncodingChoice, ProviderTable};
 use crate::member::ProviderName;
 use crate::provider::daxko::Daxko;
+use crate::provider::restraint::Restraint;
 use crate::provider::token_endpoint::Encoding;
 use crate::provider::{Provider, Registered};
 use crate::route::is_loopback_host;
@@ -89,6 +90,8 @@ pub(super) struct Common<'a> {
     pub(super) logo: Option<&'a str>,
     /// Whether it is simulated.
     pub(super) is_sandbox: bool,
+    /// How many sign-ins it is asked about at a time.
+    pub(super) calls: Option<u16>,
     /// The environments beyond the sandbox, for whoever has to choose another one.
     pub(super) environments: &'static str,
 }
@@ -185,12 +188,13 @@ pub(super) fn assemble(
 struct Shared {
     name: ProviderName,
     title: String,
+    calls: u16,
 }
 
 impl Shared {
     /// Checks the name and the title.
     fn read(table: &impl Vendor, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Self> {
-        let Common { name, title, .. } = table.common();
+        let Common { name, title, calls, .. } = table.common();
         let title = title.unwrap_or(name).to_owned();
         let name = ProviderName::new(name.to_owned()).ok();
         if name.is_none() {
@@ -198,7 +202,11 @@ impl Shared {
             let expected = "1 to 64 characters of a-z 0-9 -";
             mistakes.note_with_help(&path.key("name"), "this name does not fit into a path", expected, help);
         }
-        Some(Self { name: name?, title })
+        let calls = calls.unwrap_or(64);
+        if calls == 0 {
+            mistakes.note(&path.key("calls"), "then nobody could sign in", "at least 1");
+        }
+        Some(Self { name: name?, title, calls })
     }
 
     /// The vendor under this name; or a note, where the machine has no TLS set-up.
@@ -210,7 +218,14 @@ impl Shared {
     ) -> Option<Registered> {
         match provider {
             Ok(provider) => {
-                Some(Registered { name: self.name, title: self.title, provider, memberships: None })
+                let restraint = Arc::new(Restraint::new(self.calls));
+                Some(Registered {
+                    name: self.name,
+                    title: self.title,
+                    provider,
+                    restraint,
+                    memberships: None,
+                })
             }
             Err(error) => {
                 let help = "on Debian the package `ca-certificates` has the root certificates";

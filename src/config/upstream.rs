@@ -40,6 +40,11 @@ pub(super) fn upstream(
 ) -> Option<Upstream> {
     let timeouts = timeouts(&table.timeouts, &path.key("timeouts"), mistakes);
     let reuse = reuse(&table.pool, &path.key("pool"), mistakes);
+    let in_flight = table.in_flight.unwrap_or(4096);
+    if in_flight == 0 {
+        mistakes.note(&path.key("in_flight"), "then nothing would arrive", "at least 1");
+    }
+    let in_flight = usize::try_from(in_flight).unwrap_or(usize::MAX);
     let authority = origin.map_or("localhost", Origin::authority);
     let health = table.health.as_ref().map(|table| checks(table, authority, &path.key("health"), mistakes));
     let targets = targets(table, &path.key("upstream"), surroundings, on_loopback, mistakes);
@@ -56,7 +61,7 @@ pub(super) fn upstream(
     };
     let (targets, tls) = (targets?, tls?);
     let health = health.map_or(Some(None), |health| health.map(Some))?;
-    Some(Upstream::new(Settings { targets, balance, protocol, tls, health, timeouts, reuse }))
+    Some(Upstream::new(Settings { targets, balance, protocol, tls, health, timeouts, reuse, in_flight }))
 }
 
 /// Says which targets lead to the gateway itself: legal, and never meant.

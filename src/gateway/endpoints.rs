@@ -26,6 +26,7 @@ use crate::provider::Registered;
 use crate::random;
 use crate::route::path::Readings;
 use crate::server::pace::Paced;
+use crate::server::peer::Client;
 use crate::session::cookie::Presented;
 use crate::session::{Session, SessionId};
 use crate::time::UnixTime;
@@ -73,6 +74,7 @@ pub(super) fn login_path(provider: Option<&ProviderName>, return_to: &ReturnTo) 
 pub(super) async fn answer(
     site: &Site,
     request: Request<Incoming>,
+    client: &Client,
     now: UnixTime,
 ) -> Result<Response<Body>, Refusal> {
     const READ: &[Method] = &[Method::GET, Method::HEAD];
@@ -83,10 +85,10 @@ pub(super) async fn answer(
         if methods.contains(request.method()) { Ok(()) } else { Err(Refusal::method_not_allowed(allow)) }
     };
     match endpoint {
-        "login" => only(READ, "GET, HEAD").map(|()| login(site, &request, now)),
+        "login" => only(READ, "GET, HEAD").and_then(|()| login(site, &request, client, now)),
         "error" => only(READ, "GET, HEAD").map(|()| error_page(site, &request, now)),
         "session" => only(READ, "GET, HEAD").map(|()| session(site, request.headers(), now)),
-        "form" => only(READ, "GET, HEAD").map(|()| kept_form(site, request.headers(), now)),
+        "form" => only(READ, "GET, HEAD").and_then(|()| kept_form(site, request.headers(), client, now)),
         "keys" => only(READ, "GET, HEAD").map(|()| keys(site)),
         "health" => Err(Refusal::method_not_allowed("GET, HEAD")),
         "logout" => {
@@ -109,14 +111,19 @@ fn parameter(request: &Request<Incoming>, name: &str) -> Option<String> {
         .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
 }
 
-fn login(site: &Site, request: &Request<Incoming>, now: UnixTime) -> Response<Body> {
+fn login(
+    site: &Site,
+    request: &Request<Incoming>,
+    client: &Client,
+    now: UnixTime,
+) -> Result<Response<Body>, Refusal> {
     let return_to = ReturnTo::new(&parameter(request, "return_to").unwrap_or_default());
     // Whoever can put a picture into a page of the site could otherwise fill a browser with attempts.
     if challenge::is_subresource(request.headers()) {
-        return unauthorized(site, &login_path(None, &return_to));
+        return Ok(unauthorized(site, &login_path(None, &return_to)));
     }
     let named = parameter(request, "provider").and_then(|name| site.login.provider(&name));
-    start(site, named, return_to, request.headers(), now)
+    start(site, named, return_to, request.headers(), client, now)
 }
 
 /// Starts a login, or shows the chooser page where there are several providers and none is named.
@@ -125,14 +132,18 @@ fn start(
     named: Option<&Registered>,
     return_to: ReturnTo,
     fields: &HeaderMap,
+    client: &Client,
     now: UnixTime,
-) -> Response<Body> {
+) -> Result<Response<Body>, Refusal> {
     if challenge::is_prefetch(fields) {
-        return unauthorized(site, &login_path(None, &return_to));
+        return Ok(unauthorized(site, &login_path(None, &return_to)));
     }
     let only = || site.login.providers().first().filter(|_| site.login.providers().len() == 1);
-    let Some(provider) = named.or_else(only) else { return chooser(site, &return_to, fields) };
-    match site.login.start(provider, return_to, &site.cookies, fields, now) {
+    let Some(provider) = named.or_else(only) else { return Ok(chooser(site, &return_to, fields)) };
+    if !site.starts.admits(client.address, now) {
+        return Err(Refusal::too_many_sign_ins());
+    }
+    Ok(match site.login.start(provider, return_to, &site.cookies, fields, now) {
         Ok(started) => {
             site.telemetry.metrics.logins_started.of([provider.name.as_str()]).one();
             let mut response = Own::found(&started.location);
@@ -155,7 +166,7 @@ fn start(
             set_cookies(response.headers_mut(), looping.cookies);
             response
         }
-    }
+    })
 }
 
 /// The way to the page that tells of a failed login.
@@ -185,10 +196,16 @@ fn chooser(site: &Site, return_to: &ReturnTo, fields: &HeaderMap) -> Response<Bo
 }
 
 /// Sends a stranger on a navigation to sign in: straight to the vendor, or to the chooser page.
-pub(super) fn sign_in(site: &Site, return_to: ReturnTo, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
+pub(super) fn sign_in(
+    site: &Site,
+    return_to: ReturnTo,
+    fields: &HeaderMap,
+    client: &Client,
+    now: UnixTime,
+) -> Result<Response<Body>, Refusal> {
     match site.login.providers() {
-        [_] => start(site, None, return_to, fields, now),
-        _ => Own::found(&login_path(None, &return_to)),
+        [_] => start(site, None, return_to, fields, client, now),
+        _ => Ok(Own::found(&login_path(None, &return_to))),
     }
 }
 
@@ -311,12 +328,17 @@ fn session(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
 }
 
 /// Sends the form that was kept during the login; a stranger signs in first.
-fn kept_form(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
+fn kept_form(
+    site: &Site,
+    fields: &HeaderMap,
+    client: &Client,
+    now: UnixTime,
+) -> Result<Response<Body>, Refusal> {
     if site.session(fields, now).is_none() {
-        return sign_in(site, ReturnTo::new(KEPT_FORM), fields, now);
+        return sign_in(site, ReturnTo::new(KEPT_FORM), fields, client, now);
     }
     let page = Page::SendForm { field: preserve::FIELD };
-    Own::page(StatusCode::OK, site.pages.render(&page, Language::of(fields)))
+    Ok(Own::page(StatusCode::OK, site.pages.render(&page, Language::of(fields))))
 }
 
 /// 401 with a page that keeps a form in the browser and goes on to the login.

@@ -23,6 +23,7 @@ pub mod refusal;
 mod samples;
 pub mod site;
 mod standing;
+pub mod starts;
 mod stranger;
 pub mod templates;
 mod texts;
@@ -297,9 +298,9 @@ impl Worker {
         let site = place.site;
         match next? {
             Next::Answered(answer) => Ok(answer),
-            Next::Own(request) => endpoints::answer(site, request, now).await,
+            Next::Own(request) => endpoints::answer(site, request, client, now).await,
             Next::Stranger { rule, request, unreadable } => {
-                let mut answer = stranger::turn_away(site, rule, request, now).await;
+                let mut answer = stranger::turn_away(site, rule, request, client, now).await?;
                 record.is_turned_away(answer.status());
                 if unreadable {
                     site.telemetry.metrics.rejects(site.origin.as_str(), "unreadable");

@@ -62,6 +62,8 @@ pub(super) enum Outcome {
     UpstreamSilent,
     /// The upstream's answer was none.
     UpstreamAnswer,
+    /// The upstream was not asked, for it has enough to do.
+    UpstreamFull,
     /// The upstream's answer broke off.
     UpstreamBroken,
 }
@@ -79,6 +81,7 @@ impl Outcome {
             Self::UpstreamConnect => "upstream_connect",
             Self::UpstreamSilent => "upstream_silent",
             Self::UpstreamAnswer => "upstream_answer",
+            Self::UpstreamFull => "upstream_full",
             Self::UpstreamBroken => "upstream_broken",
         }
     }
@@ -251,6 +254,7 @@ impl Record {
             UpstreamError::Silent { .. } => (Outcome::UpstreamSilent, "silent"),
             UpstreamError::Answer { .. } => (Outcome::UpstreamAnswer, "answer"),
             UpstreamError::Ambiguous { .. } => (Outcome::UpstreamAnswer, "ambiguous"),
+            UpstreamError::Full => (Outcome::UpstreamFull, "full"),
             UpstreamError::RequestBody(_) => {
                 self.outcome = Some(Outcome::Aborted);
                 return;

@@ -20,6 +20,7 @@ use super::texts::{Explanation, Texts};
 use crate::login::LoginError;
 use crate::login::return_to::ReturnTo;
 use crate::provider::ProviderError;
+use crate::provider::restraint::LeftAlone;
 use crate::route::NoSite;
 use crate::route::pattern::Pattern;
 use crate::upstream::UpstreamError;
@@ -203,6 +204,13 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, |texts| &texts.foreign_origin)
     }
 
+    /// Somebody, or everybody behind one address, begins to sign in again and again.
+    #[must_use]
+    pub fn too_many_sign_ins() -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, |texts| &texts.too_many_sign_ins)
+            .with(RETRY_AFTER, HeaderValue::from_static("60"))
+    }
+
     /// A form of another site that would end the session.
     #[must_use]
     pub const fn foreign_form() -> Self {
@@ -315,6 +323,10 @@ impl From<UpstreamError> for Refusal {
             | UpstreamError::Ambiguous { .. } => {
                 Self::unavailable(StatusCode::BAD_GATEWAY, |texts| &texts.upstream_away)
             }
+            UpstreamError::Full => {
+                Self::unavailable(StatusCode::SERVICE_UNAVAILABLE, |texts| &texts.upstream_full)
+                    .with(RETRY_AFTER, HeaderValue::from_static("5"))
+            }
             UpstreamError::Silent { .. } => {
                 Self::unavailable(StatusCode::GATEWAY_TIMEOUT, |texts| &texts.upstream_silent)
             }
@@ -363,7 +375,8 @@ pub(super) fn cause_of(error: &LoginError) -> Cause {
         LoginError::Provider(ProviderError::Unintelligible { .. }) | LoginError::Vendor(_) => {
             Cause::VendorBroken
         }
-        LoginError::Provider(ProviderError::Busy { .. } | ProviderError::Unreachable { .. }) => {
+        LoginError::LeftAlone(LeftAlone::Busy | LeftAlone::Down)
+        | LoginError::Provider(ProviderError::Busy { .. } | ProviderError::Unreachable { .. }) => {
             Cause::VendorAway
         }
     }

@@ -9,6 +9,7 @@ use http::header::HeaderName;
 use super::branding::Localized;
 use super::pages::Pages;
 use super::preserve::Preserve;
+use super::starts::Starts;
 use crate::identity::{Attribute, Identity};
 use crate::login::Login;
 use crate::member::{Member, Profile};
@@ -37,6 +38,8 @@ pub struct Site {
     pub cookies: Cookies,
     /// Its logins.
     pub login: Login,
+    /// How often they may be begun; the same for all sites.
+    pub starts: Arc<Starts>,
     /// Seals what the error page has to say.
     pub failures: Seal,
     /// What of a request outlives a login.

@@ -15,6 +15,7 @@ use super::site::Site;
 use crate::login::return_to::ReturnTo;
 use crate::route::rule::Rule;
 use crate::server::pace::Paced;
+use crate::server::peer::Client;
 use crate::time::UnixTime;
 use crate::upstream::body::RequestBody;
 
@@ -23,19 +24,20 @@ pub(super) async fn turn_away(
     site: &Site,
     rule: &Rule,
     request: Request<Incoming>,
+    client: &Client,
     now: UnixTime,
-) -> Response<Body> {
+) -> Result<Response<Body>, Refusal> {
     let headers = request.headers();
     let here = || ReturnTo::new(request.uri().path_and_query().map_or("/", |target| target.as_str()));
-    match challenge::challenge(request.method(), request.version(), headers, rule.unauthenticated) {
+    Ok(match challenge::challenge(request.method(), request.version(), headers, rule.unauthenticated) {
         Challenge::SignIn if site.preserve.fragment && request.method() == Method::GET => {
             endpoints::keep_fragment(site, &here(), headers)
         }
-        Challenge::SignIn => endpoints::sign_in(site, here(), headers, now),
+        Challenge::SignIn => endpoints::sign_in(site, here(), headers, client, now)?,
         Challenge::SignInFirst => {
             let elsewhere = body::Own::see_other(&endpoints::login_path(None, &here()));
             if !site.preserve.keeps(request.method(), headers, site.origin.as_str()) {
-                return elsewhere;
+                return Ok(elsewhere);
             }
             let language = Language::of(headers);
             match kept_form(site, request).await {
@@ -49,7 +51,7 @@ pub(super) async fn turn_away(
             let place = page.and_then(|page| page.strip_prefix(site.origin.as_str())).unwrap_or_default();
             endpoints::unauthorized(site, &endpoints::login_path(None, &ReturnTo::new(place)))
         }
-    }
+    })
 }
 
 /// The form in the body of a request; nothing where it is too large or breaks off.

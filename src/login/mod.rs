@@ -14,6 +14,7 @@ use http::HeaderMap;
 use http::header::HeaderValue;
 
 use crate::member::{Member, ProviderName};
+use crate::provider::restraint::LeftAlone;
 use crate::provider::{AuthorizationCode, ProviderError, RedirectUri, Registered, complaint};
 use crate::random;
 use crate::route::Origin;
@@ -112,6 +113,9 @@ pub enum LoginError {
     /// Another error of RFC 6749 §4.1.2.1.
     #[error("the vendor answers with an error{}", .0.as_ref().map(|code| format!(": {code}")).unwrap_or_default())]
     Vendor(Option<String>),
+    /// The vendor was not asked, and the code is unspent.
+    #[error(transparent)]
+    LeftAlone(#[from] LeftAlone),
     /// The code did not become a member.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -259,7 +263,10 @@ impl Login {
             (Some(_), None | Some(_)) | (None, None) => return Err(LoginError::Malformed),
         };
         let redirect_uri = self.redirect_uri(&provider.name);
-        let member = provider.provider.redeem(&code, &redirect_uri).await?;
+        let call = provider.restraint.begin(now)?;
+        let redeemed = provider.provider.redeem(&code, &redirect_uri).await;
+        call.ended(&redeemed, now);
+        let member = redeemed?;
         let vouched = match &provider.memberships {
             Some(memberships) => memberships.at_login(&member, now).await?,
             None => now,

@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// So many answers can be waited for at the same time.
 const TURNS: usize = 64;
 
+/// So many questions are on their way to the vendor at the same time; others wait. Thousands of members may be due at once.
+const QUESTIONS: usize = 64;
+
 /// Whose membership it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
@@ -110,12 +113,14 @@ struct Shared {
     /// Whoever waits for an answer takes one of these, the same for the same subject.
     turns: [tokio::sync::Mutex<()>; TURNS],
     hasher: RandomState,
+    questions: tokio::sync::Semaphore,
 }
 
 impl Default for Remembered {
     fn default() -> Self {
         let turns = std::array::from_fn(|_| tokio::sync::Mutex::default());
-        Self(Arc::new(Shared { memory: Mutex::default(), turns, hasher: RandomState::new() }))
+        let questions = tokio::sync::Semaphore::new(QUESTIONS);
+        Self(Arc::new(Shared { memory: Mutex::default(), turns, hasher: RandomState::new(), questions }))
     }
 }
 
@@ -190,6 +195,8 @@ impl Memberships {
     /// # Errors
     /// Where there is no answer. The vendor is then left alone for a while by all who need not wait for it.
     pub async fn ask(&self, member: &Member, now: UnixTime) -> Result<Standing, ProviderError> {
+        // It is never closed, and without it the question would be asked all the same.
+        let _place = self.remembered.0.questions.acquire().await.ok();
         let question = self.memory().next_question();
         let answer = self.vendor.standing(self.policy.subject, member).await;
         let subject = self.subject_of(member);

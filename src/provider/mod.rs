@@ -10,6 +10,7 @@ pub mod daxko;
 pub mod directory;
 pub mod inspection;
 pub mod membership;
+pub mod restraint;
 pub mod running;
 pub mod token_endpoint;
 pub mod xoxoday;
@@ -23,6 +24,7 @@ use url::Url;
 
 use self::inspection::{Finding, Registration};
 use self::membership::Memberships;
+use self::restraint::Restraint;
 use crate::member::{Member, ProviderName};
 use crate::secret::Secret;
 
@@ -72,6 +74,8 @@ pub struct Registered {
     pub title: String,
     /// The vendor behind it.
     pub provider: Arc<dyn Provider>,
+    /// How hard it is pressed.
+    pub restraint: Arc<Restraint>,
     /// Whether memberships are active, where the operator wants to know.
     pub memberships: Option<Arc<Memberships>>,
 }

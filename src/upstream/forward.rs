@@ -96,6 +96,9 @@ impl Pool {
         target: &Cell<Option<usize>>,
     ) -> Result<Response<AnswerBody>, UpstreamError> {
         watch.upstream.clear();
+        if self.is_full() {
+            return Err(UpstreamError::Full);
+        }
         let timeouts = self.upstream.settings().timeouts;
         let sent = Sent::new(request);
         let (mut may_reuse, mut may_be_repeated) = (true, sent.may_be_repeated(self.has_a_choice()));

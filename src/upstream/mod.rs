@@ -102,6 +102,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// How long connections to them are used.
     pub reuse: Reuse,
+    /// So many requests of one worker are under way to all of them.
+    pub in_flight: usize,
 }
 
 /// An upstream as all workers share it. Clones are the same upstream.
@@ -236,6 +238,9 @@ pub enum UpstreamError {
         /// Where it is.
         address: String,
     },
+    /// As many requests are under way as the operator allows.
+    #[error("as many requests are under way to the upstream as `in_flight` allows")]
+    Full,
     /// The body of the request broke off.
     #[error("the body of the request broke off")]
     RequestBody(#[source] hyper::Error),

@@ -104,6 +104,11 @@ impl Pool {
         &self.upstream
     }
 
+    /// Whether as many requests are under way as there may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.lanes.iter().map(|lane| lane.busy.get()).sum::<usize>() >= self.upstream.settings().in_flight
+    }
+
     /// Whether there is more than one target.
     pub(super) fn has_a_choice(&self) -> bool {
         self.lanes.len() > 1

@@ -69,6 +69,7 @@ fn requests_go_to_whichever_is_serving_the_fewest() {
         health: None,
         timeouts: Timeouts { connect: seconds(20), first_byte: seconds(20), idle: seconds(20) },
         reuse: Reuse::default(),
+        in_flight: 100,
     };
     runtime.block_on(async {
         let ticker = Ticker::default();

@@ -34,6 +34,7 @@ impl Vendor for DaxkoTable {
             name: &self.name,
             title: self.title.as_deref(),
             logo: self.logo.as_deref(),
+            calls: self.calls,
             is_sandbox: self.environment == DaxkoEnvironment::Sandbox,
             environments: "\"production\", \"train\", \"demo\" or \"data-validation\"",
         }

@@ -24,6 +24,7 @@ impl Vendor for XoxodayTable {
             name: &self.name,
             title: self.title.as_deref(),
             logo: self.logo.as_deref(),
+            calls: self.calls,
             is_sandbox: self.environment == XoxodayEnvironment::Sandbox,
             environments: "\"production\" or \"staging\"",
         }

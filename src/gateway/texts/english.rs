@@ -137,6 +137,10 @@ pub(super) static TEXTS: Texts = Texts {
         "You are still signed in.",
         "Another site tried to sign you out. You can do that on this one.",
     ),
+    too_many_sign_ins: Explanation::new(
+        "There are too many sign-ins from your network.",
+        "Please wait a minute, then try again.",
+    ),
     form_not_kept: Explanation::new(
         "Your form could not be sent again.",
         "It was kept for too long while you signed in, or belongs to another page. Please fill it in once more.",
@@ -156,6 +160,10 @@ pub(super) static TEXTS: Texts = Texts {
     upstream_away: Explanation::new(
         "The site is not answering at the moment.",
         "Please try again in a moment. If it stays like this, please tell the people who run this site.",
+    ),
+    upstream_full: Explanation::new(
+        "So many people are using this site that it cannot keep up.",
+        "Please wait a few seconds, then try again.",
     ),
     upstream_silent: Explanation::new(
         "The site is taking too long to answer.",

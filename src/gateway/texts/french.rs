@@ -137,6 +137,10 @@ pub(super) static TEXTS: Texts = Texts {
         "Vous êtes toujours connecté.",
         "Un autre site a essayé de vous déconnecter. Vous pouvez le faire sur celui-ci.",
     ),
+    too_many_sign_ins: Explanation::new(
+        "Trop de connexions sont tentées depuis votre réseau.",
+        "Veuillez patienter une minute, puis réessayer.",
+    ),
     form_not_kept: Explanation::new(
         "Votre formulaire n’a pas pu être envoyé à nouveau.",
         "Il a été conservé trop longtemps pendant votre connexion ou appartient à une autre page. Veuillez le remplir encore une fois.",
@@ -156,6 +160,10 @@ pub(super) static TEXTS: Texts = Texts {
     upstream_away: Explanation::new(
         "Le site ne répond pas pour le moment.",
         "Veuillez réessayer dans un instant. Si rien ne change, veuillez en informer les responsables de ce site.",
+    ),
+    upstream_full: Explanation::new(
+        "Trop de personnes utilisent ce site en ce moment.",
+        "Veuillez patienter quelques secondes, puis réessayer.",
     ),
     upstream_silent: Explanation::new(
         "Le site met trop de temps à répondre.",

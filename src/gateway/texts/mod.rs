@@ -86,11 +86,13 @@ pub(super) struct Texts {
     pub(super) membership_unknown: Explanation,
     pub(super) foreign_origin: Explanation,
     pub(super) foreign_form: Explanation,
+    pub(super) too_many_sign_ins: Explanation,
     pub(super) form_not_kept: Explanation,
     pub(super) no_site_named: Explanation,
     pub(super) unknown_site: Explanation,
     pub(super) unasked_upgrade: Explanation,
     pub(super) upstream_away: Explanation,
+    pub(super) upstream_full: Explanation,
     pub(super) upstream_silent: Explanation,
     pub(super) request_broken_off: Explanation,
 }

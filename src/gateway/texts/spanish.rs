@@ -137,6 +137,10 @@ pub(super) static TEXTS: Texts = Texts {
         "Su sesión sigue abierta.",
         "Otro sitio intentó cerrarla. Usted puede hacerlo en este.",
     ),
+    too_many_sign_ins: Explanation::new(
+        "Se inician demasiadas sesiones desde su red.",
+        "Espere un minuto y vuelva a intentarlo, por favor.",
+    ),
     form_not_kept: Explanation::new(
         "Su formulario no se pudo enviar de nuevo.",
         "Se conservó demasiado tiempo mientras iniciaba sesión, o pertenece a otra página. Rellénelo una vez más, por favor.",
@@ -156,6 +160,10 @@ pub(super) static TEXTS: Texts = Texts {
     upstream_away: Explanation::new(
         "El sitio no responde en este momento.",
         "Inténtelo de nuevo dentro de un momento, por favor. Si sigue igual, comuníqueselo a los responsables de este sitio.",
+    ),
+    upstream_full: Explanation::new(
+        "Demasiadas personas usan este sitio en este momento.",
+        "Espere unos segundos y vuelva a intentarlo, por favor.",
     ),
     upstream_silent: Explanation::new(
         "El sitio tarda demasiado en responder.",

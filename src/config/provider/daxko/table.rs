@@ -73,6 +73,9 @@ pub struct DaxkoTable {
     pub recheck_grace: Option<String>,
     /// How long each answer of Daxko may take. Default: `"10s"`.
     pub timeout: Option<String>,
+    /// How many sign-ins the vendor is asked about at a time. Whoever comes back from it beyond that gets 503 and can try
+    /// again, so that a slow vendor does not fill the gateway with those who wait. Default: 64.
+    pub calls: Option<u16>,
     /// Where the ids stand in Daxko's answer.
     #[serde(default)]
     pub identity: PointersTable,

@@ -45,6 +45,9 @@ pub struct XoxodayTable {
     pub authorize_params: BTreeMap<String, String>,
     /// How long each answer may take. Default: `"10s"`.
     pub timeout: Option<String>,
+    /// How many sign-ins the vendor is asked about at a time. Whoever comes back from it beyond that gets 503 and can try
+    /// again, so that a slow vendor does not fill the gateway with those who wait. Default: 64.
+    pub calls: Option<u16>,
     /// Who signed in: Xoxoday itself has neither member ids nor units.
     #[serde(default)]
     pub identity: IdentitySourceTable,
