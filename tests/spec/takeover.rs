@@ -1,7 +1,10 @@
 //! One process takes over from another: whoever is connected stays, whoever comes is let in.
 
+use std::fs::Permissions;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::{Arc, Barrier};
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -184,4 +187,37 @@ fn where_nobody_is_to_take_over_from_it_begins_by_itself_and_without_a_place_to_
     let ended = member_gateway(&folder, &["run", "--takeover"], "");
     assert_eq!(ended.status, 2);
     assert!(ended.errors.contains("handover = \"unix:"), "{}", ended.errors);
+}
+
+/// Only the superuser can start a program as somebody else; whoever else runs this test has no stranger to send.
+#[test]
+fn a_stranger_gets_no_sockets_even_where_the_file_lets_them_in() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let (upstream, address) = (answering(OLD), free());
+    let folder = Folder::with(&configuration(&[address], &upstream));
+    let mut running = Running::start(&folder, address);
+    let log = running.log();
+    let path = folder.path().join("handover");
+    eventually("it can be taken over from", || path.exists());
+    for open in [folder.path(), &path] {
+        std::fs::set_permissions(open, Permissions::from_mode(0o777)).unwrap();
+    }
+    let asks = "import socket, sys\n\
+                s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n\
+                s.connect(sys.argv[1])\n\
+                s.settimeout(10)\n\
+                print(len(s.recvmsg(4096, 4096)[1]))";
+    let mut stranger = Command::new("python3");
+    let asked = stranger.args(["-c", asks]).arg(&path).uid(65534).gid(65534).output().unwrap();
+
+    log.says("as another user");
+    assert_eq!(
+        String::from_utf8_lossy(&asked.stdout).trim(),
+        "0",
+        "{}",
+        String::from_utf8_lossy(&asked.stderr)
+    );
+    assert_eq!(served_by(address), "old");
 }
