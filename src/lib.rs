@@ -38,3 +38,4 @@ pub mod session;
 pub mod telemetry;
 pub mod time;
 pub mod upstream;
+pub mod verify;

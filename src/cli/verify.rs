@@ -3,13 +3,11 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
-use http::HeaderMap;
-use http::header::{HOST, HeaderName, HeaderValue};
-
 use super::CommandError;
 use crate::cli::check;
-use crate::identity::signature::{self, Invalid, Message};
+use crate::identity::{Attribute, Identity};
 use crate::time::{Clock, UnixTime};
+use crate::verify::{Refused, Request, Verifier};
 
 /// More than any head that came through the gateway.
 const MOST: u64 = 1024 * 1024;
@@ -33,7 +31,7 @@ pub fn command(
                 .to_owned(),
         )
     })?;
-    let authority = request.fields.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let authority = request.field("host");
     let gateway = &assembled.gateway;
     let index = gateway.authorities.find(authority.as_bytes()).map_err(|_| {
         let sites: Vec<&str> = gateway.sites.iter().map(|site| site.origin.authority()).collect();
@@ -50,18 +48,12 @@ pub fn command(
                 .to_owned(),
         ));
     }
-    let (path, query) =
-        request.target.split_once('?').map_or((&*request.target, None), |(path, query)| (path, Some(query)));
-    let message = Message { method: &request.method, authority, path, query, fields: &request.fields };
-    let demanded = site.identity.components_for(&request.fields);
     let now = at.map_or_else(|| Clock::System.now(), UnixTime);
-    match signature::verify(&message, &demanded, site.identity.signing_keys(), now) {
-        Ok(()) => {
+    match verifier(&site.identity).verify(&request.as_request(), now) {
+        Ok(proof) => {
             writeln!(output, "The member signature holds.")?;
-            for (_, name) in site.identity.fields() {
-                if let Some(value) = request.fields.get(name).and_then(|value| value.to_str().ok()) {
-                    writeln!(output, "  {name}: {value}")?;
-                }
+            for (name, value) in proof.values {
+                writeln!(output, "  {name}: {value}")?;
             }
             Ok(())
         }
@@ -72,38 +64,51 @@ pub fn command(
     }
 }
 
+/// An app behind this site, as it should verify. Names of people are sent where they are known.
+fn verifier(identity: &Identity) -> Verifier {
+    let name = |(attribute, name): &(Attribute, http::HeaderName)| match attribute {
+        Attribute::MemberId | Attribute::MemberUnitId | Attribute::Provider => name.to_string(),
+        Attribute::FirstName | Attribute::LastName | Attribute::Email => format!("{name}?"),
+    };
+    let names: Vec<String> = identity.fields().iter().map(name).collect();
+    Verifier::new(identity.signing_keys().verification_keys()).reading(names.iter().map(String::as_str))
+}
+
 /// What to do about it, where that is not plain from the error itself.
-fn advice(error: &Invalid) -> String {
+fn advice(error: &Refused) -> String {
     match error {
-        Invalid::Expired { expires, .. } => {
+        Refused::Expired { expires, .. } => {
             format!(
                 "\n\nTo judge a request that was captured earlier, add: --at {}",
                 expires.saturating_sub(1)
             )
         }
-        Invalid::Mismatch => {
+        Refused::WrongSignature => {
             "\n\nIt was made with another key, or the method, the target, Host or an identity field was \
                               changed on the way."
                 .to_owned()
         }
-        Invalid::UnknownKey => "\n\nCompare its `keyid` with the ids in identity.signature.keys.".to_owned(),
-        Invalid::Missing
-        | Invalid::Malformed
-        | Invalid::Coverage { .. }
-        | Invalid::FieldMissing
-        | Invalid::FieldRepeated(_)
-        | Invalid::Algorithm
-        | Invalid::Tag
-        | Invalid::Parameter(_)
-        | Invalid::NotYetValid { .. } => String::new(),
+        Refused::UnknownKey => "\n\nCompare its `keyid` with the ids in identity.signature.keys.".to_owned(),
+        Refused::NoSignature
+        | Refused::LookAlikeField(_)
+        | Refused::DuplicatedField(_)
+        | Refused::MalformedSignature
+        | Refused::WrongComponents { .. }
+        | Refused::WrongAlgorithm
+        | Refused::WrongTag
+        | Refused::NotYetValid { .. }
+        | Refused::MissingField(_)
+        | Refused::MalformedValue(_)
+        | Refused::WrongAuthority
+        | Refused::Replayed => String::new(),
     }
 }
 
-/// The head of a request, as text.
+/// The head of a request, taken out of its text.
 struct Head {
     method: String,
     target: String,
-    fields: HeaderMap,
+    fields: Vec<(String, Vec<u8>)>,
 }
 
 impl Head {
@@ -116,11 +121,22 @@ impl Head {
         let mut headers = [httparse::EMPTY_HEADER; 256];
         let mut request = httparse::Request::new(&mut headers);
         request.parse(&text).ok()?.is_complete().then_some(())?;
-        let mut fields = HeaderMap::new();
-        for header in request.headers.iter() {
-            let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
-            fields.append(name, HeaderValue::from_bytes(header.value).ok()?);
-        }
-        Some(Self { method: request.method?.to_owned(), target: request.path?.to_owned(), fields })
+        let fields = request.headers.iter().map(|field| (field.name.to_owned(), field.value.to_vec()));
+        Some(Self {
+            method: request.method?.to_owned(),
+            target: request.path?.to_owned(),
+            fields: fields.collect(),
+        })
+    }
+
+    /// The first line of a field, where it is text.
+    fn field(&self, name: &str) -> &str {
+        let found = self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.and_then(|(_, value)| std::str::from_utf8(value).ok()).unwrap_or_default().trim()
+    }
+
+    fn as_request(&self) -> Request<'_> {
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        Request { method: &self.method, target: &self.target, fields: fields.collect() }
     }
 }

@@ -15,6 +15,7 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use crate::secret::Secret;
+use crate::verify;
 
 /// The algorithms we sign with, under their names in RFC 9421 §6.2.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +160,16 @@ impl SigningKey {
         }
     }
 
+    /// The half of it that verifies, for [`verify`](crate::verify).
+    #[must_use]
+    pub fn verification_key(&self) -> verify::Key {
+        match &self.material {
+            Material::Hmac(key) => verify::Key::of_hmac(&self.id, key.clone()),
+            Material::Ed25519(pair) => verify::Key::of_ed25519(&self.id, pair.public_key().as_ref()),
+            Material::EcdsaP256(pair) => verify::Key::of_ecdsa_p256(&self.id, pair.public_key().as_ref()),
+        }
+    }
+
     /// The public key of an ed25519 pair.
     #[must_use]
     pub fn ed25519_public_key(&self) -> Option<[u8; 32]> {
@@ -239,6 +250,12 @@ impl SigningKeys {
     #[must_use]
     pub fn named(&self, id: &str) -> Option<&SigningKey> {
         self.0.iter().find(|key| key.id == id)
+    }
+
+    /// The halves of them that verify, in the same order.
+    #[must_use]
+    pub fn verification_keys(&self) -> Vec<verify::Key> {
+        self.0.iter().map(SigningKey::verification_key).collect()
     }
 
     /// The JWK Set for verifiers (RFC 7517 §5); empty where all keys are hmac keys.

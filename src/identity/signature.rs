@@ -1,7 +1,5 @@
 //! HTTP message signatures (RFC 9421): the signature base, signing it, and keeping our label to ourselves.
 
-mod verification;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -10,12 +8,8 @@ use sfv::{Dictionary, FieldType, Parser};
 
 use super::keys::SigningKey;
 use crate::time::UnixTime;
-pub use verification::{Invalid, verify};
+use crate::verify::{LABEL, TAG};
 
-/// The label of our signature.
-pub const LABEL: &str = "member";
-/// What our signature is for: the `tag` parameter.
-pub const TAG: &str = "member-gateway";
 /// The field that says what is signed.
 pub const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
 /// The field that holds the signatures.
@@ -236,19 +230,19 @@ pub fn remove_label(fields: &mut HeaderMap) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::identity::keys::{Algorithm, SigningKeys};
     use crate::secret::Secret;
 
-    pub(super) const NOW: UnixTime = UnixTime(1_795_300_000);
+    const NOW: UnixTime = UnixTime(1_795_300_000);
 
-    pub(super) fn keys(algorithm: Algorithm) -> SigningKeys {
+    fn keys(algorithm: Algorithm) -> SigningKeys {
         let secret = Secret::new(*b"0123456789abcdef0123456789abcdef");
         SigningKeys::new(vec![SigningKey::new("2026-11", algorithm, &secret).unwrap()]).unwrap()
     }
 
-    pub(super) fn demanded() -> Vec<Component> {
+    fn demanded() -> Vec<Component> {
         let fields = ["x-member-id", "x-member-unit-id", "x-member-provider"];
         [Component::Method, Component::Authority, Component::Path, Component::Query]
             .into_iter()
@@ -268,7 +262,7 @@ pub(super) mod tests {
         fields
     }
 
-    pub(super) fn message(fields: &HeaderMap) -> Message<'_> {
+    fn message(fields: &HeaderMap) -> Message<'_> {
         Message {
             method: "GET",
             authority: "members.example.org",
@@ -278,7 +272,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(super) fn signed(algorithm: Algorithm) -> HeaderMap {
+    fn signed(algorithm: Algorithm) -> HeaderMap {
         let mut fields = fields();
         let keys = keys(algorithm);
         let signer = Signer::new(demanded(), 60);
