@@ -1,43 +1,81 @@
-//! The verifiers of docs/verify/, as the apps that they are, behind the gateway whose signatures they verify.
+//! The apps in `examples/`, which verify with the files in `verify/`, behind the gateway whose signatures they verify.
 
-use crate::harness::{Gateway, Options, SIGNING_KEY};
-
-#[path = "../verifiers/app.rs"]
-#[allow(dead_code, reason = "the tests of the verifiers alone use the rest")]
 mod app;
 
-use app::App;
+use app::{App, Example};
 
-/// A member is known to the app, and nobody is who comes past the gateway.
-async fn knows_members_and_them_alone(name: &'static str) {
-    let app = App::started(name, SIGNING_KEY);
+use crate::harness::{Gateway, Options};
+
+/// A member is known to the app, and nobody is who comes past the gateway or past the sign-in.
+async fn knows_members_and_them_alone(example: Example) {
+    let app = App::start(example);
     let gateway =
         Gateway::with(&Options { real_time: true, upstream: Some(app.address), ..Options::default() });
 
-    let page = gateway.browser().visit("/classes?week=2").await;
-    assert_eq!((page.status.as_u16(), page.path_and_query()), (200, "/classes?week=2"), "{}", page.body);
-    assert_eq!(page.body.trim_end(), "member 400007995-00 of unit 400007995 (ymca)");
+    // A path that only its raw form tells: whoever verifies what was decoded, verifies another.
+    for target in ["/classes?week=2", "/classes/a%20b/c%2Bd;e=f?g=%26h&&i"] {
+        let page = gateway.browser().visit(target).await;
+        assert_eq!(
+            (page.status.as_u16(), page.path_and_query()),
+            (200, target),
+            "{example:?}: {}",
+            page.body
+        );
+        assert!(
+            page.body.contains("member 400007995-00 of unit 400007995 (ymca)"),
+            "{example:?}: {}",
+            page.body
+        );
+    }
 
     let forged = "GET /classes?week=2 HTTP/1.1\r\nHost: members.localhost\r\nX-Member-Id: 400007995-00\r\n\
                   X-Member-Unit-Id: 400007995\r\nX-Member-Provider: ymca\r\nConnection: close\r\n\r\n";
-    let answer = app.ask(forged.as_bytes());
-    assert_eq!((answer.status, &*answer.text), (401, "no-signature"));
+    let answer = app.ask(forged);
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{example:?}: {answer}");
 
-    let public = gateway.raw(forged.replace("/classes", "/public/classes"));
-    assert!(public.starts_with("HTTP/1.1 401 ") && public.contains("no-signature"), "{public}");
+    // On a public path nobody is anybody, with or without the gateway.
+    let forged = forged.replace("/classes", "/public/classes");
+    for answer in [app.ask(&forged), gateway.raw(forged)] {
+        let is_public =
+            answer.starts_with("HTTP/1.1 200 ") && answer.contains("the schedule, for everybody\n");
+        assert!(is_public, "{example:?}: {answer}");
+    }
+}
+
+/// What was signed for a member is nothing on another path, behind the gateway's back.
+async fn refuses_what_was_signed_for_another_request(example: Example) {
+    let app = App::start(example);
+    let gateway = Gateway::with(&Options { real_time: true, ..Options::default() });
+    gateway.browser().visit("/classes?week=2").await;
+    let head = gateway.upstream().last_request().head();
+    let head = head.trim_end().to_owned() + "\r\nConnection: close\r\n\r\n";
+
+    assert!(app.ask(&head).starts_with("HTTP/1.1 200 "), "{example:?} believes what was signed");
+    let answer = app.ask(&head.replacen("week=2", "week=3", 1));
+    let is_refused = answer.starts_with("HTTP/1.1 401 ") && answer.contains("wrong-signature");
+    assert!(is_refused, "{example:?}: {answer}");
 }
 
 #[tokio::test]
-async fn an_app_in_php_knows_members_and_them_alone() {
-    knows_members_and_them_alone("verify.php").await;
+async fn a_page_in_php_knows_members_and_them_alone() {
+    knows_members_and_them_alone(Example::Php).await;
+    refuses_what_was_signed_for_another_request(Example::Php).await;
 }
 
 #[tokio::test]
-async fn an_app_in_python_knows_members_and_them_alone() {
-    knows_members_and_them_alone("verify.py").await;
+async fn an_app_in_flask_knows_members_and_them_alone() {
+    knows_members_and_them_alone(Example::Flask).await;
+    refuses_what_was_signed_for_another_request(Example::Flask).await;
 }
 
 #[tokio::test]
-async fn an_app_in_node_knows_members_and_them_alone() {
-    knows_members_and_them_alone("verify.mjs").await;
+async fn an_app_in_express_knows_members_and_them_alone() {
+    knows_members_and_them_alone(Example::Express).await;
+    refuses_what_was_signed_for_another_request(Example::Express).await;
+}
+
+#[tokio::test]
+async fn a_servlet_knows_members_and_them_alone() {
+    knows_members_and_them_alone(Example::Servlet).await;
+    refuses_what_was_signed_for_another_request(Example::Servlet).await;
 }
