@@ -1,5 +1,6 @@
 // The vectors before the verifier in JavaScript: `verify` itself, and the middleware.
 import { readFileSync } from 'node:fs';
+import nginx from '../../../verify/nginx.js';
 import { hmacKey, JwkSet, middleware, nonces, publicKey, Refused, verify } from '../../../verify/member-gateway.mjs';
 
 const file = JSON.parse(readFileSync('tests/data/signature-vectors.json', 'utf8'));
@@ -55,6 +56,15 @@ for (const vector of file.vectors) {
     const answer = await through(middleware(keys, options), asked);
     return answer === 'passed' ? { member: asked.member } : answer[0] === 401 ? { error: answer[1] } : answer;
   });
+}
+
+// nginx verifies with hmac-sha256 alone, the three usual fields, and no memory for nonces.
+for (const { name, method, target, fields, verifier, now, expected } of file.vectors) {
+  const unusual = verifier.fields || verifier.nonces || verifier.keys.some((label) => file.keys[label].algorithm !== 'hmac-sha256');
+  if (unusual) continue;
+  const key = (id) => verifier.keys.map((label) => file.keys[label]).find((held) => held.id === id)?.secret;
+  const error = nginx.judge(method, target, fields, key, verifier.authority, now);
+  if (error !== (expected.error ?? '')) mistakes.push(`nginx: ${name}: ${error}`);
 }
 
 // The anonymous pass without the fields they wrote themselves, and with a bad signature nobody does.
