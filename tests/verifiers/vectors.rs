@@ -7,11 +7,12 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use member_gateway::verify::Refused;
 use serde_json::{Map, Value, json};
 
 use crate::believed::{BELIEVED, BELIEVED_OF_ANY};
 use crate::cases::{Bench, Case};
-use crate::keys::{Algorithm, Key, Known, Which};
+use crate::keys::{Algorithm, Key, Known, Which, hmac_of};
 use crate::refused::{REFUSED, REFUSED_OF_ANY};
 
 /// Where the vectors are.
@@ -47,9 +48,28 @@ fn the_vectors_are_what_is_made_here() {
 #[test]
 fn every_error_of_the_verifiers_has_a_vector() {
     let text = std::fs::read_to_string(PATH).expect("the vectors");
-    for error in member_gateway::verify::Refused::NAMES {
+    for error in Refused::NAMES {
         assert!(text.contains(&format!("{{\"error\":\"{error}\"}}")), "no vector expects {error}");
     }
+}
+
+#[test]
+fn the_example_in_the_documentation_has_the_signature_that_is_printed_there() {
+    let text = include_str!("../../docs/verify/README.md");
+    let base =
+        text.split("```text\n").find(|block| block.starts_with("\"@method\"")).expect("a signature base");
+    let (base, _) = base.split_once("\n```").expect("the end of the signature base");
+    let signature = STANDARD.encode(hmac_of(&[7; 32], base.as_bytes()));
+    assert!(text.contains(&format!("`member=:{signature}:`")), "{base}");
+}
+
+#[test]
+fn every_error_is_in_the_documentation_in_the_order_in_which_it_is_looked_for() {
+    let text = include_str!("../../docs/verify/README.md");
+    let rows = text.lines().filter(|line| line.starts_with("| ") && line.ends_with("` |"));
+    let names: Vec<&str> = rows.filter_map(|row| row.rsplit('`').nth(1)).collect();
+    let documented: Vec<&str> = names.into_iter().filter(|name| Refused::NAMES.contains(name)).collect();
+    assert_eq!(documented, Refused::NAMES);
 }
 
 /// The vectors, as the file has them.
