@@ -17,9 +17,11 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Where Debian keeps the servlet API, in a container that can be run in a test.
 const SERVLETS: &str = "/usr/share/java/tomcat10-embed-core.jar";
+/// The same under its name before it was given to Eclipse.
+const OLD_SERVLETS: &str = "/usr/share/java/servlet-api.jar";
 
 /// How many vectors C# judges: those of hmac-sha256, and of the others what is found before a signature is looked at.
-const WITHOUT_PUBLIC_KEYS: usize = 185;
+const WITHOUT_PUBLIC_KEYS: usize = 186;
 
 #[test]
 fn the_verifier_in_python_finds_in_every_vector_what_it_must_find() {
@@ -91,6 +93,24 @@ fn the_verifier_in_java_finds_in_every_vector_what_it_must_find() {
     let path = format!("{}:{SERVLETS}", folder.path().display());
     finds_them_all(site.told(&mut program("java")).args(["-cp", &path, "Vectors"]));
     site.was_asked_three_times();
+}
+
+#[test]
+fn the_filter_compiles_for_old_containers_with_another_name_of_the_package() {
+    let folder = folder();
+    assert!(
+        Path::new(OLD_SERVLETS).exists(),
+        "{OLD_SERVLETS} is not there: `scripts/test` installs what the tests need"
+    );
+    let text = std::fs::read_to_string(Path::new(ROOT).join("verify/MemberFilter.java")).expect("the filter");
+    let source = folder.path().join("MemberFilter.java");
+    std::fs::write(&source, text.replace("jakarta.servlet", "javax.servlet")).expect("the other filter");
+    output(
+        program("javac")
+            .args(["-Xlint:all", "-Werror", "-cp", OLD_SERVLETS, "-d"])
+            .arg(folder.path())
+            .arg(source),
+    );
 }
 
 #[test]

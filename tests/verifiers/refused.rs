@@ -343,6 +343,11 @@ pub(crate) const REFUSED_OF_ANY: &[Refused] = &[
         "malformed-signature",
     ),
     (
+        "expires in sixteen digits",
+        |bench| bench.with(&bench.params().set("expires", "9999999999999999")).before(),
+        "malformed-signature",
+    ),
+    (
         "expires beyond every number",
         |bench| bench.with(&bench.params().set("expires", "99999999999999999999")).before(),
         "malformed-signature",
