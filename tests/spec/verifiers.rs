@@ -1,4 +1,5 @@
-//! The apps in `examples/`, which verify with the files in `verify/`, behind the gateway whose signatures they verify.
+//! The apps in `examples/`, and the servers of docs/verify/, which verify with the files in `verify/`, behind the gateway
+//! whose signatures they verify.
 
 mod app;
 
@@ -54,6 +55,32 @@ async fn refuses_what_was_signed_for_another_request(example: Example) {
     let answer = app.ask(&head.replacen("week=2", "week=3", 1));
     let is_refused = answer.starts_with("HTTP/1.1 401 ") && answer.contains("wrong-signature");
     assert!(is_refused, "{example:?}: {answer}");
+}
+
+/// What the documentation has for servers in front of apps that cannot verify.
+async fn lets_members_in_and_nobody_else(example: Example) {
+    let app = App::start(example);
+    let gateway =
+        Gateway::with(&Options { real_time: true, upstream: Some(app.address), ..Options::default() });
+    for target in ["/classes?week=2", "/cl%61sses?a=%26&&b"] {
+        let page = gateway.browser().visit(target).await;
+        assert_eq!((page.status.as_u16(), &*page.body), (200, "the schedule\n"), "{example:?}");
+    }
+    let answer = app.ask(
+        "GET /classes HTTP/1.1\r\nHost: members.localhost\r\nX-Member-Id: 1\r\nConnection: close\r\n\r\n",
+    );
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{example:?}: {answer}");
+}
+
+#[tokio::test]
+async fn nginx_verifies_for_an_app_that_cannot() {
+    lets_members_in_and_nobody_else(Example::Nginx).await;
+    refuses_what_was_signed_for_another_request(Example::Nginx).await;
+}
+
+#[tokio::test]
+async fn apache_verifies_for_an_app_that_cannot() {
+    lets_members_in_and_nobody_else(Example::Apache).await;
 }
 
 #[tokio::test]

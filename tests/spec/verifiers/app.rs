@@ -1,5 +1,6 @@
 //! One of the apps in `examples/`, running, and ended when it is dropped.
 
+use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,10 @@ pub enum Example {
     Flask,
     Express,
     Servlet,
+    /// The recipe for nginx, in front of a file.
+    Nginx,
+    /// The recipe for Apache, in front of a file.
+    Apache,
 }
 
 pub struct App {
@@ -127,8 +132,69 @@ impl Example {
                 command.arg("-cp").arg(format!("{}:{SERVLETS}", folder.display())).arg("Club").arg(folder);
                 command
             }
+            Self::Nginx => {
+                fs::write(folder.join("nginx.conf"), nginx(address, root)).unwrap();
+                let mut command = Command::new(system_program("nginx"));
+                command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(folder);
+                command
+            }
+            Self::Apache => {
+                fs::write(
+                    folder.join("MemberAccess.pm"),
+                    with_our_site(&recipe("perl", "package MemberAccess;")),
+                )
+                .unwrap();
+                fs::copy(root.join("verify/MemberGateway.pm"), folder.join("MemberGateway.pm")).unwrap();
+                fs::write(folder.join("classes"), "the schedule\n").unwrap();
+                fs::write(folder.join("apache.conf"), apache(address, folder)).unwrap();
+                let mut command = Command::new(system_program("apache2"));
+                command.args(["-X", "-f"]).arg(folder.join("apache.conf"));
+                command
+            }
         }
     }
+}
+
+/// A block of the documentation that begins in this way.
+fn recipe(language: &str, beginning: &str) -> String {
+    let text = include_str!("../../../docs/verify/README.md");
+    let fence = format!("```{language}\n");
+    let mut blocks = text.split(&fence).skip(1).filter_map(|rest| rest.split_once("\n```"));
+    let found = blocks.find(|(block, _)| block.starts_with(beginning));
+    found.unwrap_or_else(|| panic!("docs/verify/README.md has a block of {language}")).0.to_owned()
+}
+
+fn with_our_site(recipe: &str) -> String {
+    recipe.replace("members.example.org", "members.localhost")
+}
+
+fn nginx(address: SocketAddr, root: &Path) -> String {
+    let recipe = with_our_site(&recipe("nginx", "load_module"))
+        .replace("modules/ngx", "/usr/lib/nginx/modules/ngx")
+        .replace("/etc/nginx/member_gateway.js", &root.join("verify/nginx.js").display().to_string())
+        .replace("127.0.0.1:3000", &address.to_string())
+        .replace('…', SIGNING_KEY)
+        .replace("proxy_pass http://127.0.0.1:3001;", "return 200 \"the schedule\\n\";")
+        .replace("http {", "http { access_log off;");
+    format!("{recipe}\ndaemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {{}}\n")
+}
+
+fn apache(address: SocketAddr, folder: &Path) -> String {
+    const MODULES: &str = "/usr/lib/apache2/modules";
+    let recipe = recipe("apache", "PerlSwitches").replace("/etc/apache2/perl", &folder.display().to_string());
+    let modules = ["mpm_prefork", "authz_core", "perl"];
+    let modules = modules.map(|name| format!("LoadModule {name}_module {MODULES}/mod_{name}.so\n")).concat();
+    let folder = folder.display();
+    format!(
+        "ServerRoot {folder}\nServerName members.localhost\nPidFile {folder}/pid\nErrorLog {folder}/error.log\n\
+         DocumentRoot {folder}\nListen {address}\n{modules}{recipe}\n"
+    )
+}
+
+/// A program of the system's, whose folder not everybody has in the path.
+fn system_program(name: &str) -> PathBuf {
+    let path = Path::new("/usr/sbin").join(name);
+    if path.exists() { path } else { name.into() }
 }
 
 fn compile(sources: &[PathBuf], folder: &Path) {
