@@ -30,6 +30,7 @@ pub mod login;
 pub mod member;
 pub mod provider;
 pub mod random;
+pub mod revocation;
 pub mod route;
 pub mod sandbox;
 pub mod secret;

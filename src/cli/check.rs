@@ -14,6 +14,7 @@ use crate::config::assemble::{self, Assembled, Loaded, RandomKeys, Surroundings}
 use crate::config::{AccessChoice, AllowTable, SiteTable, UpstreamChoice};
 use crate::provider::inspection::{Finding, Verdict};
 use crate::provider::running::RunningProviders;
+use crate::revocation::Store;
 use crate::route::Origin;
 use crate::server::{Entrance, Listen};
 use crate::time::Clock;
@@ -43,6 +44,7 @@ fn print(
     writeln!(output, "{} is valid.", config.display())?;
     let addresses: Vec<String> = assembled.listen.iter().map(address).collect();
     writeln!(output, "\nlisten on {}", addresses.join(", "))?;
+    writeln!(output, "\nended sessions are kept {}", store(&assembled.revocation.store))?;
     print_certificates(loaded, assembled, output)?;
     for (site, table) in assembled.gateway.sites.iter().zip(&loaded.config.site) {
         writeln!(output, "\nsite {}", site.origin.as_str())?;
@@ -149,6 +151,7 @@ fn surroundings(folder: std::path::PathBuf) -> Surroundings {
         telemetry: Arc::default(),
         random_keys: RandomKeys::default(),
         providers: RunningProviders::default(),
+        revocations: Arc::default(),
     }
 }
 
@@ -158,6 +161,16 @@ fn address(listen: &Listen) -> String {
         Entrance::Plain => format!("{}{after_header}", listen.address),
         Entrance::Tls => format!("{}{after_header} (TLS)", listen.address),
         Entrance::Redirect => format!("{}{after_header} (redirects to https)", listen.address),
+    }
+}
+
+fn store(store: &Store) -> String {
+    match store {
+        Store::Memory => {
+            "in memory only: a restart forgets them, and other gateways do not hear of them".to_owned()
+        }
+        Store::File(path) => format!("in {}", path.display()),
+        Store::Redis(address) => format!("in the Redis at {}", address.shown()),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod daxko;
 pub mod keygen;
 mod notify;
 mod online;
+pub mod revoke;
 pub mod run;
 pub mod schema;
 pub mod simulations;
@@ -57,6 +58,8 @@ enum Command {
         #[arg(default_value = "session")]
         kind: keygen::Kind,
     },
+    /// Ask the running gateway, over its admin address, to end sessions.
+    Revoke(revoke::Arguments),
     /// Read the head of one request on standard input and say whether its member signature holds, and why not.
     Verify {
         /// The time at which it should hold, in seconds since 1970; now, if not given.
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Check { online } => check::command(&config, online, output),
         Command::Daxko { command } => daxko::command(&config, &command, output),
         Command::Keygen { kind } => keygen::command(kind, output),
+        Command::Revoke(arguments) => revoke::command(&config, arguments),
         Command::Verify { at } => verify::command(&config, at, &mut io::stdin().lock(), output),
         Command::Schema { reference } => schema::command(reference, output),
         Command::Completions { shell } => {

@@ -43,6 +43,7 @@ impl Online {
             telemetry: Arc::default(),
             random_keys: RandomKeys::default(),
             providers: RunningProviders::default(),
+            revocations: Arc::default(),
         };
         let assembled = loaded.assemble(&surroundings)?;
         let is_simulated = |provider: &Registered| loaded.simulates(&provider.name);

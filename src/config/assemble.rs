@@ -12,8 +12,9 @@ use super::diagnostics::{Problem, Problems, Source};
 use super::mistakes::Mistakes;
 use super::provider::{self, Providers, Sandboxed};
 use super::pruning::{self, Pruned};
+use super::session::{self, Ring};
 use super::structure::{self, Document, Path};
-use super::{Config, ForwardedChoice, ProviderTable, SessionTable, SiteTable, UpstreamChoice};
+use super::{Config, ForwardedChoice, ProviderTable, SiteTable, UpstreamChoice};
 use super::{log, pages, rules, server, signature, site, tls, upstream};
 use crate::gateway::Gateway;
 use crate::gateway::site::Site;
@@ -26,16 +27,15 @@ use crate::provider::Registered;
 use crate::provider::daxko::Daxko;
 use crate::provider::running::RunningProviders;
 use crate::random;
+use crate::revocation::{self, Revocations};
 use crate::route::{Origin, Scheme, Sites};
 use crate::secret::Secret;
 use crate::server::tls::Tls;
 use crate::server::{Limits, Listen};
-use crate::session;
 use crate::session::cookie::Cookies;
-use crate::session::seal::{KeyRing, Purpose};
+use crate::session::seal::Purpose;
 use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::Destination;
-use crate::telemetry::keyed_hash::KeyedHash;
 use crate::time::Clock;
 use crate::upstream::fields::ForwardedStyle;
 
@@ -68,6 +68,8 @@ pub struct Surroundings {
     pub random_keys: RandomKeys,
     /// The providers that are there already.
     pub providers: RunningProviders,
+    /// The sessions that have been ended.
+    pub revocations: Arc<Revocations>,
 }
 
 /// Random keys in the place of those that are not configured, each made when it is first asked for. Clones have the same
@@ -101,6 +103,8 @@ pub struct Assembled {
     pub handover: Option<PathBuf>,
     /// What clients may take.
     pub limits: Limits,
+    /// How is kept which sessions have been ended.
+    pub revocation: revocation::Settings,
     /// All providers, in the order of the config, used by a site or not.
     pub providers: Vec<Registered>,
     /// Those of Daxko once more: there are commands for its API alone.
@@ -160,6 +164,11 @@ impl Loaded {
     #[must_use]
     pub fn uses_sandbox(&self) -> bool {
         self.config.provider.iter().any(provider::is_sandbox) || self.uses_sample_app()
+    }
+
+    /// The names of the providers.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        self.config.provider.iter().map(provider::name)
     }
 
     /// Whether a provider is simulated.
@@ -236,9 +245,10 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     let admin_listen = log::admin(config, &listen, &mut warnings, mistakes);
     let access_log = log::access(config, mistakes);
 
-    let policy = session_policy(&config.session, mistakes);
+    let policy = session::policy(&config.session, mistakes);
     let random_keys = &surroundings.random_keys;
-    let ring = key_ring(&config.session, random_keys, on_loopback, &mut warnings, mistakes);
+    let ring = session::key_ring(&config.session, random_keys, on_loopback, &mut warnings, mistakes);
+    let store = session::store(&config.session, ring.as_ref(), &mut warnings, mistakes);
     let names = signature::field_names(&config.identity, mistakes);
     let signature = &config.identity.signature;
     let shared =
@@ -275,7 +285,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         let pages = pages::pages(table, &path, host, &logos, mistakes);
         let site_providers = site::providers(table, &path, &providers, config, mistakes);
         let (Some(origin), Some(ring), Some(keys), Some(upstream), Some(names)) =
-            (origins[index].clone(), ring.as_ref().map(|(ring, _)| ring), keys, upstream, &names)
+            (origins[index].clone(), ring.as_ref().map(|ring| &ring.keys), keys, upstream, &names)
         else {
             continue;
         };
@@ -294,6 +304,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             identity: Arc::new(Identity::new(names.clone(), &strip, signing, keys.ttl)),
             upstream,
             telemetry: Arc::clone(&surroundings.telemetry),
+            revocations: Arc::clone(&surroundings.revocations),
             origin,
         });
         signing_keys.push(SiteKeys { keys: keys.material, are_random: keys.are_random });
@@ -305,8 +316,8 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     if let Some(tls) = &tls {
         tls::warn(tls, &listen, &origins, surroundings.clock.now(), &mut warnings);
     }
-    let member_hash = ring.map(|(_, hash)| hash).filter(|_| sites.len() == config.site.len());
-    member_hash.map(|member_hash| Assembled {
+    let ring = ring.filter(|_| sites.len() == config.site.len());
+    ring.map(|Ring { keys, member_hash, .. }| Assembled {
         gateway: Gateway {
             authorities: Sites::new(origins),
             sites,
@@ -331,6 +342,12 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         handover,
         tls,
         limits,
+        revocation: revocation::Settings {
+            store,
+            outage: session::outage(&config.session),
+            seal: keys.bind(Purpose::Revocation, ""),
+            max_age: policy.max_age,
+        },
         providers: providers.into_iter().flatten().collect(),
         daxkos,
         warnings,
@@ -373,65 +390,4 @@ fn origins(config: &Config, mistakes: &mut Mistakes<'_>) -> Vec<Option<Origin>> 
         origins.push(origin);
     }
     origins
-}
-
-fn session_policy(table: &SessionTable, mistakes: &mut Mistakes<'_>) -> session::Policy {
-    let idle = at(["session", "idle_timeout"]);
-    let idle_timeout = mistakes.duration(table.idle_timeout.as_ref(), 60 * 60, &idle);
-    let max_age = mistakes.duration(table.max_age.as_ref(), 12 * 60 * 60, &at(["session", "max_age"]));
-    if idle_timeout > max_age {
-        let place = if mistakes.has(&idle) { idle } else { at(["session", "max_age"]) };
-        mistakes.note(
-            &place,
-            "a session would end by age before it can idle",
-            "idle_timeout at most max_age",
-        );
-    }
-    session::Policy { idle_timeout, max_age }
-}
-
-/// The keys that seal, and what the first of them makes of members for the access log.
-fn key_ring(
-    table: &SessionTable,
-    random_keys: &RandomKeys,
-    on_loopback: bool,
-    warnings: &mut Vec<String>,
-    mistakes: &mut Mistakes<'_>,
-) -> Option<(KeyRing, KeyedHash)> {
-    let path = at(["session", "keys"]);
-    let Some(texts) = &table.keys else {
-        if !on_loopback {
-            mistakes.note_with_help(
-                &path,
-                "session.keys is missing, and not every site is on loopback",
-                "keys = [{ env = \"MEMBER_GATEWAY_SESSION_KEY\" }] below [session]",
-                "`member-gateway keygen session` prints a key",
-            );
-            return None;
-        }
-        warnings.push(
-            "no session.keys: sessions are sealed with a random key and end when the gateway does".to_owned(),
-        );
-        let key = random_keys.key("session");
-        return Some((KeyRing::new([&key]).ok()?, KeyedHash::derived_from(key.expose())));
-    };
-    if texts.is_empty() {
-        let help = "`member-gateway keygen session` prints a key";
-        mistakes.note_with_help(&path, "there is no session key", "at least one", help);
-        return None;
-    }
-    let mut secrets: Vec<Secret> = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        let path = path.index(index);
-        let Some(secret) = mistakes.key(text, &path) else { continue };
-        if let Err(error) = KeyRing::new([&secret]) {
-            let help = "`member-gateway keygen session` prints a key";
-            mistakes.note_with_help(&path, error.to_string(), "32 random bytes", help);
-        } else if secrets.contains(&secret) {
-            mistakes.note(&path, "this key stands here twice", "each key once");
-        } else {
-            secrets.push(secret);
-        }
-    }
-    Some((KeyRing::new(&secrets).ok()?, KeyedHash::derived_from(secrets.first()?.expose())))
 }

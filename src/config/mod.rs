@@ -20,6 +20,7 @@ mod rules;
 mod schema;
 pub mod secret;
 mod server;
+mod session;
 pub mod signature;
 mod site;
 pub mod structure;
@@ -72,8 +73,8 @@ pub struct ServerTable {
     /// that is answered with a redirect to https. They change with a restart or a hand-over only. Default:
     /// `["127.0.0.1:8080"]`.
     pub listen: Option<Vec<ListenChoice>>,
-    /// Address for operators: IP address and port, such as `"127.0.0.1:9901"`. `/livez`, `/readyz` and `/metrics` are
-    /// there and nowhere else; nobody is asked for a password, so let it be a loopback address or one that only your
+    /// Address for operators: IP address and port, such as `"127.0.0.1:9901"`. `/livez`, `/readyz`, `/metrics`
+    /// and `/revoke` are there and nowhere else; nobody is asked for a password, so let it be a loopback address or one that only your
     /// monitoring can reach. It is not read again on SIGHUP. Default: none.
     pub admin_listen: Option<String>,
     /// TLS towards browsers. With it every address of `listen` speaks TLS that does not say otherwise; without it the
@@ -213,6 +214,25 @@ pub struct SessionTable {
     pub idle_timeout: Option<String>,
     /// A session ends so long after the login in any case. Default: `"12h"`.
     pub max_age: Option<String>,
+    /// Where is kept whose sessions have been ended: `"memory"`, which a restart forgets; `"file:"` and a path, for one
+    /// gateway or several on one machine; or the address of a Redis that gateways share: `"redis://host:6379/0"`,
+    /// `"rediss://…"` for TLS, `"unix://…"` for a socket, with a password where it has one. What is kept is sealed with the keys of the sessions. It changes with a restart
+    /// only. `docs/sessions.md`. Default: `"memory"`.
+    pub store: Option<SecretText>,
+    /// What becomes of members while `store` is lost: `"serve"`, they go on, and what is known counts; `"refuse"`, after a
+    /// minute they get 503. Default: `"serve"`.
+    pub outage: OutageChoice,
+}
+
+/// What becomes of members while the store of revocations is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OutageChoice {
+    /// What is known counts.
+    #[default]
+    Serve,
+    /// They get 503 after a minute.
+    Refuse,
 }
 
 /// `[identity]`

@@ -60,7 +60,14 @@ pub(super) fn admit(
         return Ok(Admission::Pass(Visitor::Anonymous { unreadable: false }));
     }
     let unreadable = match site.cookies.session(headers, now) {
-        Presented::Session(session) if site.knows_provider_of(&session) => {
+        Presented::Session(_) if !site.revocations.are_known(now) => {
+            if rule.access == Access::Optional {
+                return Ok(Admission::Pass(Visitor::Anonymous { unreadable: false }));
+            }
+            site.telemetry.metrics.rejects(site.origin.as_str(), "revocations_unknown");
+            return Err(Refusal::revocations_unknown());
+        }
+        Presented::Session(session) if site.accepts(&session) => {
             if !rule.allow.admits(&session.member) {
                 site.telemetry.metrics.rejects(site.origin.as_str(), "not_admitted");
                 return Err(Refusal::not_admitted().by_rule(&rule.pattern, site.remedy(rule)));

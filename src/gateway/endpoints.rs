@@ -85,6 +85,8 @@ pub(super) async fn answer(
         if methods.contains(request.method()) { Ok(()) } else { Err(Refusal::method_not_allowed(allow)) }
     };
     match endpoint {
+        // Whose session counts is not known.
+        "session" | "form" if !site.revocations.are_known(now) => Err(Refusal::revocations_unknown()),
         "login" => only(READ, "GET, HEAD").and_then(|()| login(site, &request, client, now)),
         "error" => only(READ, "GET, HEAD").map(|()| error_page(site, &request, now)),
         "session" => only(READ, "GET, HEAD").map(|()| session(site, request.headers(), now)),
@@ -93,7 +95,7 @@ pub(super) async fn answer(
         "health" => Err(Refusal::method_not_allowed("GET, HEAD")),
         "logout" => {
             only(&[Method::GET, Method::HEAD, Method::POST], "GET, HEAD, POST")?;
-            logout(site, request).await
+            logout(site, request, now).await
         }
         _ => {
             let name = endpoint.strip_prefix("callback/").ok_or_else(Refusal::no_such_endpoint)?;
@@ -238,7 +240,8 @@ async fn callback(
     match site.login.finish(provider, query, &site.cookies, fields, now).await {
         Ok(finished) => {
             let member = site.identity_keeps(finished.member);
-            let session = Session::begin(SessionId(random::bytes()), member, finished.vouched, now);
+            let beginning = site.revocations.beginning(&member, now);
+            let session = Session::begin(SessionId(random::bytes()), member, finished.vouched, beginning);
             tracing::info!(site = site.origin.as_str(), provider = %provider.name, session = %session.id, "signed in");
             site.telemetry.metrics.logins_finished.of([provider.name.as_str()]).one();
             let mut response = Own::see_other(finished.return_to.as_str());
@@ -365,7 +368,8 @@ fn keys(site: &Site) -> Response<Body> {
     Own::json(StatusCode::OK, &site.identity.signing_keys().jwk_set())
 }
 
-async fn logout(site: &Site, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+/// Takes the session from the browser, and ends it for whoever has a copy.
+async fn logout(site: &Site, request: Request<Incoming>, now: UnixTime) -> Result<Response<Body>, Refusal> {
     let from_query = parameter(&request, "return_to");
     if request.method() != Method::POST {
         let return_to = ReturnTo::new(&from_query.unwrap_or_default());
@@ -376,6 +380,13 @@ async fn logout(site: &Site, request: Request<Incoming>) -> Result<Response<Body
         return Err(Refusal::foreign_form());
     }
     let (mut head, body) = request.into_parts();
+    for session in site.cookies.sessions(&head.headers, now) {
+        tracing::info!(site = site.origin.as_str(), session = %session.id, "signed out");
+        site.telemetry.metrics.revocations.of(["sign_out"]).one();
+        if let Err(error) = site.revocations.sign_out(session.id, now).await {
+            tracing::warn!(session = %session.id, %error, "a sign-out is known here only, for now");
+        }
+    }
     let form = Limited::new(Paced::new(body, &mut head.extensions), MOST_FORM).collect().await;
     let form: Bytes = form.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let from_form = form_urlencoded::parse(&form)

@@ -198,6 +198,13 @@ impl Refusal {
             .with(RETRY_AFTER, HeaderValue::from_static("60"))
     }
 
+    /// Which sessions have been ended is not known.
+    #[must_use]
+    pub fn revocations_unknown() -> Self {
+        Self::unavailable(StatusCode::SERVICE_UNAVAILABLE, |texts| &texts.revocations_unknown)
+            .with(RETRY_AFTER, HeaderValue::from_static("10"))
+    }
+
     /// A WebSocket handshake that a page of another site began (RFC 6455 §10.2).
     #[must_use]
     pub const fn foreign_origin() -> Self {

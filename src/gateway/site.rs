@@ -14,6 +14,7 @@ use crate::identity::{Attribute, Identity};
 use crate::login::Login;
 use crate::member::{Member, Profile};
 use crate::provider::membership::Memberships;
+use crate::revocation::Revocations;
 use crate::route::Origin;
 use crate::route::rule::{Rule, Rules};
 use crate::session::Session;
@@ -50,6 +51,8 @@ pub struct Site {
     pub upstream: upstream::Upstream,
     /// Where it counts.
     pub telemetry: Arc<Telemetry>,
+    /// The sessions that have been ended.
+    pub revocations: Arc<Revocations>,
 }
 
 impl Site {
@@ -72,10 +75,14 @@ impl Site {
             && self.identity.guards_the_same(&other.identity)
     }
 
-    /// Whether the provider that vouched for a session is one of the site's.
+    /// Whether nobody has ended a session, and the provider that vouched for it is one of the site's.
     #[must_use]
-    pub fn knows_provider_of(&self, session: &Session) -> bool {
-        self.login.registered(&session.member.provider).is_some()
+    pub fn accepts(&self, session: &Session) -> bool {
+        let ended = self.revocations.have_ended(session);
+        if ended {
+            self.telemetry.metrics.rejects(self.origin.as_str(), "revoked");
+        }
+        !ended && self.login.registered(&session.member.provider).is_some()
     }
 
     /// Whether a session counts on one of the gateway's own paths: without asking anybody.
@@ -83,7 +90,7 @@ impl Site {
     pub(super) fn honours(&self, session: &Session, now: UnixTime) -> bool {
         let has_lapsed =
             |memberships: &Arc<Memberships>| memberships.knows_lapsed(&session.member, session.vouched, now);
-        self.knows_provider_of(session) && !self.memberships_of(&session.member).is_some_and(has_lapsed)
+        self.accepts(session) && !self.memberships_of(&session.member).is_some_and(has_lapsed)
     }
 
     /// The memberships of the provider that vouched for a member, where the operator wants to know of them.

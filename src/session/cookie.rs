@@ -73,6 +73,17 @@ impl Cookies {
         presented
     }
 
+    /// All sessions of a request that still count: a browser can hold one for a path, too.
+    pub fn sessions<'a>(
+        &'a self,
+        fields: &'a HeaderMap,
+        now: UnixTime,
+    ) -> impl Iterator<Item = Session> + 'a {
+        let own = pairs(fields).filter(|(name, _)| *name == self.session.as_bytes());
+        let opened = own.filter_map(|(_, value)| self.seal.open(value).and_then(Session::from_bytes));
+        opened.filter(move |session| session.is_live_at(now, &self.policy))
+    }
+
     /// The field that gives the browser its session. Without a Max-Age, so that it ends with the browser at the latest.
     #[must_use]
     pub fn set_session(&self, session: &Session) -> HeaderValue {

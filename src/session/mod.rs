@@ -2,7 +2,7 @@
 //!
 //! A session lives in the member's browser, sealed; nothing is kept here. It ends when it has not been used for the
 //! idle timeout, and in any case at its maximum age. Times are arguments. What this room leaves to others: how a
-//! session comes about (`login`), and ending one early.
+//! session comes about (`login`), and ending one early (`revocation`).
 //!
 //! ```text
 //! id 16 | created 8 | active 8 | vouched 8 | then, each as length 1 + text: provider, member id, unit id, first name, last name, e-mail
@@ -36,6 +36,14 @@ pub struct Policy {
 /// Names a session: to `revoke`, in the log. It opens nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(pub [u8; 16]);
+
+impl SessionId {
+    /// The id as it is printed; nothing where it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok().map(Self)
+    }
+}
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,6 +47,8 @@ pub enum Purpose {
     Failure,
     /// A form on its way through a login.
     Form,
+    /// A revocation where it is kept.
+    Revocation,
 }
 
 impl Purpose {
@@ -56,6 +58,7 @@ impl Purpose {
             Self::Attempt => b"attempt",
             Self::Failure => b"failure",
             Self::Form => b"form",
+            Self::Revocation => b"revocation",
         }
     }
 }
@@ -210,6 +213,21 @@ impl Seal {
         URL_SAFE_NO_PAD.encode(sealed)
     }
 
+    /// Whether both have the same keys in the same order, for the same purpose on the same site.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.0.iter().map(|bound| &bound.associated).eq(other.0.iter().map(|bound| &bound.associated))
+    }
+
+    /// Whether a text names a key that is not there: it may have been sealed once, and nobody can tell any more.
+    #[must_use]
+    pub fn lacks_key_of(&self, text: &[u8]) -> bool {
+        URL_SAFE_NO_PAD.decode(text).is_ok_and(|sealed| {
+            let named = sealed.get(1..1 + KEY_ID).filter(|_| sealed.len() >= HEAD + STEP + TAG);
+            named.is_some_and(|id| self.0.iter().all(|bound| bound.key.id != id))
+        })
+    }
+
     /// What was sealed, or nothing where anything at all is not as it was.
     #[must_use]
     pub fn open(&self, text: &[u8]) -> Option<Bytes> {
@@ -322,7 +340,8 @@ mod tests {
 
     #[test]
     fn a_value_sealed_for_one_purpose_does_not_open_for_another() {
-        let purposes = [Purpose::Session, Purpose::Attempt, Purpose::Failure, Purpose::Form];
+        let purposes =
+            [Purpose::Session, Purpose::Attempt, Purpose::Failure, Purpose::Form, Purpose::Revocation];
         for sealed_for in purposes {
             let sealed = ring(&[[7; 32]]).bind(sealed_for, "site").seal(b"x", random::bytes());
             for opened_for in purposes {

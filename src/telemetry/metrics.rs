@@ -80,6 +80,20 @@ impl TargetState {
 /// Says how the targets of all upstreams are that are served now.
 pub type Targets = Box<dyn Fn() -> Vec<TargetState> + Send>;
 
+/// What is known of revocations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revoked {
+    /// How many, by kind.
+    pub known: Vec<(&'static str, u64)>,
+    /// Whether the place is there where they are kept.
+    pub store_is_up: bool,
+    /// How many wait for that place to be there again.
+    pub waiting: u64,
+}
+
+/// Says what is known of revocations now.
+pub type Revocations = Box<dyn Fn() -> Revoked + Send>;
+
 /// All that is counted.
 #[derive(Default)]
 pub struct Metrics {
@@ -101,6 +115,8 @@ pub struct Metrics {
     pub bytes: Family<Count, 1>,
     /// Sessions that were not let through, by site and cause.
     pub sessions_rejected: Family<Count, 2>,
+    /// Revocations that were asked of this process, by kind.
+    pub revocations: Family<Count, 1>,
     /// Sign-ins that began, by provider.
     pub logins_started: Family<Count, 1>,
     /// Sign-ins that succeeded, by provider.
@@ -127,6 +143,7 @@ pub struct Metrics {
     started_at: AtomicU64,
     certificates: Mutex<Option<Certificates>>,
     targets: Mutex<Option<Targets>>,
+    revoked: Mutex<Option<Revocations>>,
 }
 
 impl Metrics {
@@ -161,6 +178,11 @@ impl Metrics {
     /// From now on requests go to these targets.
     pub fn forwards_to(&self, targets: Targets) {
         *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = Some(targets);
+    }
+
+    /// From now on these revocations count.
+    pub fn heeds(&self, revoked: Revocations) {
+        *self.revoked.lock().unwrap_or_else(PoisonError::into_inner) = Some(revoked);
     }
 
     /// Everything, for Prometheus to read.
@@ -292,6 +314,33 @@ impl Metrics {
             "Requests whose session was not let through, by site and cause.",
             ["site", "cause"],
             &self.sessions_rejected,
+        );
+        page.counters(
+            "member_gateway_revocations_total",
+            "Revocations that were asked of this process, by kind.",
+            ["kind"],
+            &self.revocations,
+        );
+        let revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        let Revoked { known, store_is_up, waiting } =
+            revoked.as_ref().map(|revoked| revoked()).unwrap_or_default();
+        page.gauge(
+            "member_gateway_revocations_known",
+            "Revocations that are known and may still end a session, by kind.",
+            ["kind"],
+            known.into_iter().map(|(kind, known)| ([kind], known)),
+        );
+        page.gauge(
+            "member_gateway_revocation_store_up",
+            "Whether the place is there where revocations are kept.",
+            [],
+            [([], u64::from(store_is_up))],
+        );
+        page.gauge(
+            "member_gateway_revocations_waiting",
+            "Sign-outs that wait for the store of revocations to be there again.",
+            [],
+            [([], waiting)],
         );
     }
 

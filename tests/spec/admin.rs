@@ -44,7 +44,7 @@ async fn a_gateway_that_drains_lives_and_is_not_ready() {
 #[tokio::test]
 async fn there_is_nothing_else_and_nothing_but_get() {
     let gateway = Gateway::with(&ADMIN);
-    for path in ["/", "/metrics/", "/revoke", "/_gateway/health", "/debug"] {
+    for path in ["/", "/metrics/", "/revoke/", "/_gateway/health", "/debug"] {
         let answer = ask(gateway.admin(), &format!("GET {path}"), "Host: localhost\r\n");
         assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
     }

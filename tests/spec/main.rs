@@ -46,6 +46,8 @@ mod prometheus;
 mod proxy_protocol;
 mod reload;
 mod return_to;
+mod revocation;
+mod revocation_redis;
 mod session_cookie;
 mod sign_in;
 mod signature;

@@ -16,13 +16,14 @@ use crate::gateway::site::Site;
 use crate::gateway::{Gateway, Worker};
 use crate::identity::keys::{Algorithm, SigningKey};
 use crate::provider::running::RunningProviders;
+use crate::revocation::{Reach, Revocations};
 use crate::sandbox::legacy_app::{self, VerificationKey};
 use crate::server::peer::TrustedProxies;
 use crate::server::tls::{Certificate, Tls};
 use crate::server::{self, Address, BindError, Door, Inherited, Limits, Listen, Listeners, Making, Service};
 use crate::telemetry::Telemetry;
 use crate::telemetry::access_log::Destination;
-use crate::telemetry::metrics::{Certificates, Expiry, TargetState, Targets};
+use crate::telemetry::metrics::{self, Certificates, Expiry, Revoked, TargetState, Targets};
 use crate::time::Clock;
 use crate::upstream::Upstream;
 use crate::upstream::condition::{Condition, Counts};
@@ -52,6 +53,7 @@ impl Prepared {
             telemetry: Arc::clone(&telemetry),
             random_keys: RandomKeys::default(),
             providers: RunningProviders::counted_by(telemetry),
+            revocations: Arc::default(),
         };
         let assembled = loaded.assemble(&surroundings)?;
         for warning in &assembled.warnings {
@@ -80,9 +82,21 @@ impl Prepared {
     /// Listens and serves, at the admin address too. What is inherited and not configured stays in `inherited`.
     pub(super) fn serve(self, inherited: &mut Inherited) -> Result<Started, CommandError> {
         let Self { loaded, surroundings, assembled, sandbox } = self;
-        let Assembled { gateway, listen, admin_listen, access_log, handover, tls, limits, providers, .. } =
-            assembled;
+        let Assembled {
+            gateway,
+            listen,
+            admin_listen,
+            access_log,
+            handover,
+            tls,
+            limits,
+            revocation,
+            providers,
+            ..
+        } = assembled;
         let telemetry = Arc::clone(&surroundings.telemetry);
+        let begun = surroundings.revocations.begin(&revocation, &surroundings.clock);
+        begun.map_err(|error| no_store(&error))?;
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let listeners =
             Listeners::bind(&listen, workers, inherited).map_err(|error| taken(&error, "listen"))?;
@@ -105,11 +119,13 @@ impl Prepared {
         }
         telemetry.metrics.started(surroundings.clock.now());
         telemetry.metrics.forwards_to(conditions(&gateway));
+        telemetry.metrics.heeds(revoked(Arc::clone(&surroundings.revocations)));
         let gateway = Arc::new(gateway);
         let running = server::serve(listeners, &service(&gateway, limits))
             .map_err(|error| CommandError::Failed(format!("the workers cannot start: {error}")))?;
         let admin = admin.map(|(address, listeners)| {
-            let admin = Admin::new(address, Arc::clone(&telemetry), running.draining());
+            let (revocations, clock) = (Arc::clone(&surroundings.revocations), surroundings.clock.clone());
+            let admin = Admin::new(address, Arc::clone(&telemetry), revocations, clock, running.draining());
             let made = move |_: &Making<'_, Admin>| Rc::new(admin.clone());
             let served = server::serve(listeners, &Service::new(limits, TrustedProxies::default(), made));
             served
@@ -200,6 +216,22 @@ pub(super) fn conditions(gateway: &Gateway) -> Targets {
         upstream.targets().map(state).collect::<Vec<_>>()
     };
     Box::new(move || upstreams.iter().flat_map(of_upstream).collect())
+}
+
+fn no_store(error: &io::Error) -> CommandError {
+    CommandError::Failed(format!(
+        "the file of `store` in [session] cannot be used: {error}\n\nIts folder has to be there, and writable by the user that runs the gateway."
+    ))
+}
+
+/// What is known of revocations at the moment of asking.
+fn revoked(revocations: Arc<Revocations>) -> metrics::Revocations {
+    let number = |number: usize| number.try_into().unwrap_or(u64::MAX);
+    Box::new(move || Revoked {
+        known: revocations.known().map(|(kind, known)| (kind.name(), number(known))).to_vec(),
+        store_is_up: revocations.reach() == Reach::There,
+        waiting: number(revocations.waiting()),
+    })
 }
 
 /// What the sample app needs to verify signatures: the shared key, or the public half of a key pair.

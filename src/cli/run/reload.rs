@@ -29,7 +29,16 @@ impl Started {
             tracing::warn!("{warning}");
         }
         let Assembled {
-            mut gateway, listen, admin_listen, access_log, handover, tls, limits, providers, ..
+            mut gateway,
+            listen,
+            admin_listen,
+            access_log,
+            handover,
+            tls,
+            limits,
+            revocation,
+            providers,
+            ..
         } = assembled;
         log_to(&self.telemetry, access_log)?;
         let is_same = listen.len() == self.listen.len()
@@ -44,6 +53,9 @@ impl Started {
                 "`admin_listen` differs, and stays as it was: restart, or take over with run --takeover"
             );
         }
+        if !self.surroundings.revocations.are_kept_in(&revocation.store) {
+            tracing::warn!("`store` in [session] differs, and stays as it was: restart");
+        }
         if handover != self.handover {
             tracing::warn!("`handover` differs, and stays as it was: restart");
         }
@@ -57,6 +69,7 @@ impl Started {
             }
         }
         self.providers = providers;
+        self.surroundings.revocations.go_on(&revocation);
         gateway.follow(&self.gateway);
         self.telemetry.metrics.forwards_to(conditions(&gateway));
         self.gateway = Arc::new(gateway);

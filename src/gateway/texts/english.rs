@@ -129,6 +129,10 @@ pub(super) static TEXTS: Texts = Texts {
         "Your membership cannot be checked at the moment.",
         "The service that knows it is not answering. Nothing is lost: please try again in a few minutes.",
     ),
+    revocations_unknown: Explanation::new(
+        "This page cannot be shown at the moment.",
+        "It is not known whether you are still signed in. Nothing is lost: please try again in a minute.",
+    ),
     foreign_origin: Explanation::new(
         "Another site may not connect here.",
         "The people who run this site can allow an origin in a rule of their gateway.",

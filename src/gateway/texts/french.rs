@@ -129,6 +129,10 @@ pub(super) static TEXTS: Texts = Texts {
         "Votre adhésion ne peut pas être vérifiée pour le moment.",
         "Le service qui la connaît ne répond pas. Rien n’est perdu\u{a0}: veuillez réessayer dans quelques minutes.",
     ),
+    revocations_unknown: Explanation::new(
+        "Cette page ne peut pas être affichée pour le moment.",
+        "Il n’est pas possible de savoir si vous êtes encore connecté. Rien n’est perdu\u{a0}: veuillez réessayer dans une minute.",
+    ),
     foreign_origin: Explanation::new(
         "Un autre site ne peut pas se connecter ici.",
         "Les responsables de ce site peuvent autoriser une origine dans une règle de leur passerelle.",

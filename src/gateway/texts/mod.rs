@@ -84,6 +84,7 @@ pub(super) struct Texts {
     pub(super) denied: Explanation,
     pub(super) not_admitted: Explanation,
     pub(super) membership_unknown: Explanation,
+    pub(super) revocations_unknown: Explanation,
     pub(super) foreign_origin: Explanation,
     pub(super) foreign_form: Explanation,
     pub(super) too_many_sign_ins: Explanation,

@@ -129,6 +129,10 @@ pub(super) static TEXTS: Texts = Texts {
         "En este momento no se puede comprobar su membresía.",
         "El servicio que la conoce no responde. No se ha perdido nada: inténtelo de nuevo en unos minutos.",
     ),
+    revocations_unknown: Explanation::new(
+        "En este momento no se puede mostrar esta página.",
+        "No se sabe si su sesión sigue abierta. No se ha perdido nada: inténtelo de nuevo en un minuto.",
+    ),
     foreign_origin: Explanation::new(
         "Otro sitio no puede conectarse aquí.",
         "Los responsables de este sitio pueden permitir un origen en una regla de su pasarela.",

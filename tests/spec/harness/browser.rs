@@ -99,6 +99,11 @@ impl Browser {
         Self { gateway, cookies: BTreeMap::new(), member: ("rosa", "rosa-swims") }
     }
 
+    /// The same browser at another gateway with the same sites.
+    pub fn at(&self, gateway: &super::Gateway) -> Self {
+        Self { gateway: gateway.address(), ..self.clone() }
+    }
+
     /// Navigates to a path of the site, or any address, and follows redirects. On the vendor's form, it signs in.
     pub async fn visit(&mut self, address: &str) -> Page {
         let mut page = self.go(address).await;

@@ -134,7 +134,12 @@ pub struct Log(Arc<Mutex<String>>);
 impl Log {
     /// Waits until it has said this.
     pub fn says(&self, words: &str) {
-        eventually(words, || self.0.lock().unwrap().contains(words));
+        eventually(words, || self.has_said(words));
+    }
+
+    /// Whether it has said this by now.
+    pub fn has_said(&self, words: &str) -> bool {
+        self.0.lock().unwrap().contains(words)
     }
 
     /// All that it has said so far.

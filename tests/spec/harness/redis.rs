@@ -1,0 +1,83 @@
+//! A real Redis on a free port, which a test can kill and start again.
+
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+use super::wire::{Wire, eventually};
+
+/// A Redis that writes down what it is told before it says so.
+pub struct Redis {
+    folder: tempfile::TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        let mut redis = Self::not_started();
+        redis.restart();
+        redis
+    }
+
+    /// One that is to come.
+    pub fn not_started() -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { folder: tempfile::tempdir().unwrap(), port, process: None }
+    }
+
+    /// Its address, as `store` takes it.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Starts it, with what it has written down.
+    pub fn restart(&mut self) {
+        self.kill();
+        let port = self.port.to_string();
+        let arguments = [
+            "--port",
+            &port,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+        ];
+        let mut command = Command::new("redis-server");
+        let command = command.args(arguments).current_dir(self.folder.path()).stdout(Stdio::null());
+        self.process = Some(command.spawn().expect("scripts/test installs redis-server"));
+        eventually("Redis answers", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
+        eventually("Redis has read what it wrote", || self.says("PING").starts_with("+PONG"));
+    }
+
+    /// Starts it without anything.
+    pub fn restart_empty(&mut self) {
+        self.kill();
+        std::fs::remove_dir_all(self.folder.path().join("appendonlydir")).unwrap();
+        self.restart();
+    }
+
+    /// What it answers to a command in its own words.
+    pub fn says(&self, command: &str) -> String {
+        let mut wire = Wire::to(([127, 0, 0, 1], self.port).into());
+        wire.send(format!("{command}\r\nQUIT\r\n"));
+        wire.rest()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
