@@ -333,6 +333,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             clock: surroundings.clock.clone(),
             pseudonym: Pseudonym::default(),
             telemetry: Arc::clone(&surroundings.telemetry),
+            revocations: Arc::clone(&surroundings.revocations),
             tracing: log::tracing(config),
             member_hash,
         },

@@ -2,6 +2,8 @@
 //!
 //! Deciding is one thing, acting on it another: whoever is turned away is told so elsewhere.
 
+use std::rc::Rc;
+
 use http::Request;
 use http::header::{HeaderMap, HeaderValue, ORIGIN, SET_COOKIE};
 use hyper::body::Incoming;
@@ -9,6 +11,7 @@ use hyper::body::Incoming;
 use super::refusal::Refusal;
 use super::site::Site;
 use super::standing::{self, Doubt};
+use super::vigil::{Tie, Vigil};
 use super::{caching, challenge};
 use crate::route::rule::{Access, Rule};
 use crate::session::Session;
@@ -112,6 +115,14 @@ impl Visitor {
             }
             Err(Doubt::Lapsed) => Err(Refusal::lapsed(site.cookies.delete_session())),
             Err(Doubt::Unknown) => Err(Refusal::membership_unknown()),
+        }
+    }
+
+    /// Ties what goes on for a member to the session.
+    pub(super) fn into_tie(self, vigil: &Rc<Vigil>, site: &Site) -> Option<Tie> {
+        match self {
+            Self::Member { session, .. } => Some(Tie::new(vigil, site, session)),
+            Self::Anonymous { .. } => None,
         }
     }
 

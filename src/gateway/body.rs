@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::failure::Reference;
 use super::pages::Rendered;
+use super::vigil::Tie;
 use crate::upstream::body::{AnswerBody, AnswerBroken};
 
 /// The policy of what is no page.
@@ -26,16 +27,31 @@ const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-or
 
 /// The body of an answer.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all answers are an upstream's, and a box would cost each of them"
+)]
 pub enum Body {
     /// The gateway's own, whole; nothing once it has been taken.
     Own(Option<Bytes>),
-    /// An upstream's, as it comes.
-    Upstream(AnswerBody),
+    /// An upstream's, as it comes; for a member, as long as the session lasts.
+    Upstream(AnswerBody, Option<Tie>),
+}
+
+/// Why the body of an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The upstream has broken it off.
+    #[error(transparent)]
+    Upstream(#[from] AnswerBroken),
+    /// The session has ended for which it was begun.
+    #[error("the session of this answer has ended")]
+    SessionOver,
 }
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = AnswerBroken;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -43,21 +59,30 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match &mut *self {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Self::Upstream(_, Some(tie)) if tie.is_known_to_be_over() => {
+                Poll::Ready(Some(Err(Broken::SessionOver)))
+            }
+            Self::Upstream(body, tie) => match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(polled) => Poll::Ready(polled.map(|frame| frame.map_err(Broken::from))),
+                Poll::Pending if tie.as_mut().is_some_and(|tie| tie.is_over(cx)) => {
+                    Poll::Ready(Some(Err(Broken::SessionOver)))
+                }
+                Poll::Pending => Poll::Pending,
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
-            Self::Upstream(body) => body.is_end_stream(),
+            Self::Upstream(body, _) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Upstream(body) => body.size_hint(),
+            Self::Upstream(body, _) => body.size_hint(),
         }
     }
 }

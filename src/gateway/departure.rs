@@ -1,5 +1,6 @@
 //! Departure: a request made ours before it goes on to the upstream, and the answer to it made ours.
 
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{
@@ -14,6 +15,8 @@ use super::admission::Visitor;
 use super::body::Body;
 use super::record::Record;
 use super::refusal::Refusal;
+use super::site::Site;
+use super::vigil::{Tie, Vigil};
 use super::{Place, Worker};
 use crate::drain::Draining;
 use crate::identity::RequestLine;
@@ -101,38 +104,45 @@ impl Worker {
 }
 
 impl Departure {
-    /// Makes the answer ours.
+    /// Makes the answer ours, and ties what goes on for a member to the session, which it takes along.
     pub(super) fn conclude(
         &mut self,
         place: Place<'_>,
         mut answer: Response<AnswerBody>,
         now: UnixTime,
+        vigil: &Rc<Vigil>,
         draining: &Draining,
     ) -> Result<Response<Body>, Refusal> {
         let site = place.site;
-        let switched = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if switched {
-            let is_websocket = upgrade::asks_for_websocket(answer.headers());
-            let (Some(client), true, Some(upstream)) =
-                (self.upgrade.take(), is_websocket, answer.body_mut().switch())
-            else {
-                return Err(Refusal::unasked_upgrade());
-            };
-            upgrade::tunnel(client, upstream, draining);
-        }
-        let mut answer = answer.map(Body::Upstream);
+        let visitor = std::mem::replace(&mut self.visitor, Visitor::Anonymous { unreadable: false });
         *answer.version_mut() = Version::HTTP_11;
-        let fields = answer.headers_mut();
-        fields::drop_connection_specific(fields);
-        fields::rebuild_trailer(fields, |name| site.may_be_trailer(name));
-        cookie::remove_ours_set_by_upstream(fields);
-        if switched {
-            upgrade::write_fields(fields);
-        } else {
-            self.visitor.sees(site, fields, now);
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            take_out(site, answer.headers_mut());
+            visitor.sees(site, answer.headers_mut(), now);
+            // What is complete already outlasts nothing.
+            let is_complete = answer.body().is_end_stream();
+            let tie = if is_complete { None } else { visitor.into_tie(vigil, site) };
+            return Ok(answer.map(|body| Body::Upstream(body, tie)));
         }
-        Ok(answer)
+        let is_websocket = upgrade::asks_for_websocket(answer.headers());
+        let (Some(client), true, Some(upstream)) =
+            (self.upgrade.take(), is_websocket, answer.body_mut().switch())
+        else {
+            return Err(Refusal::unasked_upgrade());
+        };
+        let over = visitor.into_tie(vigil, site).map(Tie::comes_to_its_end);
+        upgrade::tunnel(client, upstream, draining, over);
+        take_out(site, answer.headers_mut());
+        upgrade::write_fields(answer.headers_mut());
+        Ok(answer.map(|body| Body::Upstream(body, None)))
     }
+}
+
+/// Takes out of an answer what is for the other connection only, and what is for nobody but the gateway to say.
+fn take_out(site: &Site, fields: &mut HeaderMap) {
+    fields::drop_connection_specific(fields);
+    fields::rebuild_trailer(fields, |name| site.may_be_trailer(name));
+    cookie::remove_ours_set_by_upstream(fields);
 }
 
 /// The target in origin form (RFC 9112 §3.2.1), which is what an upstream is asked with; path and query as they came.

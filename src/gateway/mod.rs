@@ -28,6 +28,7 @@ mod stranger;
 pub mod templates;
 mod texts;
 pub mod via;
+mod vigil;
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
@@ -41,6 +42,7 @@ use hyper::body::Incoming;
 
 use crate::deadline::Watch;
 use crate::drain::Draining;
+use crate::revocation::Revocations;
 use crate::route::path::Readings;
 use crate::route::rule::Rule;
 use crate::route::{NoSite, Scheme, Sites};
@@ -64,6 +66,7 @@ use record::{Record, Recorded};
 use refusal::{Reader, Refusal};
 use site::Site;
 use via::Pseudonym;
+use vigil::Vigil;
 
 /// What all workers share.
 #[derive(Debug)]
@@ -86,6 +89,8 @@ pub struct Gateway {
     pub pseudonym: Pseudonym,
     /// What it tells of itself.
     pub telemetry: Arc<Telemetry>,
+    /// The sessions that have been ended.
+    pub revocations: Arc<Revocations>,
     /// What is done about `traceparent`.
     pub tracing: Tracing,
     /// What the access log calls members.
@@ -99,6 +104,7 @@ pub struct Worker {
     pools: Vec<Rc<Pool>>,
     desk: Rc<Desk>,
     texts: Texts,
+    vigil: Rc<Vigil>,
     draining: Draining,
 }
 
@@ -153,7 +159,9 @@ impl Worker {
         let pools = gateway.sites.iter().map(pool).collect();
         let desk = Desk::new(Arc::clone(&gateway));
         let texts = Texts::new(&gateway);
-        Rc::new(Self { texts, gateway, pools, desk, draining: draining.clone() })
+        let begun = || Vigil::begin(Arc::clone(&gateway.revocations), gateway.clock.clone());
+        let vigil = before.map_or_else(begun, |before| Rc::clone(&before.vigil));
+        Rc::new(Self { texts, gateway, pools, desk, vigil, draining: draining.clone() })
     }
 }
 
@@ -340,7 +348,7 @@ impl Worker {
         match place.pool.forward(&mut departure.request, watch, &record.target).await {
             Ok(answer) => {
                 record.is_served();
-                departure.conclude(place, answer, now, &self.draining)
+                departure.conclude(place, answer, now, &self.vigil, &self.draining)
             }
             Err(error) => Err(refuse(place.site, error, record)),
         }

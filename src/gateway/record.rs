@@ -23,6 +23,7 @@ use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 
+use super::body::Broken;
 use super::desk::{Desk, NONE, Place, SiteDesk};
 use crate::random;
 use crate::server::peer::Client;
@@ -66,6 +67,8 @@ pub(super) enum Outcome {
     UpstreamFull,
     /// The upstream's answer broke off.
     UpstreamBroken,
+    /// The session ended before the answer did.
+    SessionOver,
 }
 
 impl Outcome {
@@ -83,6 +86,7 @@ impl Outcome {
             Self::UpstreamAnswer => "upstream_answer",
             Self::UpstreamFull => "upstream_full",
             Self::UpstreamBroken => "upstream_broken",
+            Self::SessionOver => "session_over",
         }
     }
 }
@@ -378,7 +382,7 @@ pub struct Recorded<B> {
     record: Record,
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Recorded<B> {
+impl<B: Body<Data = Bytes, Error = Broken> + Unpin> Body for Recorded<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -395,8 +399,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Recorded<B> {
                 }
                 this.is_over = this.is_over || this.body.is_end_stream();
             }
-            Poll::Ready(Some(Err(_))) => {
-                this.record.outcome = Some(Outcome::UpstreamBroken);
+            Poll::Ready(Some(Err(error))) => {
+                this.record.outcome = Some(match error {
+                    Broken::Upstream(_) => Outcome::UpstreamBroken,
+                    Broken::SessionOver => Outcome::SessionOver,
+                });
                 this.is_over = true;
             }
             Poll::Ready(None) => this.is_over = true,

@@ -52,7 +52,7 @@ pub(super) async fn confirm(site: &Site, session: Session, now: UnixTime) -> Res
     Err(doubt)
 }
 
-fn ask_in_background(memberships: Arc<Memberships>, member: Member, now: UnixTime) {
+pub(super) fn ask_in_background(memberships: Arc<Memberships>, member: Member, now: UnixTime) {
     tokio::spawn(async move {
         if let Err(error) = memberships.ask(&member, now).await {
             say_why(&member, &error);

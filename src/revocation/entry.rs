@@ -1,8 +1,8 @@
 //! A revocation as it is kept: sealed with the keys of the sessions, like everything that leaves this process.
 //!
 //! Sealed and not hashed: so nobody reads an id where revocations are kept, nobody who can write there ends anybody's session,
-//! a change of one bit shows, and a look-up needs no hash for each key of the ring. An entry has to be readable for no longer
-//! than a session can last; the key that sealed the last session is kept for as long anyway.
+//! a change of one bit shows, and a look-up needs no hash for each key of the ring. Where the ring changes, all that
+//! is known is written anew with the new first key, so that an old one can go.
 //!
 //! ```text
 //! version 1 | kind 1 | at 8 | provider: length 1 + text | id, to the end

@@ -307,6 +307,20 @@ mod tests {
         assert_eq!(revocations.beginning(&rosa(), NOW.plus(MAX_AGE)), NOW.plus(MAX_AGE));
     }
 
+    #[tokio::test]
+    async fn whoever_is_signed_out_again_within_the_same_second_is_signed_out() {
+        let revocations = Revocations::default();
+        for number in 0..10 {
+            let target = Target::Member(rosa().id);
+            revocations.revoke(Revocation { target, provider: None, at: NOW }).await.unwrap();
+            let session = session(number, rosa(), revocations.beginning(&rosa(), NOW));
+            assert!(!revocations.have_ended(&session), "{number}");
+            let target = Target::Unit(rosa().unit_id);
+            revocations.revoke(Revocation { target, provider: None, at: NOW }).await.unwrap();
+            assert!(revocations.have_ended(&session), "{number}");
+        }
+    }
+
     #[test]
     fn a_later_revocation_counts_beside_an_earlier_one_in_whatever_order_they_come() {
         let times = [NOW, NOW.plus(Duration::from_secs(600))];

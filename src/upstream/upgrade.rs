@@ -46,8 +46,14 @@ pub fn write_fields(fields: &mut HeaderMap) {
     fields.insert(UPGRADE, WEBSOCKET);
 }
 
-/// Lets both ends talk to each other until both have finished, or the gateway ends.
-pub fn tunnel(client: OnUpgrade, upstream: Switched, draining: &Draining) {
+/// Lets both ends talk to each other until both have finished, the gateway ends, or the session is `over` for which they
+/// began, where there is one.
+pub fn tunnel(
+    client: OnUpgrade,
+    upstream: Switched,
+    draining: &Draining,
+    over: Option<impl Future<Output = ()> + 'static>,
+) {
     let (draining, at_work) = (draining.clone(), draining.begin());
     tokio::task::spawn_local(async move {
         let _at_work = at_work;
@@ -59,8 +65,16 @@ pub fn tunnel(client: OnUpgrade, upstream: Switched, draining: &Draining) {
             }
         };
         let ending = async {
-            draining.reaches(Stage::Closing).await;
-            CloseCode::GoingAway
+            let over = async {
+                match over {
+                    Some(over) => over.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = draining.reaches(Stage::Closing) => CloseCode::GoingAway,
+                () = over => CloseCode::PolicyViolation,
+            }
         };
         if let Err(error) =
             websocket::tunnel(client, upstream, random::bytes(), ending, websocket::ECHO).await

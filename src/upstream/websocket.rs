@@ -263,7 +263,8 @@ impl Pipe {
 }
 
 /// Lets both sides talk until both have ended, or until `ending` says why they have to. Then each gets a Close between two
-/// frames, and so much time to answer; one whose frame does not end is not interrupted. `mask` is random.
+/// frames, and so much time to answer. One whose frame does not end is not interrupted where the gateway ends, and is given
+/// up after the same time where a session has ended. `mask` is random.
 ///
 /// # Errors
 /// What a side's connection has broken off with.
@@ -278,11 +279,13 @@ pub async fn tunnel(
     let mut ending = pin!(ending);
     let mut inward = Pipe::new(Towards::Upstream(mask));
     let mut outward = Pipe::new(Towards::Client);
-    let mut asked_to_end = false;
+    let mut asked_to_end = None;
     let mut patience: Option<Pin<Box<tokio::time::Sleep>>> = None;
     poll_fn(|cx| {
-        if !asked_to_end && let Poll::Ready(code) = ending.as_mut().poll(cx) {
-            asked_to_end = true;
+        if asked_to_end.is_none()
+            && let Poll::Ready(code) = ending.as_mut().poll(cx)
+        {
+            asked_to_end = Some(code);
             inward.end_with(code);
             outward.end_with(code);
         }
@@ -291,17 +294,19 @@ pub async fn tunnel(
         if there.is_ready() && back.is_ready() {
             return Poll::Ready(Ok::<_, io::Error>(()));
         }
-        if asked_to_end && inward.has_closed && outward.has_closed {
-            if inward.is_over() && outward.is_over() {
-                return Poll::Ready(Ok(()));
-            }
+        let have_closed = inward.has_closed && outward.has_closed;
+        if have_closed && asked_to_end.is_some() && inward.is_over() && outward.is_over() {
+            return Poll::Ready(Ok(()));
+        }
+        // Whoever is no member any more could go on for ever with a frame that does not end.
+        if asked_to_end.is_some_and(|code| have_closed || code == CloseCode::PolicyViolation) {
             let patience = patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(echo)));
             return patience.as_mut().poll(cx).map(Ok);
         }
         Poll::Pending
     })
     .await?;
-    if asked_to_end {
+    if asked_to_end.is_some() {
         // The end of the stream follows the Close that was said (RFC 6455 §7.1.1).
         poll_fn(|cx| client.as_mut().poll_shutdown(cx)).await?;
         poll_fn(|cx| upstream.as_mut().poll_shutdown(cx)).await?;
@@ -413,6 +418,19 @@ mod tests {
         assert_eq!(read(&mut client, 4).await, [0x88, 2, 3, 0xf0]);
         assert_eq!(read(&mut upstream, 8).await[..2], [0x88, 0x82]);
         tunnel.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_does_not_end_keeps_nothing_open_once_the_session_is_over() {
+        let (mut client, mut upstream, end, tunnel) = open(Duration::ZERO);
+        client.write_all(&frame(2, true, &[7; 100])[..50]).await.unwrap();
+        assert_eq!(read(&mut upstream, 50).await.len(), 50);
+        end.send(CloseCode::PolicyViolation).unwrap();
+        assert_eq!(read(&mut client, 4).await, [0x88, 2, 3, 0xf0]);
+        tunnel.await.unwrap().unwrap();
+        let mut rest = Vec::new();
+        upstream.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty());
     }
 
     #[tokio::test]

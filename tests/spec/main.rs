@@ -53,6 +53,7 @@ mod sign_in;
 mod signature;
 mod strangers;
 mod streaming;
+mod streams_end;
 mod takeover;
 mod tls;
 mod tls_listeners;

@@ -64,6 +64,8 @@ pub struct Options {
     pub site: &'static str,
     /// Whole tables at the end.
     pub more: &'static str,
+    /// Other session keys: the inside of the list.
+    pub session_keys: Option<&'static str>,
     /// Another signing key: the inside of the list.
     pub signing_keys: Option<&'static str>,
     /// Another upstream.
@@ -87,6 +89,7 @@ impl Options {
         provider: "",
         site: "",
         more: "",
+        session_keys: None,
         signing_keys: None,
         upstream: None,
         upstreams: None,
@@ -257,6 +260,7 @@ fn configuration(options: &Options, upstream: SocketAddr) -> String {
     let Options { server, session, identity, provider, site, more, signing_keys, providers, .. } = options;
     let own_keys = format!("{{ id = \"2026-11\", algorithm = \"hmac-sha256\", key = \"{SIGNING_KEY}\" }}");
     let signing_keys = signing_keys.map_or(own_keys, str::to_owned);
+    let session_keys = options.session_keys.unwrap_or("\"c2Vzc2lvbi1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY\"");
     let providers = providers.unwrap_or("\"ymca\"");
     let listen = options.listen.unwrap_or("\"127.0.0.1:0\"");
     let upstreams = options.upstreams.clone().unwrap_or_else(|| format!("\"http://{upstream}\""));
@@ -267,7 +271,7 @@ listen = [{listen}]
 {server}
 
 [session]
-keys = ["c2Vzc2lvbi1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY"]
+keys = [{session_keys}]
 {session}
 
 [identity]
