@@ -32,6 +32,7 @@ mod http2;
 mod http2_abuse;
 mod http2_websockets;
 mod identity_fields;
+mod key_rings;
 mod limits;
 mod listeners;
 mod logs;
