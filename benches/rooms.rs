@@ -12,6 +12,7 @@ use member_gateway::identity::keys::{Algorithm, SigningKey, SigningKeys};
 use member_gateway::identity::{Attribute, Identity, RequestLine};
 use member_gateway::member::{Member, MemberId, MemberUnitId, Profile, ProviderName};
 use member_gateway::random;
+use member_gateway::revocation::{Revocation, Revocations, Target};
 use member_gateway::route::path::Readings;
 use member_gateway::route::pattern::Pattern;
 use member_gateway::route::rule::{Access, Allow, Rule, Rules, Unauthenticated};
@@ -91,6 +92,25 @@ fn request() -> HeaderMap {
     }
     fields.insert(COOKIE, HeaderValue::try_from(cookie).expect("ASCII"));
     fields
+}
+
+/// Of whom that many have been signed out, and the one who asks has not.
+#[divan::bench(args = [0, 1_000_000])]
+fn look_up_a_revocation(bencher: Bencher<'_, '_>, number: u64) {
+    let revocations = Revocations::default();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        for ended in 0..number {
+            let id = SessionId((u128::from(ended) << 8).to_be_bytes());
+            revocations.sign_out(id, NOW).await.expect("it is kept in memory");
+        }
+        for member in 0..number.min(1000) {
+            let target = Target::Member(MemberId::new(format!("{member}")).expect("an id"));
+            revocations.revoke(Revocation { target, provider: None, at: NOW }).await.expect("the same");
+        }
+    });
+    let session = Session::begin(SessionId([7; 16]), member(), NOW, NOW);
+    bencher.bench_local(|| revocations.have_ended(black_box(&session)));
 }
 
 #[divan::bench]

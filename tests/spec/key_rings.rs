@@ -127,7 +127,7 @@ async fn whom_an_operator_signed_out_stays_out_when_the_key_that_kept_it_is_gone
     let restarted = Gateway::with(&with(&ONLY_NEW));
 
     assert_eq!(status(&mut browser.at(&restarted)).await, 401);
-    assert_eq!(status(&mut browser).await, 401);
+    crate::revocation::eventually_is(&mut browser, 401).await;
 }
 
 #[tokio::test]

@@ -334,7 +334,7 @@ async fn what_is_kept_in_a_file_survives_a_restart_and_reaches_the_gateway_besid
 }
 
 /// Waits until a script of the app gets this.
-async fn eventually_is(browser: &mut Browser, expected: u16) {
+pub async fn eventually_is(browser: &mut Browser, expected: u16) {
     let since = std::time::Instant::now();
     while status(browser).await != expected {
         assert!(since.elapsed() < PATIENCE, "it does not become {expected}");
