@@ -3,9 +3,12 @@
 //! Every room takes the instant as an argument; only [`Clock::now`] asks the machine for it. So a test says what time
 //! it is, and no test waits.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cookie::time::OffsetDateTime;
 
 /// Whole seconds since 1970-01-01T00:00:00Z, as RFC 9421 §2.3 and our cookies count them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +25,16 @@ impl UnixTime {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// As people in any country read it, to the minute.
+impl fmt::Display for UnixTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let Ok(time) = OffsetDateTime::from_unix_timestamp(seconds) else { return f.write_str("…") };
+        let (year, month, day) = (time.year(), u8::from(time.month()), time.day());
+        write!(f, "{year}-{month:02}-{day:02} {:02}:{:02} UTC", time.hour(), time.minute())
     }
 }
 
@@ -84,5 +97,16 @@ impl ManualClock {
     /// Sets the clock to any instant, backwards too.
     pub fn set(&self, now: UnixTime) {
         self.0.store(now.0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_for_people_and_none_is_too_large() {
+        assert_eq!(UnixTime(1_795_300_000).to_string(), "2026-11-21 22:26 UTC");
+        assert_eq!(UnixTime(u64::MAX).to_string(), "…");
     }
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::body::{Body, Own, set_cookies};
+use super::branding::Localized;
 use super::challenge;
 use super::failure::{Cause, Failure, Reference};
 use super::language::Language;
@@ -380,11 +381,14 @@ async fn logout(site: &Site, request: Request<Incoming>, now: UnixTime) -> Resul
         return Err(Refusal::foreign_form());
     }
     let (mut head, body) = request.into_parts();
+    let mut may_live_until = None;
     for session in site.cookies.sessions(&head.headers, now) {
         tracing::info!(site = site.origin.as_str(), session = %session.id, "signed out");
         site.telemetry.metrics.revocations.of(["sign_out"]).one();
         if let Err(error) = site.revocations.sign_out(session.id, now).await {
             tracing::warn!(session = %session.id, %error, "a sign-out is known here only, for now");
+            let end = session.created.plus(site.cookies.policy().max_age);
+            may_live_until = may_live_until.max(Some(end));
         }
     }
     let form = Limited::new(Paced::new(body, &mut head.extensions), MOST_FORM).collect().await;
@@ -392,7 +396,24 @@ async fn logout(site: &Site, request: Request<Incoming>, now: UnixTime) -> Resul
     let from_form = form_urlencoded::parse(&form)
         .find_map(|(name, value)| (name == "return_to").then(|| value.into_owned()));
     let return_to = ReturnTo::new(&from_form.or(from_query).unwrap_or_default());
-    let mut response = Own::see_other(return_to.as_str());
+    let mut response = match may_live_until {
+        Some(end) => signed_out_here(site, end, Language::of(&head.headers)),
+        None => Own::see_other(return_to.as_str()),
+    };
     set_cookies(response.headers_mut(), [site.cookies.delete_session()]);
     Ok(response)
+}
+
+/// The page for whoever has signed out while nobody else could be told.
+fn signed_out_here(site: &Site, end: UnixTime, language: Language) -> Response<Body> {
+    let end = Localized::One(end.to_string());
+    let trouble = Trouble {
+        kind: Kind::Error,
+        explanation: &Texts::of(language).signed_out_here,
+        remedy: Some(&end),
+        button: Some(Button::FrontPage),
+        other: None,
+        reference: None,
+    };
+    Own::page(StatusCode::OK, site.pages.render(&Page::Trouble(trouble), language))
 }

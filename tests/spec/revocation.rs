@@ -365,7 +365,10 @@ async fn what_cannot_be_kept_is_refused_and_a_sign_out_counts_here_all_the_same(
     );
     assert!(metrics().contains("member_gateway_revocation_store_up 0\n"));
 
-    assert!(leaver.request(Method::POST, "/_gateway/logout", &[SAME_ORIGIN], "").await.status.as_u16() < 400);
+    let page = leaver.request(Method::POST, "/_gateway/logout", &[SAME_ORIGIN], "").await;
+    assert!(page.status == 200 && leaver.session_cookie().is_none(), "{page:?}");
+    assert!(page.body.contains("You are signed out here."), "{}", page.body);
+    assert!(page.body.contains("2026-11-22 10:26 UTC"), "until when a copy may live: {}", page.body);
     assert_eq!(status(&mut copy).await, 401);
     eventually("it waits", || metrics().contains("member_gateway_revocations_waiting 1\n"));
 

@@ -18,6 +18,10 @@ pub(super) static TEXTS: Texts = Texts {
     sign_out_title: "Would you like to sign out?",
     sign_out: "Sign out",
     stay: "Stay signed in",
+    signed_out_here: Explanation::new(
+        "You are signed out here.",
+        "The other servers of this site could not be told yet; they will be. Whoever has a copy of your session could use it there until then, and at the latest until this time:",
+    ),
 
     form_kept: Explanation::new(
         "Please sign in again.",

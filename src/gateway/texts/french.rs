@@ -18,6 +18,10 @@ pub(super) static TEXTS: Texts = Texts {
     sign_out_title: "Souhaitez-vous vous déconnecter\u{a0}?",
     sign_out: "Se déconnecter",
     stay: "Rester connecté",
+    signed_out_here: Explanation::new(
+        "Vous êtes déconnecté ici.",
+        "Les autres serveurs de ce site n’ont pas encore pu en être informés\u{a0}; ils le seront dès que possible. D’ici là, une personne qui aurait une copie de votre session pourrait s’en servir, au plus tard jusqu’à cette heure\u{a0}:",
+    ),
 
     form_kept: Explanation::new(
         "Veuillez vous connecter à nouveau.",

@@ -50,6 +50,7 @@ pub(super) struct Texts {
     pub(super) sign_out_title: &'static str,
     pub(super) sign_out: &'static str,
     pub(super) stay: &'static str,
+    pub(super) signed_out_here: Explanation,
 
     // What outlives a login.
     pub(super) form_kept: Explanation,

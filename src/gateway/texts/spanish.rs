@@ -18,6 +18,10 @@ pub(super) static TEXTS: Texts = Texts {
     sign_out_title: "¿Desea cerrar la sesión?",
     sign_out: "Cerrar la sesión",
     stay: "Seguir con la sesión abierta",
+    signed_out_here: Explanation::new(
+        "Ha cerrado la sesión aquí.",
+        "Todavía no se ha podido avisar a los demás servidores de este sitio; se hará en cuanto sea posible. Hasta entonces, quien tenga una copia de su sesión podría usarla en ellos, como muy tarde hasta esta hora:",
+    ),
 
     form_kept: Explanation::new(
         "Inicie sesión de nuevo, por favor.",
