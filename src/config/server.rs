@@ -1,5 +1,7 @@
 //! `[server]`: where to listen, whom to believe, what to tolerate. Its certificates are [`super::tls`]'s.
 
+pub(super) mod table;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
