@@ -170,6 +170,7 @@ impl Record {
                 Outcome::UpstreamConnect
                 | Outcome::UpstreamSilent
                 | Outcome::UpstreamAnswer
+                | Outcome::UpstreamFull
                 | Outcome::UpstreamBroken,
             ) => Some(self.outcome_name()),
             Some(
@@ -179,7 +180,8 @@ impl Record {
                 | Outcome::Unauthorized
                 | Outcome::Denied
                 | Outcome::Refused
-                | Outcome::Aborted,
+                | Outcome::Aborted
+                | Outcome::SessionOver,
             )
             | None => {
                 self.status.filter(|status| status.as_u16() >= least).map(|status| status.as_str().to_owned())
