@@ -160,7 +160,7 @@ impl SigningKey {
         }
     }
 
-    /// The half of it that verifies, for [`verify`](crate::verify).
+    /// The half of it that verifies, for [`verify`].
     #[must_use]
     pub fn verification_key(&self) -> verify::Key {
         match &self.material {
