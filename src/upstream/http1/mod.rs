@@ -114,7 +114,7 @@ impl Connection {
         if self.sending.is_over() {
             self.is_reusable =
                 answer.status() != StatusCode::SWITCHING_PROTOCOLS && head::stays_open(&answer);
-        } else {
+        } else if !self.sending.is_broken() {
             let body = mem::replace(request.body_mut(), RequestBody::empty());
             let sending = mem::take(&mut self.sending);
             let task = tokio::task::spawn_local(sending.finish(self.socket.clone(), body));
@@ -230,4 +230,31 @@ pub(super) fn may_be_followed_by_a_body(method: &Method, status: StatusCode, fie
     let announces_one = || fields.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
     method == Method::HEAD
         || (matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) && announces_one())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::UnixStream;
+    use tokio::task::LocalSet;
+
+    use super::*;
+
+    /// A task that waits for a socket which takes nothing would wait for ever, and keep socket and body.
+    #[tokio::test]
+    async fn nobody_goes_on_with_a_request_that_the_upstream_has_answered_and_stopped_reading() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        let theirs = theirs.into_std().unwrap();
+        theirs.shutdown(std::net::Shutdown::Read).unwrap();
+        ours.readable().await.unwrap();
+        let mut connection = Connection::over(Stream::Unix(ours), Duration::ZERO);
+        let mut request = Request::post("/").body(RequestBody::full(Bytes::from_static(b"form"))).unwrap();
+
+        let answer = LocalSet::new().run_until(connection.exchange(&mut request)).await.unwrap();
+
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert!(connection.rest.is_none());
+        assert!(!connection.is_reusable());
+    }
 }

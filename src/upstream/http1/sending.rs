@@ -16,6 +16,9 @@ use crate::upstream::body::RequestBody;
 
 /// Pieces of a body that are shorter are copied behind what else waits to be written; longer ones are written as they are.
 const SHORT: usize = 4 * 1024;
+/// Once so much waits to be written, nothing more of the body is asked for: however short its pieces are, whoever does not
+/// read holds up the sender and not our memory.
+const ENOUGH: usize = 16 * 1024;
 /// What a connection keeps for the next head.
 const KEPT: usize = 8 * 1024;
 
@@ -81,6 +84,20 @@ impl Sending {
         self.written < self.waiting.len() || !self.piece.is_empty() || !self.after.is_empty()
     }
 
+    /// Whether the next piece of the body can be put where it is written from. What was written of `waiting` goes only with
+    /// the last of it, so it counts.
+    fn has_room_for_more(&self) -> bool {
+        self.framing != Framing::Nothing
+            && self.piece.is_empty()
+            && self.after.is_empty()
+            && self.waiting.len() < ENOUGH
+    }
+
+    /// Whether the socket takes nothing more of it.
+    pub(super) const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Sends on. Ready once all of it is written, and from then on.
     pub(super) fn poll(
         &mut self,
@@ -93,7 +110,7 @@ impl Sending {
         }
         loop {
             // As much as is there goes out at once: a form with its head.
-            while self.framing != Framing::Nothing && self.piece.is_empty() && self.after.is_empty() {
+            while self.has_room_for_more() {
                 match self.poll_body(body, cx) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(unsent)) => return Poll::Ready(Err(unsent)),
