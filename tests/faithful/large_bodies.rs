@@ -238,6 +238,31 @@ fn whoever_does_not_read_holds_the_other_side_up_and_not_the_memory() {
     drop(closed);
 }
 
+/// Pieces of a few octets are put together before they are written, and there too somebody has to stop.
+#[test]
+fn whoever_reads_no_small_chunks_holds_the_sender_up_and_not_the_memory() {
+    const MOST: usize = 64 * 1024 * 1024;
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().unwrap();
+    let waiting = Arc::clone(&gate);
+    let (app, _) = RawUpstream::telling(move |wire| {
+        wire.head();
+        drop(waiting.lock());
+    });
+    let site = Site::in_front_of(app.address(), "");
+
+    let mut wire = Wire::to(site.plain);
+    wire.send(format!("POST /public/up HTTP/1.1\r\nHost: {NAME}\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    let taken = wire.send_again_while_taken(
+        b"40\r\n0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n",
+        MOST,
+    );
+
+    println!("written in chunks of 64 octets: {taken}");
+    assert!(taken < MOST / 2, "{taken}");
+    drop(closed);
+}
+
 /// A client that asks for the large answer and reads nothing of it.
 fn asks_to_read(site: &Site) -> Wire {
     let mut wire = Wire::to(site.plain);

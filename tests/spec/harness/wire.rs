@@ -86,10 +86,17 @@ impl Wire {
 
     /// Writes zeros until so many are written or the other side takes no more; says how many it has taken.
     pub fn send_while_taken(&mut self, length: usize) -> usize {
+        self.send_again_while_taken(&[0], length)
+    }
+
+    /// Writes this again and again, until so much is written or the other side takes no more; says how much it has taken.
+    pub fn send_again_while_taken(&mut self, piece: &[u8], length: usize) -> usize {
+        let many = piece.repeat((64 * 1024 / piece.len()).max(1));
         self.socket.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
         let mut taken = 0;
         while taken < length {
-            match self.socket.write(&vec![0; (length - taken).min(64 * 1024)]) {
+            let rest = &many[taken % many.len()..];
+            match self.socket.write(&rest[..rest.len().min(length - taken)]) {
                 Ok(more) => taken += more,
                 Err(_) => break,
             }
