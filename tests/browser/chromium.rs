@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 use url::Url;
+
+use crate::addresses::free_address;
 
 /// How long anything may take before a test gives up on it, on a slow machine too. Nobody waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -233,7 +235,7 @@ struct Driver {
 
 impl Driver {
     async fn start(chromedriver: &str) -> Self {
-        let port = free_port();
+        let port = free_address().port();
         let child = Command::new(chromedriver)
             .arg(format!("--port={port}"))
             .stdin(Stdio::null())
@@ -282,12 +284,6 @@ impl Drop for Driver {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A port of the loopback interface that nobody uses just now.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 /// Where a program is that these tests cannot do without. The folders of the system's own programs count too: not

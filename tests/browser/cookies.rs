@@ -3,7 +3,8 @@
 use member_gateway::time::Clock;
 use serde_json::{Value, json};
 
-use crate::chromium::{Browser, free_port};
+use crate::addresses::free_address;
+use crate::chromium::Browser;
 use crate::nginx::Nginx;
 use crate::site::Site;
 
@@ -36,7 +37,7 @@ async fn a_login_attempt_is_kept_for_half_an_hour_at_most() {
 
 #[tokio::test]
 async fn behind_tls_the_session_cookie_belongs_to_this_host_and_to_https_alone() {
-    let (port, gateway) = (free_port(), free_port());
+    let (port, gateway) = (free_address().port(), free_address().port());
     let site = Site::behind(gateway, &format!("https://members.localhost:{port}"));
     let _nginx = Nginx::start("members.localhost", port, gateway);
     let browser = Browser::open().await;

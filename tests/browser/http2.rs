@@ -7,7 +7,8 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::chromium::{Browser, free_port};
+use crate::addresses::free_address;
+use crate::chromium::Browser;
 use crate::site::{MEMBER, Site};
 
 /// An app that shows who the member is, and repeats over WebSockets what it hears.
@@ -79,7 +80,7 @@ async fn metrics(admin: u16) -> String {
 #[tokio::test]
 async fn a_member_signs_in_over_http2_and_talks_over_a_websocket_on_the_same_connection() {
     let folder = tempfile::tempdir().expect("a folder");
-    let admin = free_port();
+    let admin = free_address().port();
     let (site, browser) = (Site::with_tls(folder.path(), app(), admin), Browser::open().await);
 
     browser.visit(&site.at("/classes?week=2")).await;

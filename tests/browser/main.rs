@@ -5,6 +5,9 @@
 //! at a time, so that a small machine is not measured instead of the gateway. Nothing waits for a time to pass, only for
 //! something to appear. `scripts/test` installs what has to be there.
 
+#[path = "../spec/harness/addresses.rs"]
+#[allow(unreachable_pub, clippy::unwrap_used, reason = "it is that of the specification")]
+mod addresses;
 mod axe;
 mod chromium;
 mod nginx;

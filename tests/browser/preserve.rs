@@ -6,7 +6,8 @@ use http::Response;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::chromium::{Browser, free_port};
+use crate::addresses::free_address;
+use crate::chromium::Browser;
 use crate::site::{ACCOUNT, Site};
 use crate::upstream::Upstream;
 
@@ -120,7 +121,7 @@ async fn a_form_that_another_site_posts_is_not_sent_after_the_login() {
 
 #[tokio::test]
 async fn a_fragment_is_there_again_after_the_login() {
-    let port = free_port();
+    let port = free_address().port();
     let origin = format!("http://localhost:{port}");
     let site = Site::with(port, &origin, "[site.login]\npreserve = [\"fragment\"]");
     let browser = Browser::open().await;

@@ -12,7 +12,8 @@ use member_gateway::time::{Clock, ManualClock};
 
 use serde_json::json;
 
-use crate::chromium::{Browser, free_port};
+use crate::addresses::free_address;
+use crate::chromium::Browser;
 
 /// The sample member whom Daxko's form is filled in for.
 pub(crate) const MEMBER: &str = "400007995-00";
@@ -32,7 +33,7 @@ pub(crate) struct Site {
 impl Site {
     /// One site on plain HTTP, with the sample app.
     pub(crate) fn start() -> Self {
-        let port = free_port();
+        let port = free_address().port();
         Self::behind(port, &format!("http://localhost:{port}"))
     }
 
@@ -82,7 +83,7 @@ impl Site {
 
     /// One with TLS of its own, in front of this app; operators may ask at `admin`.
     pub(crate) fn with_tls(folder: &Path, app: SocketAddr, admin: u16) -> Self {
-        let port = free_port();
+        let port = free_address().port();
         let origin = format!("https://localhost:{port}");
         let names = vec!["localhost".to_owned()];
         let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
@@ -129,7 +130,7 @@ impl Site {
 
     fn edited_at(clock: Clock, edits: &[(&str, &str)]) -> Self {
         let mut config = AS_IT_COMES.to_owned();
-        let port = free_port().to_string();
+        let port = free_address().port().to_string();
         for (old, new) in [("8080", port.as_str())].iter().chain(edits) {
             assert!(config.contains(old), "gateway.toml has no {old}");
             config = config.replace(old, new);

@@ -11,7 +11,8 @@ use member_gateway::session::seal::{KeyRing, Purpose};
 use member_gateway::time::Clock;
 use serde_json::json;
 
-use crate::chromium::{Browser, free_port};
+use crate::addresses::free_address;
+use crate::chromium::Browser;
 use crate::site::Site;
 
 /// What a browser asks for: the tags of the languages.
@@ -49,7 +50,7 @@ pub(crate) struct Tour {
 
 impl Tour {
     pub(crate) async fn start() -> Self {
-        let (port, nobody) = (free_port(), free_port());
+        let (port, nobody) = (free_address().port(), free_address().port());
         let more = format!(
             r##"
             [session]

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::addresses::free_address;
 use crate::load::PATIENCE;
 use crate::program::Program;
 
@@ -148,7 +149,7 @@ fn a_hundred_connections_with_a_hundred_streams_each_hold_no_more_than_64_mib() 
         ("the tail of an answer", "/tail", 1, few),
     ] {
         let bomb = Bomb { target, window, fields };
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("gateway.toml"), configuration(address, app)).unwrap();
         let program = Program::start(folder.path(), &["run"]);

@@ -1,14 +1,14 @@
 //! Twenty hand-overs to a new process under load.
 
-use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 
+use crate::addresses::free_address;
 use crate::load::{Load, app};
 use crate::program::{Program, configuration};
 
 #[test]
 fn twenty_new_processes_take_over_under_load_and_no_request_fails() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let (app, folder) = (app(), tempfile::tempdir().unwrap());
     let write = |number| {
         std::fs::write(folder.path().join("gateway.toml"), configuration(address, app, number)).unwrap();

@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what is not there makes the test fail, as it should")]
 
+#[path = "../spec/harness/addresses.rs"]
+#[allow(unreachable_pub, clippy::unwrap_used, reason = "it is that of the specification")]
+mod addresses;
 mod bomb;
 mod handover;
 mod load;

@@ -1,14 +1,14 @@
 //! A hundred reloads under load.
 
-use std::net::TcpListener;
 use std::sync::atomic::Ordering;
 
+use crate::addresses::free_address;
 use crate::load::{Load, app};
 use crate::program::{Program, configuration};
 
 #[test]
 fn a_hundred_reloads_under_load_fail_no_request_and_break_no_connection() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let (app, folder) = (app(), tempfile::tempdir().unwrap());
     let write = |number| {
         std::fs::write(folder.path().join("gateway.toml"), configuration(address, app, number)).unwrap();

@@ -1,11 +1,10 @@
 //! The program: its commands, its exit statuses, and its end.
 
 use std::collections::HashSet;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::Barrier;
 
-use crate::harness::{Folder, RawUpstream, Running, Wire, eventually, member_gateway};
+use crate::harness::{Folder, RawUpstream, Running, Wire, eventually, free_address, member_gateway};
 
 #[test]
 fn keygen_prints_one_fresh_key_and_nothing_else() {
@@ -90,7 +89,7 @@ fn a_signal_lets_what_is_under_way_finish_takes_nothing_new_and_ends_with_0() {
             waits.wait();
             wire.send("world");
         });
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = free_address();
         let mut running = Running::start(&public_site(address, &upstream), address);
         let mut client = Wire::to(address);
         client.send(format!("GET / HTTP/1.1\r\nHost: {address}\r\n\r\n"));

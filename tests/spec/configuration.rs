@@ -1,10 +1,9 @@
 //! gateway.toml: every mistake is told at once, nothing secret is repeated, and the reference is that of this version.
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::Path;
 
-use crate::harness::{Ended, Folder, Gateway, Running, Wire, member_gateway};
+use crate::harness::{Ended, Folder, Gateway, Running, Wire, free_address, member_gateway};
 
 pub const SESSION_KEY: &str = "c2Vzc2lvbi1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY";
 pub const SIGNING_KEY: &str = "c2lnbmluZy1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY";
@@ -178,7 +177,7 @@ fn listening_at(address: &str) -> String {
 
 #[test]
 fn an_address_that_another_gateway_serves_on_is_refused_and_it_serves_on() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_address();
     let folder = Folder::with(&listening_at(&free.to_string()));
     let _running = Running::start(&folder, free);
 
@@ -203,7 +202,7 @@ fn the_configuration_of_the_repository_is_valid_and_starts_without_anything_else
     let ended = check(&text);
     assert_eq!((ended.status, &*ended.errors), (0, ""));
 
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_address();
     let folder = Folder::with(&text.replace("127.0.0.1:8080", &free.to_string()));
     let mut running = Running::start(&folder, free);
 

@@ -1,9 +1,9 @@
 //! The end of a gateway: nobody is cut off who had begun, and nobody is let in who would not be served.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Barrier};
 
-use crate::harness::{Folder, RawUpstream, Running, SITE, Wire, eventually, head};
+use crate::harness::{Folder, RawUpstream, Running, SITE, Wire, eventually, free_address, head};
 
 const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -13,7 +13,7 @@ const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSoc
 pub const GOING_AWAY: [u8; 4] = [0x88, 2, 3, 0xe9];
 
 fn serving(upstream: &RawUpstream) -> (SocketAddr, Running) {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let folder = Folder::with(&format!(
         "[server]\nlisten = [\"{address}\"]\n\n[[provider]]\nname = \"ymca\"\nkind = \"daxko\"\nenvironment = \"sandbox\"\n\n\
          [[site]]\npublic_url = \"{SITE}\"\nupstream = [\"http://{}\"]\nproviders = [\"ymca\"]\n\n\

@@ -1,6 +1,6 @@
 //! The end of a gateway over HTTP/2: it goes away (RFC 9113 §6.8), and what is under way finishes.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use bytes::Bytes;
 
 use crate::drain::GOING_AWAY;
 use crate::harness::http2::{Http2, head, piece, read, request};
-use crate::harness::{Folder, RawUpstream, Running, SITE, eventually};
+use crate::harness::{Folder, RawUpstream, Running, SITE, eventually, free_address};
 use crate::http2_websockets::{connect, open};
 
 fn serving(upstream: &RawUpstream) -> (SocketAddr, Running) {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let folder = Folder::with(&format!(
         "[server]\nlisten = [{{ address = \"{address}\", h2c = true }}]\n\n\
          [[provider]]\nname = \"ymca\"\nkind = \"daxko\"\nenvironment = \"sandbox\"\n\n\

@@ -1,13 +1,15 @@
 //! Where it listens beside IP addresses: Unix sockets, and sockets that systemd hands over.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{Ended, Folder, RawUpstream, Running, SITE, eventually, last_head, member_gateway};
+use crate::harness::{
+    Ended, Folder, RawUpstream, Running, SITE, eventually, free_address, last_head, member_gateway,
+};
 
 fn configuration(server: &str, upstream: &str) -> String {
     format!(
@@ -100,7 +102,7 @@ fn activated(folder: &Folder, address: SocketAddr) -> Running {
 
 #[test]
 fn a_socket_that_systemd_hands_over_is_listened_on_in_place_of_one_of_its_own() {
-    let (upstream, address) = (upstream(), free());
+    let (upstream, address) = (upstream(), free_address());
     let server = format!("listen = [\"{address}\"]");
     let folder = Folder::with(&configuration(&server, &upstream.address().to_string()));
     let mut running = activated(&folder, address);
@@ -117,18 +119,14 @@ fn a_socket_that_systemd_hands_over_is_listened_on_in_place_of_one_of_its_own() 
 
 #[test]
 fn a_socket_of_systemd_s_that_is_no_address_of_the_configuration_is_an_error() {
-    let (upstream, address) = (upstream(), free());
-    let server = format!("listen = [\"{}\"]", free());
+    let (upstream, address) = (upstream(), free_address());
+    let server = format!("listen = [\"{}\"]", free_address());
     let folder = Folder::with(&configuration(&server, &upstream.address().to_string()));
     let mut running = activated(&folder, address);
     let log = running.log();
     log.says(&address.to_string());
     log.says("ListenStream=");
     assert_eq!(running.ended(), Some(1));
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn check(server: &str) -> Ended {

@@ -1,14 +1,14 @@
 //! Logs: what an operator reads at the most talkative setting, and what nobody ever reads there.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 
 use member_gateway::sandbox::daxko::Settings;
 use serde_json::Value;
 
-use crate::harness::{Browser, Folder, Log, Running, parameter, raw_to, with_parameter};
+use crate::harness::{Browser, Folder, Log, Running, free_address, parameter, raw_to, with_parameter};
 
 const SESSION_KEY: &str = "c2Vzc2lvbi1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY";
 const SIGNING_KEY: &str = "c2lnbmluZy1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY";
@@ -73,11 +73,6 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// An address at which nobody listens.
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[tokio::test]

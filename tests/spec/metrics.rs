@@ -1,14 +1,15 @@
 //! Metrics: what is counted, what never is, and that the dashboard and the alerts ask for nothing that is not there.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Method;
 use member_gateway::sandbox::daxko::{Endpoint, Fault};
 
 use crate::harness::{
-    Authority, Folder, Gateway, Options, RawUpstream, Secured, eventually, head, last_head, raw_to, trusting,
+    Authority, Folder, Gateway, Options, RawUpstream, Secured, eventually, free_address, head, last_head,
+    raw_to, trusting,
 };
 
 const ADMIN: Options = Options { server: "admin_listen = \"127.0.0.1:0\"", ..Options::USUAL };
@@ -25,11 +26,6 @@ fn scrape(gateway: &Gateway, fields: &str) -> String {
     let answer = raw_to(gateway.admin(), request);
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     answer
-}
-
-/// An address at which nobody listens.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Waits for this line: a record is closed when its answer has ended, which may be a moment after that was read.
@@ -178,7 +174,7 @@ async fn each_target_counts_the_requests_that_went_there() {
 #[tokio::test]
 async fn a_target_that_is_away_counts_as_left_out_with_what_went_elsewhere_instead() {
     let answering = RawUpstream::answering(ANSWER);
-    let (here, away) = (answering.address(), nobody());
+    let (here, away) = (answering.address(), free_address());
     let gateway = between(&[away, here], "balance = \"round_robin\"");
     let mut client = gateway.connect();
     for _ in 0..6 {
@@ -196,7 +192,7 @@ async fn a_target_that_is_away_counts_as_left_out_with_what_went_elsewhere_inste
 
 #[tokio::test]
 async fn what_the_checks_say_of_a_target_is_a_metric_of_its_own() {
-    let gateway = between(&[nobody()], "health = { interval = \"1s\", fall = 1 }");
+    let gateway = between(&[free_address()], "health = { interval = \"1s\", fall = 1 }");
     let is_ill = |name| {
         let begins = format!("member_gateway_upstream_{name}{{");
         metrics(&gateway).lines().any(|line| line.starts_with(&begins) && line.ends_with(" 0"))

@@ -7,7 +7,9 @@ use member_gateway::member::ProviderName;
 use member_gateway::secret::Secret;
 use member_gateway::session::seal::{KeyRing, Purpose};
 
-use crate::harness::{Browser, Ended, Folder, Gateway, NAVIGATION, NOW, Options, Page, SITE, member_gateway};
+use crate::harness::{
+    Browser, Ended, Folder, Gateway, NAVIGATION, NOW, Options, Page, SITE, free_address, member_gateway,
+};
 
 const BRANDED: Options = Options {
     site: r##"pages = { name = "Lakes & <Rivers>", logo = "tests/data/logo.svg", colour = "#ffcc00", help = { en = "Ring <the bell>.", es = "Toque el timbre." }, contact = "desk@lakes.example" }"##,
@@ -217,7 +219,7 @@ async fn a_member_whom_a_rule_does_not_name_reads_it_too() {
 
 #[tokio::test]
 async fn when_the_app_is_away_the_button_asks_for_the_same_address_again() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let gateway = Gateway::with(&Options { upstream: Some(nobody), ..Options::USUAL });
     let mut browser = gateway.browser();
 
@@ -230,7 +232,7 @@ async fn when_the_app_is_away_the_button_asks_for_the_same_address_again() {
 
 #[tokio::test]
 async fn an_address_that_would_lead_to_another_site_is_no_address_to_try_again() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let everything_is_public = "[[site.rule]]\npath = \"/**\"\naccess = \"public\"";
     let gateway =
         Gateway::with(&Options { upstream: Some(nobody), more: everything_is_public, ..Options::USUAL });

@@ -1,6 +1,5 @@
 //! A configuration that is read again: what holds from the next request on, and what is not touched.
 
-use std::net::TcpListener;
 use std::sync::{Arc, Barrier};
 
 use member_gateway::cli::run;
@@ -9,7 +8,7 @@ use member_gateway::time::{Clock, ManualClock};
 
 use crate::harness::{
     Authority, Browser, Folder, Gateway, NOW, Options, RawUpstream, Running, SITE, Secured, Wire, eventually,
-    head, trusting,
+    free_address, head, trusting,
 };
 
 const OPEN: &str = "[[site.rule]]\npath = \"/new/**\"\naccess = \"public\"\n";
@@ -135,7 +134,7 @@ fn another_list_of_certificates_holds_from_the_next_handshake_on() {
 #[test]
 fn a_signal_has_the_file_read_again_and_the_log_says_what_came_of_it() {
     let upstream = RawUpstream::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let text = |listen: &str, access: &str| {
         format!(
             "[server]\nlisten = [\"{listen}\"]\n\n[[provider]]\nname = \"ymca\"\nkind = \"daxko\"\nenvironment = \"sandbox\"\n\n\

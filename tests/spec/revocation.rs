@@ -5,7 +5,9 @@ use std::time::Duration;
 use http::Method;
 
 use crate::configuration::{check, production};
-use crate::harness::{Browser, Folder, Gateway, Options, Running, eventually, head, member_gateway, raw_to};
+use crate::harness::{
+    Browser, Folder, Gateway, Options, Running, eventually, free_address, head, member_gateway, raw_to,
+};
 
 pub const ADMIN: Options = Options { server: "admin_listen = \"127.0.0.1:0\"", ..Options::USUAL };
 const SAME_ORIGIN: (&str, &str) = ("origin", "https://members.localhost");
@@ -249,14 +251,9 @@ async fn the_metrics_count_revocations_and_name_nobody() {
     assert!(!page.contains("400007995") && !page.contains("300418822"), "{page}");
 }
 
-/// A port that nobody has just now.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[test]
 fn the_command_ends_sessions_of_the_gateway_that_runs() {
-    let (port, admin) = (free_port(), free_port());
+    let (port, admin) = (free_address().port(), free_address().port());
     let folder = Folder::with(&format!(
         "[server]\nlisten = [\"127.0.0.1:{port}\"]\nadmin_listen = \"127.0.0.1:{admin}\"\n\
          [[provider]]\nname = \"ymca\"\nkind = \"daxko\"\nenvironment = \"sandbox\"\n\
@@ -436,7 +433,7 @@ fn a_file_that_cannot_be_used_is_told_of_before_anybody_is_served() {
          [server]\nlisten = [\"127.0.0.1:{}\"]\n\
          [[provider]]\nname = \"ymca\"\nkind = \"daxko\"\nenvironment = \"sandbox\"\n\
          [[site]]\npublic_url = \"http://localhost:8080\"\nupstream = \"sandbox\"\nproviders = [\"ymca\"]\n",
-        free_port()
+        free_address().port()
     ));
     let ended = member_gateway(&folder, &["run"], "");
     assert!(ended.status == 1 && ended.errors.contains("`store` in [session] cannot be used"), "{ended:?}");

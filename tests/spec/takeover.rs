@@ -1,7 +1,7 @@
 //! One process takes over from another: whoever is connected stays, whoever comes is let in.
 
 use std::fs::Permissions;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -9,7 +9,9 @@ use std::sync::{Arc, Barrier};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::harness::{Folder, RawUpstream, Running, SITE, Wire, eventually, head, member_gateway};
+use crate::harness::{
+    Folder, RawUpstream, Running, SITE, Wire, eventually, free_address, head, member_gateway,
+};
 
 fn configuration(listen: &[SocketAddr], upstream: &RawUpstream) -> String {
     let listen: Vec<String> = listen.iter().map(|address| format!("\"{address}\"")).collect();
@@ -21,10 +23,6 @@ fn configuration(listen: &[SocketAddr], upstream: &RawUpstream) -> String {
         listen.join(", "),
         upstream.address()
     )
-}
-
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn answering(answer: &'static str) -> RawUpstream {
@@ -55,7 +53,7 @@ fn a_new_process_serves_at_all_addresses_and_the_old_one_finishes_its_work() {
         wire.send("ld");
     });
     let new = answering(NEW);
-    let addresses = [free(), free()];
+    let addresses = [free_address(), free_address()];
     let folder = Folder::with(&configuration(&addresses, &slow));
     let old = Running::start(&folder, addresses[0]);
     let socket = folder.path().join("handover");
@@ -90,7 +88,7 @@ fn a_new_process_serves_at_all_addresses_and_the_old_one_finishes_its_work() {
 
 #[test]
 fn a_new_process_that_ends_half_way_changes_nothing() {
-    let (old, new, address) = (answering(OLD), answering(NEW), free());
+    let (old, new, address) = (answering(OLD), answering(NEW), free_address());
     let folder = Folder::with(&configuration(&[address], &old));
     let mut first = Running::start(&folder, address);
     let log = first.log();
@@ -113,7 +111,7 @@ fn a_new_process_that_ends_half_way_changes_nothing() {
 
 #[test]
 fn the_admin_address_goes_over_as_well() {
-    let (upstream, address, admin) = (answering(OLD), free(), free());
+    let (upstream, address, admin) = (answering(OLD), free_address(), free_address());
     let text = configuration(&[address], &upstream)
         .replace("handover =", &format!("admin_listen = \"{admin}\"\nhandover ="));
     let folder = Folder::with(&text);
@@ -136,7 +134,7 @@ fn the_admin_address_goes_over_as_well() {
 
 #[test]
 fn whoever_asks_for_the_sockets_and_does_not_read_keeps_no_gateway_from_ending() {
-    let (upstream, address) = (answering(OLD), free());
+    let (upstream, address) = (answering(OLD), free_address());
     // More than the queue of the asking socket takes.
     let many: String = (0..180).map(|index| format!("\"unix:{index}.sock\", ")).collect();
     let text = configuration(&[address], &upstream).replace("listen = [", &format!("listen = [{many}"));
@@ -157,7 +155,7 @@ fn whoever_asks_for_the_sockets_and_does_not_read_keeps_no_gateway_from_ending()
 
 #[test]
 fn an_address_that_is_new_is_listened_on_and_one_that_has_gone_is_closed() {
-    let (upstream, [stays, goes, comes]) = (answering(OLD), [free(), free(), free()]);
+    let (upstream, [stays, goes, comes]) = (answering(OLD), [free_address(), free_address(), free_address()]);
     let folder = Folder::with(&configuration(&[goes, stays], &upstream));
     let first = Running::start(&folder, stays);
 
@@ -173,7 +171,7 @@ fn an_address_that_is_new_is_listened_on_and_one_that_has_gone_is_closed() {
 
 #[test]
 fn where_nobody_is_to_take_over_from_it_begins_by_itself_and_without_a_place_to_ask_it_says_so() {
-    let (upstream, address) = (answering(OLD), free());
+    let (upstream, address) = (answering(OLD), free_address());
     let text = configuration(&[address], &upstream);
     let folder = Folder::with(&text);
     // What a gateway has left that was killed.
@@ -195,7 +193,7 @@ fn a_stranger_gets_no_sockets_even_where_the_file_lets_them_in() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
-    let (upstream, address) = (answering(OLD), free());
+    let (upstream, address) = (answering(OLD), free_address());
     let folder = Folder::with(&configuration(&[address], &upstream));
     let mut running = Running::start(&folder, address);
     let log = running.log();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::harness::{Gateway, Options, RawUpstream, eventually, head};
+use crate::harness::{Gateway, Options, RawUpstream, eventually, free_address, head};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -316,7 +316,7 @@ fn a_client_of_http_1_0_is_served_and_the_upstream_asked_in_http_1_1() {
 
 #[tokio::test]
 async fn an_upstream_that_is_down_is_a_page_for_a_browser_and_a_problem_for_a_script() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let gateway = Gateway::with(&Options { upstream: Some(nobody), ..Options::default() });
 
     let page = gateway.browser().go("/public/a").await;

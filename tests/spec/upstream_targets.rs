@@ -1,7 +1,7 @@
 //! Several addresses for one app: which of them is asked, and what happens when one does not answer.
 
 use std::cell::Cell;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,16 +15,11 @@ use member_gateway::upstream::target::Target;
 use member_gateway::upstream::{Balance, Pool, Protocol, Reuse, Settings, Timeouts, Upstream};
 use tokio::runtime::{Builder, LocalOptions};
 
-use crate::harness::{Gateway, Options, RawUpstream, eventually, head, last_head};
+use crate::harness::{Gateway, Options, RawUpstream, eventually, free_address, head, last_head};
 
 const A: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
 const B: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb";
 const C: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nc";
-
-/// An address at which nobody listens.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
 
 /// Reads one request of each connection, and closes it without an answer.
 fn mute() -> RawUpstream {
@@ -103,7 +98,8 @@ fn where_nobody_listens_whatever_was_asked_goes_elsewhere() {
             wire.send(A);
         }
     });
-    let gateway = Gateway::between(&[nobody(), upstream.address(), nobody()], "balance = \"round_robin\"");
+    let gateway =
+        Gateway::between(&[free_address(), upstream.address(), free_address()], "balance = \"round_robin\"");
     let mut client = gateway.connect();
 
     for _ in 0..12 {
@@ -204,7 +200,7 @@ fn one_that_fails_again_and_again_is_left_out() {
 
 #[test]
 fn where_all_are_left_out_all_are_tried() {
-    let addresses = [nobody(), nobody()];
+    let addresses = [free_address(), free_address()];
     let gateway = Gateway::between(&addresses, "");
     let mut client = gateway.connect();
     for _ in 0..8 {
@@ -305,7 +301,7 @@ impl Drop for Shop {
 fn an_app_that_is_killed_ten_times_reads_no_order_twice() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = folder.path().join("ledger");
-    let address = nobody();
+    let address = free_address();
     let mut shop = Shop::new(address.port(), &ledger);
     let gateway = Gateway::with(&Options { upstream: Some(address), ..Options::default() });
     let is_back = || gateway.raw(head("GET /public/is-back", "Connection: close\r\n")).ends_with("ok");

@@ -1,6 +1,6 @@
 //! TLS towards an app: whom the gateway believes, and who it says it is.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 
 use crate::harness::{
-    Authority, Folder, Gateway, Modern, Options, RawUpstream, answer, eventually, head, last_head,
+    Authority, Folder, Gateway, Modern, Options, RawUpstream, answer, eventually, free_address, head,
+    last_head,
 };
 
 /// An authority, and a folder with its certificate.
@@ -160,7 +161,7 @@ impl Drop for Nginx {
 fn a_real_nginx_is_asked_over_tls_in_the_http_that_it_offers() {
     let (authority, folder) = scene();
     let (cert, key) = authority.issue(&["localhost"]);
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let configuration = format!(
         "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n\
          access_log off;\nclient_body_temp_path body;\nproxy_temp_path proxy;\nfastcgi_temp_path f;\n\

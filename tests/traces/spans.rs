@@ -1,8 +1,6 @@
 //! What a request looks like in a trace.
 
-use std::net::TcpListener;
-
-use crate::harness::{RawUpstream, Upstream, Wire, head};
+use crate::harness::{RawUpstream, Upstream, Wire, free_address, head};
 use crate::scene::Scene;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -79,7 +77,7 @@ fn a_trace_that_nobody_records_is_passed_on_as_it_came_and_leaves_no_span() {
 
 #[test]
 fn an_app_that_is_not_there_is_an_error_of_both_spans() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let scene = Scene::in_front_of(Upstream::start(), &format!("http://{nobody}"), &[], "");
     scene.ask("GET /public/page", "");
 

@@ -1,8 +1,6 @@
 //! The environment: where spans go and which, under which name, and what a collector can do to requests, which is nothing.
 
-use std::net::TcpListener;
-
-use crate::harness::{Folder, RawUpstream, Running};
+use crate::harness::{Folder, RawUpstream, Running, free_address};
 use crate::scene::Scene;
 
 #[test]
@@ -111,7 +109,7 @@ fn a_collector_that_does_not_answer_holds_nobody_up() {
 
 #[test]
 fn a_collector_that_is_away_is_told_and_holds_nobody_up() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = free_address();
     let scene = Scene::with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{nobody}"))], "");
     assert!(scene.ask("GET /public/page", "").starts_with("HTTP/1.1 200 "));
     scene.log.says("BatchSpanProcessor.ExportError");

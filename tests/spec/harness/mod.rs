@@ -1,5 +1,6 @@
 //! A gateway on free ports, a browser with a cookie jar, an upstream that remembers.
 
+mod addresses;
 mod browser;
 pub mod http2;
 mod modern;
@@ -9,6 +10,7 @@ mod tls;
 mod upstream;
 mod wire;
 
+pub use addresses::free_address;
 pub use browser::{Browser, NAVIGATION, Page, parameter, with_parameter};
 pub use modern::{Modern, Pieces, answer, trailers};
 pub use program::{Ended, Folder, Log, Running, member_gateway};

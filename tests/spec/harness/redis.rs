@@ -21,7 +21,7 @@ impl Redis {
 
     /// One that is to come.
     pub fn not_started() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = super::free_address().port();
         Self { folder: tempfile::tempdir().unwrap(), port, process: None }
     }
 

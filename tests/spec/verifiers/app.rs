@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::harness::SIGNING_KEY;
+use crate::harness::{SIGNING_KEY, free_address};
 
 /// How long an interpreter may take until it listens; a busy machine needs some of it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -216,9 +216,4 @@ fn missing(command: &Command, error: &std::io::Error) -> ! {
 /// connection's own.
 fn somebody_answers_at(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_ok_and(|stream| stream.local_addr().is_ok_and(|own| own != address))
-}
-
-/// An address nobody listens at, as the system sees it.
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
