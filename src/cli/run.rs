@@ -78,7 +78,7 @@ impl std::fmt::Debug for Sandbox {
 /// Where the configuration is not as it should be, or an address is taken.
 pub fn command(config: &Path, takeover: bool) -> Result<(), CommandError> {
     let (source, folder) = super::source(config)?;
-    telemetry::start(event_format(&source));
+    let _events = telemetry::start(event_format(&source));
     let failed = |error: io::Error| CommandError::Failed(format!("cannot wait for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let mut signals = Signals::listen(&runtime).map_err(failed)?;

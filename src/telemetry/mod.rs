@@ -19,6 +19,7 @@ use std::io::{self, IsTerminal};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -28,6 +29,9 @@ use metrics::Metrics;
 
 /// How long the last lines of the access log may take when the gateway ends.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Events that are kept while nobody reads them.
+const EVENTS_THAT_WAIT: usize = 4096;
 
 /// What a gateway tells of itself, for as long as it runs: reading the configuration again changes nothing of it.
 #[derive(Debug, Default)]
@@ -136,13 +140,25 @@ pub enum EventFormat {
     Json,
 }
 
+/// Events on their way to standard error; dropped, it waits a moment for the last of them.
+#[must_use = "events end with it"]
+pub struct Events {
+    _writer: WorkerGuard,
+}
+
 /// Starts to log. `RUST_LOG` chooses what: `info`, `debug`, `member_gateway=debug`.
-pub fn start(format: EventFormat) {
+///
+/// A thread of its own writes: whoever reads standard error may be slow, or have stopped, and requests go on. What nobody
+/// takes for long is lost.
+pub fn start(format: EventFormat) -> Events {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
-    let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let builder = NonBlockingBuilder::default().buffered_lines_limit(EVENTS_THAT_WAIT).thread_name("events");
+    let (writer, guard) = builder.finish(io::stderr());
+    let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // A second start, in a test, changes nothing.
     let _ = match format {
         EventFormat::Text => events.with_ansi(io::stderr().is_terminal()).try_init(),
         EventFormat::Json => events.json().flatten_event(true).try_init(),
     };
+    Events { _writer: guard }
 }
