@@ -156,6 +156,12 @@ impl Due {
         self.at.store(at, Ordering::Relaxed);
     }
 
+    /// Time since the worker began, as of the last tick.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_millis(self.now.load(Ordering::Relaxed))
+    }
+
     /// Sets the deadline unless one is set already.
     pub fn set_if_clear(&self, wait: Duration) {
         if self.at.load(Ordering::Relaxed) == NEVER {

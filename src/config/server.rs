@@ -3,6 +3,7 @@
 pub(super) mod table;
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -209,6 +210,7 @@ pub(super) fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
         head_bytes,
         fields: usize::from(fields),
         body_idle: mistakes.duration(table.body_idle.as_ref(), 30, &path.key("body_idle")),
+        body_rate: NonZeroU32::new(table.body_rate.unwrap_or(100)),
         idle: mistakes.duration(table.idle.as_ref(), 75, &path.key("idle")),
         connections: at_least(table.connections, 20_000, 100, &path.key("connections"), mistakes),
         connections_per_peer: at_least(

@@ -1,5 +1,6 @@
 //! What all connections have in common, whatever is spoken over them: limits, and something to run over.
 
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use super::pace::Owed;
 use super::tls::TlsVersion;
 use super::{Entrance, Event, Respond};
 
@@ -21,6 +23,8 @@ pub struct Limits {
     pub fields: usize,
     /// Between two reads of a body.
     pub body_idle: Duration,
+    /// Octets of a body that come in a second at least, counted over that time.
+    pub body_rate: Option<NonZeroU32>,
     /// Between two requests.
     pub idle: Duration,
     /// Connections in all.
@@ -29,6 +33,13 @@ pub struct Limits {
     pub connections_per_peer: usize,
     /// Octets that all streams of HTTP/2 of one worker may hold.
     pub http2_bytes: usize,
+}
+
+impl Limits {
+    /// What a client owes of a body.
+    pub(super) const fn owed(&self) -> Owed {
+        Owed { idle: self.body_idle, rate: self.body_rate }
+    }
 }
 
 /// What a connection runs over: a socket, or TLS over one.

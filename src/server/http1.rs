@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::{Limits, Noticed, Transport};
 use super::framing::{Framing, POISON, Phase};
+use super::pace::Credit;
 use super::tls::Shown;
 use super::{Arrival, Respond};
 use crate::deadline::{Due, Watch, Watched};
@@ -41,6 +42,8 @@ struct Vitals {
     awaited: AtomicU8,
     /// The [`Phase`] that the bytes read so far have come to.
     phase: AtomicU8,
+    /// How long the body is still waited for.
+    credit: Credit,
     /// An answer is under way.
     busy: AtomicBool,
     /// The connection has become a tunnel: no more HTTP.
@@ -60,6 +63,7 @@ impl Vitals {
             writing: watch.writing.clone(),
             awaited: AtomicU8::new(NOTHING),
             phase: AtomicU8::new(Phase::BetweenMessages as u8),
+            credit: Credit::new(limits.owed()),
             busy: AtomicBool::new(false),
             tunnel: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -84,11 +88,11 @@ impl Vitals {
     /// The client is waited for, in this phase. Where it is already, it gets no more time.
     fn wait_in(&self, phase: Phase) {
         if self.awaited.swap(phase as u8, Ordering::Relaxed) != phase as u8 {
-            self.due.set(match phase {
-                Phase::BetweenMessages => self.limits.idle,
-                Phase::Head => self.limits.head_timeout,
-                Phase::Body => self.limits.body_idle,
-            });
+            match phase {
+                Phase::BetweenMessages => self.due.set(self.limits.idle),
+                Phase::Head => self.due.set(self.limits.head_timeout),
+                Phase::Body => self.credit.wait(&self.due),
+            }
         }
     }
 
@@ -109,8 +113,13 @@ impl Vitals {
     }
 
     /// Bytes have come. A head has to end within its time however often they come; everything else has its time anew.
-    fn is_heard(&self, phase: Phase) {
+    fn is_heard(&self, octets: usize, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
+        if phase != Phase::Body {
+            self.credit.renew();
+        } else if !self.credit.heard(octets, &self.due) {
+            return;
+        }
         if phase == Phase::Head && !self.is_busy() {
             self.wait_in(Phase::Head);
         } else {
@@ -190,7 +199,7 @@ impl<S: Transport> AsyncRead for Filtered<S> {
             }
             Poll::Ready(Ok(())) if buf.filled().len() > before => {
                 let followed = this.framing.follow(&buf.filled()[before..]);
-                this.vitals.is_heard(this.framing.phase());
+                this.vitals.is_heard(buf.filled().len() - before, this.framing.phase());
                 if let Err(breach) = followed {
                     let heads = this.framing.heads_seen();
                     tracing::debug!(%breach, heads, "a request is not well framed");

@@ -248,7 +248,7 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
         }
         let handshake = websocket::translate(&mut request, random::bytes());
         let pace = (!request.body().is_end_stream()).then(|| {
-            let pace = Pace::new(watch.client.clone(), self.vitals.limits.body_idle);
+            let pace = Pace::new(watch.client.clone(), self.vitals.limits.owed());
             request.extensions_mut().insert(pace.clone());
             pace
         });

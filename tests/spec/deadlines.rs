@@ -118,6 +118,27 @@ fn a_body_that_stalls_is_cut_off() {
     assert!(gateway.upstream().requests().iter().all(|request| request.body.len() < 9));
 }
 
+#[test]
+fn a_body_that_drips_is_cut_off_and_one_that_comes_slowly_is_not() {
+    for (rate, is_borne) in [(1000, false), (1, true)] {
+        let server = format!("limits = {{ body_idle = \"1s\", body_rate = {rate} }}");
+        let gateway = Gateway::with(&Options { server: server.leak(), ..Options::default() });
+        let mut client = gateway.connect();
+        client.send(
+            get("/public/a").replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 60\r\n\r\n"),
+        );
+
+        // Never silent for as long as it may be.
+        let is_cut_off = (0..60).any(|_| {
+            client.send("a");
+            client.is_closed_within(Duration::from_millis(100))
+        });
+
+        assert_ne!(is_cut_off, is_borne, "{rate}");
+        assert_eq!(gateway.upstream().requests().iter().any(|request| request.body.len() == 60), is_borne);
+    }
+}
+
 /// A gateway in front of an upstream that answers without end, and what tells whether it was left alone in the end.
 fn in_front_of_an_endless_answer(server: &'static str) -> (std::sync::mpsc::Receiver<bool>, Gateway) {
     let (upstream, left) = RawUpstream::telling(|wire| {

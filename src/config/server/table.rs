@@ -120,6 +120,10 @@ pub struct LimitsTable {
     /// Between two reads of the body of a request, and how long a client may leave an answer unread; WebSockets are exempt.
     /// Default: `"30s"`.
     pub body_idle: Option<String>,
+    /// Octets of the body of a request that come in a second at least, while it is waited for; whoever falls behind by
+    /// `body_idle` is cut off, so that nobody keeps an app busy by sending a letter now and then. 0 for any pace.
+    /// Default: 100.
+    pub body_rate: Option<u32>,
     /// Between two requests on one connection. Default: `"75s"`.
     pub idle: Option<String>,
     /// Connections in all; more are closed as they come. Each may need a second file descriptor for its app, so the process
