@@ -1,4 +1,4 @@
-//! The HTTP/2 bomb: heads that cost their sender a few octets and the gateway many, on as many streams as there may be,
+//! Gate R11, the HTTP/2 bomb: heads that cost their sender a few octets and the gateway many, on as many streams as there may be,
 //! and answers that nobody reads (CVE-2026-49975 and its kin; CVE-2016-6581 has the half of HPACK).
 
 use std::io::{self, Read, Write};
@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::addresses::free_address;
+use crate::harness::free_address;
 use crate::load::PATIENCE;
 use crate::program::Program;
 

@@ -1,8 +1,8 @@
-//! Twenty hand-overs to a new process under load.
+//! Gate R2: twenty hand-overs to a new process under load.
 
 use std::sync::atomic::Ordering;
 
-use crate::addresses::free_address;
+use crate::harness::free_address;
 use crate::load::{Load, app};
 use crate::program::{Program, configuration};
 
@@ -31,8 +31,7 @@ fn twenty_new_processes_take_over_under_load_and_no_request_fails() {
     load.goes_on_for(50);
     let seen = load.end();
 
-    let failures = seen.failures.lock().unwrap();
-    assert!(failures.is_empty(), "{failures:?}");
+    seen.is_flawless();
     assert!(seen.answers.load(Ordering::Relaxed) >= 1000 && seen.echoes.load(Ordering::Relaxed) > 0);
     program.signal("TERM");
     assert_eq!(program.ended(), Some(0));

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than anything here takes, shorter than anybody's patience.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -92,6 +92,28 @@ pub(crate) struct Seen {
     pub(crate) answers: AtomicUsize,
     pub(crate) echoes: AtomicUsize,
     pub(crate) failures: Mutex<Vec<String>>,
+    /// How long each answer took, in microseconds.
+    waits: Mutex<Vec<u32>>,
+}
+
+impl Seen {
+    /// How long answers took since somebody asked last: half of them, 99 of 100, and all, in milliseconds.
+    pub(crate) fn waits(&self) -> String {
+        let mut waits = std::mem::take(&mut *self.waits.lock().unwrap());
+        waits.sort_unstable();
+        let at = |hundredths: usize| {
+            let index = (waits.len() * hundredths / 100).min(waits.len().saturating_sub(1));
+            f64::from(waits.get(index).copied().unwrap_or_default()) / 1000.0
+        };
+        format!("p50 {:.2} ms, p99 {:.2} ms, most {:.2} ms of {}", at(50), at(99), at(100), waits.len())
+    }
+
+    /// Nothing has failed, and something was done.
+    pub(crate) fn is_flawless(&self) {
+        let failures = self.failures.lock().unwrap();
+        assert!(failures.is_empty(), "{failures:?}");
+        assert!(self.answers.load(Ordering::Relaxed) > 0);
+    }
 }
 
 /// Clients that are at it.
@@ -128,6 +150,30 @@ impl Load {
         )
     }
 
+    /// Clients with lasting connections, each to one of these addresses, who send these fields along.
+    pub(crate) fn with_fields(addresses: &[SocketAddr], clients: usize, fields: &str) -> Self {
+        let (seen, enough) = (Arc::<Seen>::default(), Arc::<AtomicBool>::default());
+        let clients = (0..clients).map(|number| {
+            let (seen, enough, fields) = (Arc::clone(&seen), Arc::clone(&enough), fields.to_owned());
+            let address = addresses[number % addresses.len()];
+            std::thread::spawn(move || {
+                if let Err(error) = keep_asking(address, &fields, &seen, &enough) {
+                    seen.failures.lock().unwrap().push(error.to_string());
+                }
+            })
+        });
+        let clients = clients.collect();
+        Self { seen, enough, clients }
+    }
+
+    /// Clients with lasting connections, each of which asks until nobody listens at the address any more.
+    pub(crate) fn until_refused(address: SocketAddr, lasting: usize) -> Self {
+        Self::of(
+            [("lasting", lasting, ask_until_refused), ("fresh", 0, ask_anew), ("websocket", 0, echo_on)],
+            address,
+        )
+    }
+
     fn of(kinds: [(&'static str, usize, Client); 3], address: SocketAddr) -> Self {
         let (seen, enough) = (Arc::<Seen>::default(), Arc::<AtomicBool>::default());
         let mut clients = Vec::new();
@@ -147,14 +193,27 @@ impl Load {
     /// Waits until so many more answers have come.
     pub(crate) fn goes_on_for(&self, answers: usize) {
         let until = self.seen.answers.load(Ordering::Relaxed) + answers;
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         while self.seen.answers.load(Ordering::Relaxed) < until {
             let failures = self.seen.failures.lock().unwrap();
             assert!(failures.is_empty(), "{failures:?}");
             drop(failures);
-            assert!(std::time::Instant::now() < deadline, "nothing is answered any more");
+            assert!(Instant::now() < deadline, "nothing is answered any more");
             std::thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// Waits until so much time has passed, and answers have come all the while.
+    pub(crate) fn goes_on_during(&self, time: Duration) {
+        let since = Instant::now();
+        while since.elapsed() < time {
+            self.goes_on_for(20);
+        }
+    }
+
+    /// What was seen so far.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// Ends it: what was seen.
@@ -173,12 +232,14 @@ const HOST: &str = "Host: members.localhost\r\n";
 
 /// Asks and reads the answer; whether the connection goes on.
 fn ask(line: &mut Line, fields: &str, seen: &Seen) -> io::Result<bool> {
+    let since = Instant::now();
     line.socket.write_all(format!("GET /a HTTP/1.1\r\n{HOST}{fields}\r\n").as_bytes())?;
     let head = line.head()?;
     if !head.starts_with("HTTP/1.1 200 ") || line.exactly(2)? != b"ok" {
         return Err(io::Error::other(head));
     }
     seen.answers.fetch_add(1, Ordering::Relaxed);
+    seen.waits.lock().unwrap().push(u32::try_from(since.elapsed().as_micros()).unwrap_or(u32::MAX));
     Ok(!head.to_ascii_lowercase().contains("connection: close"))
 }
 
@@ -191,11 +252,28 @@ fn ask_on(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<(
     Ok(())
 }
 
+/// The same, until a new connection is refused, which is no failure.
+fn ask_until_refused(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
+    while !enough.load(Ordering::Relaxed) {
+        let socket = match TcpStream::connect(address) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(()),
+            socket => socket?,
+        };
+        let mut line = Line::over(socket)?;
+        while ask(&mut line, "", seen)? && !enough.load(Ordering::Relaxed) {}
+    }
+    Ok(())
+}
+
 /// Over one connection, which nothing may end.
 fn ask_for_ever(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
+    keep_asking(address, "", seen, enough)
+}
+
+fn keep_asking(address: SocketAddr, fields: &str, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
     let mut line = Line::over(TcpStream::connect(address)?)?;
     while !enough.load(Ordering::Relaxed) {
-        if !ask(&mut line, "", seen)? {
+        if !ask(&mut line, fields, seen)? {
             return Err(io::Error::other("the gateway wants no more requests over this connection"));
         }
     }
@@ -257,7 +335,8 @@ fn echo(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<Clo
             return Err(io::Error::other(format!("{frame:?}")));
         }
         seen.echoes.fetch_add(1, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_millis(5));
+        // Many may be open at a time, and they are not what is measured.
+        std::thread::sleep(Duration::from_millis(50));
     }
     Ok(Closed::ByUs)
 }

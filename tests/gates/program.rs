@@ -3,11 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::load::PATIENCE;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_member-gateway");
 
 /// A gateway.toml that serves everybody. `number` makes it another one.
 pub(crate) fn configuration(address: SocketAddr, app: SocketAddr, number: usize) -> String {
@@ -24,15 +26,37 @@ pub(crate) fn configuration(address: SocketAddr, app: SocketAddr, number: usize)
 pub(crate) struct Program {
     process: Child,
     log: mpsc::Receiver<String>,
+    /// The log, where nobody is to read it.
+    _unread: Option<ChildStderr>,
 }
 
 impl Program {
     /// Starts it in this folder.
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_member-gateway"));
-        command.current_dir(folder).args(arguments).env("RUST_LOG", "info");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
+        Self::of(Command::new(PROGRAM).args(arguments), folder)
+    }
+
+    /// Starts it by way of a shell, which first does what `preparation` says.
+    pub(crate) fn prepared(folder: &Path, preparation: &str) -> Self {
+        let script = format!("{preparation} exec {PROGRAM} run");
+        Self::of(Command::new("sh").args(["-c", &script]), folder)
+    }
+
+    /// Starts it with a log that nobody reads.
+    pub(crate) fn unread(folder: &Path) -> Self {
+        let mut process = Self::spawn(Command::new(PROGRAM).arg("run"), folder);
+        let unread = process.stderr.take();
+        let (_, log) = mpsc::channel();
+        Self { process, log, _unread: unread }
+    }
+
+    fn spawn(command: &mut Command, folder: &Path) -> Child {
+        command.current_dir(folder).env("RUST_LOG", "info");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn of(command: &mut Command, folder: &Path) -> Self {
+        let mut process = Self::spawn(command, folder);
         let errors = BufReader::new(process.stderr.take().unwrap());
         let (tell, log) = mpsc::channel();
         std::thread::spawn(move || {
@@ -40,7 +64,7 @@ impl Program {
                 let _ = tell.send(line);
             }
         });
-        Self { process, log }
+        Self { process, log, _unread: None }
     }
 
     /// Waits until it says this.
@@ -77,6 +101,20 @@ impl Program {
             }
         }
         most
+    }
+
+    /// The time of processors that it has had, in hundredths of a second, as Linux counts it.
+    pub(crate) fn processor_time(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
+        // Behind the name, which ends with the last bracket, utime and stime are the 12th and 13th (proc(5)).
+        let (_, rest) = stat.rsplit_once(')').unwrap();
+        rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+
+    /// Ends it without a word.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
     /// Waits for its end.

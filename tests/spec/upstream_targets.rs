@@ -2,10 +2,7 @@
 
 use std::cell::Cell;
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::Request;
@@ -15,7 +12,7 @@ use member_gateway::upstream::target::Target;
 use member_gateway::upstream::{Balance, Pool, Protocol, Reuse, Settings, Timeouts, Upstream};
 use tokio::runtime::{Builder, LocalOptions};
 
-use crate::harness::{Gateway, Options, RawUpstream, eventually, free_address, head, last_head};
+use crate::harness::{Gateway, Options, RawUpstream, free_address, head};
 
 const A: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na";
 const B: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb";
@@ -246,101 +243,4 @@ fn a_name_that_nobody_knows_is_an_upstream_that_is_down() {
     let answer = gateway.raw(head("GET /public/a", "Connection: close\r\n"));
 
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
-}
-
-/// An app that writes down each order it reads, and can be killed.
-struct Shop {
-    child: Child,
-    program: String,
-}
-
-impl Shop {
-    fn start(program: &str) -> Child {
-        let mut command = Command::new("python3");
-        command.args(["-c", program]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().unwrap()
-    }
-
-    fn new(port: u16, ledger: &std::path::Path) -> Self {
-        let program = format!(
-            r#"
-import http.server, os
-ledger = os.open({ledger:?}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-class Shop(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        os.write(ledger, (self.command + self.path + "\n").encode())
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"ok")
-    do_POST = do_GET
-    def log_message(self, *_): pass
-http.server.ThreadingHTTPServer(("127.0.0.1", {port}), Shop).serve_forever()
-"#
-        );
-        Self { child: Self::start(&program), program }
-    }
-
-    fn restart(&mut self) {
-        // SIGKILL, in the middle of whatever it is doing.
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.child = Self::start(&self.program);
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[test]
-fn an_app_that_is_killed_ten_times_reads_no_order_twice() {
-    let folder = tempfile::tempdir().unwrap();
-    let ledger = folder.path().join("ledger");
-    let address = free_address();
-    let mut shop = Shop::new(address.port(), &ledger);
-    let gateway = Gateway::with(&Options { upstream: Some(address), ..Options::default() });
-    let is_back = || gateway.raw(head("GET /public/is-back", "Connection: close\r\n")).ends_with("ok");
-    eventually("the shop opens", is_back);
-
-    let over = AtomicBool::new(false);
-    let served = AtomicUsize::new(0);
-    let orders = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    let order = orders.fetch_add(1, Ordering::Relaxed);
-                    let method = if order.is_multiple_of(2) { "POST" } else { "GET" };
-                    let line = format!("{method} /public/order/{order}.");
-                    let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
-                    let answer = gateway.raw(last_head(&line, length));
-                    let is_answered =
-                        ["HTTP/1.1 200 ", "HTTP/1.1 502 "].iter().any(|it| answer.starts_with(it));
-                    assert!(is_answered, "{answer}");
-                    // An answer breaks off where the shop is killed in the middle of it.
-                    served.fetch_add(usize::from(answer.ends_with("ok")), Ordering::Relaxed);
-                }
-            });
-        }
-        for _ in 0..10 {
-            let before = served.load(Ordering::Relaxed);
-            eventually("orders are served", || served.load(Ordering::Relaxed) > before + 20);
-            shop.restart();
-            eventually("the shop is back", is_back);
-        }
-        over.store(true, Ordering::Relaxed);
-    });
-
-    let ledger = Arc::new(std::fs::read_to_string(ledger).unwrap());
-    let mut posted: Vec<&str> = ledger.lines().filter(|line| line.starts_with("POST")).collect();
-    let read = posted.len();
-    posted.sort_unstable();
-    posted.dedup();
-    assert!(read > 100, "{read}");
-    assert_eq!(posted.len(), read, "an order was read twice");
 }

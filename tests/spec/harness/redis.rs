@@ -68,6 +68,13 @@ impl Redis {
         self.restart();
     }
 
+    /// Sends it a signal: `STOP`, and it does nothing with its connections open, until `CONT`.
+    #[allow(dead_code, reason = "the gates do")]
+    pub fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+    }
+
     /// What it answers to a command in its own words.
     pub fn says(&self, command: &str) -> String {
         let mut wire = Wire::to(([127, 0, 0, 1], self.port).into());
