@@ -20,6 +20,7 @@ mod clock;
 mod cookies;
 mod descriptors;
 mod differential;
+mod executor;
 mod handover;
 mod hostile_app;
 mod idle;
