@@ -54,6 +54,8 @@ impl Outcome {
 pub struct Calls {
     outcomes: [Arc<Count>; Outcome::NAMES.len()],
     duration: Arc<Histogram>,
+    /// Client-scoped tokens that came, and those that did not.
+    tokens: [Arc<Count>; 2],
 }
 
 impl Calls {
@@ -63,7 +65,19 @@ impl Calls {
         Self {
             outcomes: Outcome::NAMES.map(|outcome| metrics.vendor_calls.of([provider, outcome])),
             duration: metrics.vendor_duration.of([provider]),
+            tokens: Default::default(),
         }
+    }
+
+    /// The same, of a provider that has client-scoped tokens.
+    #[must_use]
+    pub fn with_tokens(self, provider: &str, metrics: &Metrics) -> Self {
+        Self { tokens: ["ok", "failed"].map(|result| metrics.client_tokens.of([provider, result])), ..self }
+    }
+
+    /// A client-scoped token was asked for.
+    pub(super) fn token(&self, came: bool) {
+        self.tokens[usize::from(!came)].one();
     }
 
     /// Waits for an answer.

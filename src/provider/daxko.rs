@@ -4,6 +4,7 @@
 //! token* as bearer and written as multipart, `expires_in` is a string, and the member token is good for
 //! `GET /v3/members/me` alone, after which it is thrown away. No PKCE, `nonce` or `prompt` is documented, so none is sent.
 
+pub mod access;
 mod client_token;
 pub mod generation;
 pub mod member_settings;

@@ -10,6 +10,7 @@ pub mod daxko;
 pub mod directory;
 pub mod inspection;
 pub mod membership;
+pub mod quota;
 pub mod restraint;
 pub mod running;
 pub mod token_endpoint;

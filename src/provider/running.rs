@@ -13,6 +13,7 @@ use super::calls::Calls;
 use super::daxko::{self, Daxko};
 use super::directory::FileDirectory;
 use super::membership::{Account, Remembered};
+use super::quota::Quota;
 use super::xoxoday::{self, Xoxoday};
 use crate::member::ProviderName;
 use crate::telemetry::Telemetry;
@@ -30,6 +31,8 @@ struct Known {
     daxkos: Live<Daxko>,
     xoxodays: Live<Xoxoday>,
     memberships: HashMap<Account, Remembered>,
+    /// By the API and the username.
+    quotas: HashMap<(String, String), Arc<Quota>>,
 }
 
 impl fmt::Debug for RunningProviders {
@@ -54,7 +57,7 @@ impl RunningProviders {
         if let Some(same) = known.daxkos.find(|running| running.has(&settings)) {
             return Ok(same);
         }
-        let calls = self.calls(&settings.name);
+        let calls = self.calls(&settings.name).with_tokens(settings.name.as_str(), &self.telemetry.metrics);
         let daxko = Arc::new(Daxko::new(settings, clock, &calls)?);
         known.daxkos.add(&daxko);
         Ok(daxko)
@@ -88,6 +91,19 @@ impl RunningProviders {
     #[must_use]
     pub fn remembered(&self, account: Account) -> Remembered {
         self.known().memberships.entry(account).or_default().clone()
+    }
+
+    /// The quota of an API username, for so many calls at a time. What the vendor has said of it goes on to count.
+    #[must_use]
+    pub fn quota(&self, daxko: &Daxko, most: u16) -> Arc<Quota> {
+        let (api, username) = daxko.account();
+        let mut known = self.known();
+        let quota = known.quotas.entry((api.to_owned(), username.to_owned()));
+        let quota = quota.or_insert_with(|| Arc::new(Quota::new(most)));
+        if quota.most() != most {
+            *quota = Arc::new(quota.with(most));
+        }
+        Arc::clone(quota)
     }
 
     fn calls(&self, provider: &ProviderName) -> Calls {

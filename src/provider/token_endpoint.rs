@@ -70,6 +70,11 @@ impl Http {
         self.calls.counting(ask(request, endpoint)).await
     }
 
+    /// What becomes of its calls.
+    pub(super) const fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
     /// Sends a POST of these parameters.
     pub(super) fn post(&self, url: &Url, encoding: Encoding, parameters: &[(&str, &str)]) -> RequestBuilder {
         let request = self.client.post(url.clone());

@@ -127,6 +127,18 @@ pub struct Metrics {
     pub vendor_calls: Family<Count, 2>,
     /// How long they took, by provider.
     pub vendor_duration: Family<Histogram, 1>,
+    /// Client-scoped tokens that were asked for, by provider and result.
+    pub client_tokens: Family<Count, 2>,
+    /// Requests of apps to a vendor's API, by provider and outcome.
+    pub relay_requests: Family<Count, 2>,
+    /// Those whose answer has not ended, by provider.
+    pub relay_in_flight: Family<Level, 1>,
+    /// From the head of such a request to the end of its answer, by provider.
+    pub relay_duration: Family<Histogram, 1>,
+    /// Answers of the vendor to them that said 429, by provider.
+    pub relay_too_many: Family<Count, 1>,
+    /// How many were sent once more with another token, by provider.
+    pub relay_repeats: Family<Count, 1>,
     /// Connections that were taken, by kind of listener.
     pub connections: Family<Count, 1>,
     /// Connections that are there, by kind of listener.
@@ -193,6 +205,7 @@ impl Metrics {
         self.expose_targets(&mut page);
         self.expose_people(&mut page);
         self.expose_vendors(&mut page);
+        self.expose_relays(&mut page);
         self.expose_server(&mut page);
         process::expose(&mut page, self.started_at.load(Ordering::Relaxed));
         page.finish()
@@ -356,6 +369,45 @@ impl Metrics {
             "From calling a vendor to the end of its answer, by provider.",
             ["provider"],
             &self.vendor_duration,
+        );
+        page.counters(
+            "member_gateway_client_tokens_total",
+            "Client-scoped tokens that were asked for, by provider and result.",
+            ["provider", "result"],
+            &self.client_tokens,
+        );
+    }
+
+    fn expose_relays(&self, page: &mut Page) {
+        page.counters(
+            "member_gateway_relay_requests_total",
+            "Requests of apps to a vendor's API, by provider and outcome.",
+            ["provider", "outcome"],
+            &self.relay_requests,
+        );
+        page.levels(
+            "member_gateway_relay_requests_in_flight",
+            "Requests of apps to a vendor's API whose answer has not ended, by provider.",
+            ["provider"],
+            &self.relay_in_flight,
+        );
+        page.histograms(
+            "member_gateway_relay_duration_seconds",
+            "From the head of a request of an app to a vendor's API to the end of its answer, by provider.",
+            ["provider"],
+            &self.relay_duration,
+        );
+        page.counters(
+            "member_gateway_relay_too_many_requests_total",
+            "Answers of a vendor to requests of apps that said 429, by provider.",
+            ["provider"],
+            &self.relay_too_many,
+        );
+        page.counters(
+            "member_gateway_relay_repeats_total",
+            "Requests of apps that were sent once more with another token, by provider.",
+            ["provider"],
+            &self.relay_repeats,
         );
     }
 

@@ -169,6 +169,7 @@ impl ClientToken {
         let outcome = self.ask(state).await;
         let now = clock.now();
         self.ended.store(ended + 1, Ordering::Release);
+        self.http.calls().token(outcome.is_ok());
         match outcome {
             Ok(granted) => {
                 let lifetime = granted.lifetime.unwrap_or(UNSAID);
