@@ -13,7 +13,8 @@
 //! 8. Any room may fail, in its own words; [`gateway::refusal`] alone turns an error into a response.
 //!
 //! Beside the journey, [`telemetry`] is where what happens is counted and written down, and [`admin`] where operators ask
-//! for it.
+//! for it. What an app wants to know of its members beyond the identity fields it asks the [`relay`], which asks the vendor
+//! with a token that no app ever sees.
 //!
 //! [`config`] knows every room and none knows it; [`cli`] starts everything. [`sandbox`] simulates the vendor and an app,
 //! written from the vendor's documents and not from [`provider`], so that it cannot agree with our mistakes.
@@ -30,6 +31,7 @@ pub mod login;
 pub mod member;
 pub mod provider;
 pub mod random;
+pub mod relay;
 pub mod revocation;
 pub mod route;
 pub mod sandbox;

@@ -1,0 +1,195 @@
+//! What of a request goes on to the vendor, and what of its answer comes back.
+//!
+//! Nothing that an app shows to us, or its members to it, is for the vendor; and nothing comes back that somebody could
+//! show to the vendor.
+
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, ORIGIN, REFERER, SET_COOKIE, TRAILER, VIA,
+};
+use reqwest::Url;
+
+use crate::upstream::fields::drop_connection_specific;
+
+/// Says of an answer that it is ours, or why it is the vendor's 401 although we could have asked again.
+pub(super) const REASON: HeaderName = HeaderName::from_static("member-gateway-reason");
+
+/// Fields of an answer that are there to carry a credential.
+const CREDENTIALS: [&str; 9] = [
+    "access-token",
+    "authentication-info",
+    "proxy-authentication-info",
+    "refresh-token",
+    "set-cookie2",
+    "x-access-token",
+    "x-auth-token",
+    "x-id-token",
+    "x-refresh-token",
+];
+
+/// Makes the fields of a request those that the vendor gets, beside the token.
+pub(super) fn to_vendor(fields: &mut HeaderMap) {
+    drop_connection_specific(fields);
+    let is_ours = |name: &HeaderName| {
+        let text = name.as_str();
+        matches!(
+            *name,
+            AUTHORIZATION
+                | COOKIE
+                | CONTENT_LENGTH
+                | EXPECT
+                | FORWARDED
+                | HOST
+                | ORIGIN
+                | REFERER
+                | TRAILER
+                | VIA
+        ) || text.starts_with("x-forwarded-")
+            || text.starts_with("proxy-")
+            || text.starts_with("sec-")
+            || text == "x-real-ip"
+    };
+    let names: Vec<HeaderName> = fields.keys().filter(|name| is_ours(name)).cloned().collect();
+    for name in names {
+        fields.remove(name);
+    }
+    // Every request has it (<https://api.daxko.com/v3/docs/tutorials/getting_started>).
+    fields.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+}
+
+/// Makes the fields of an answer those that the app gets. `token` was attached to the request, and `asked` is where it went.
+pub(super) fn to_app(fields: &mut HeaderMap, token: &[u8], asked: &Url, base: &Url) {
+    drop_connection_specific(fields);
+    for name in [SET_COOKIE, TRAILER, REASON] {
+        fields.remove(name);
+    }
+    let is_credential = |name: &HeaderName, value: &HeaderValue| {
+        CREDENTIALS.contains(&name.as_str()) || holds_token(value.as_bytes(), token)
+    };
+    let names: Vec<HeaderName> = fields
+        .iter()
+        .filter(|(name, value)| is_credential(name, value))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in names {
+        fields.remove(name);
+    }
+    if let Some(here) = fields.get(LOCATION).and_then(|location| here(location, asked, base)) {
+        fields.insert(LOCATION, here);
+    }
+}
+
+/// Whether a value holds this token, or anything of the form that the vendor's tokens have: a JWT (RFC 7519 §3), which
+/// begins with the Base64 of `{"`.
+fn holds_token(value: &[u8], token: &[u8]) -> bool {
+    if memchr::memmem::find(value, token).is_some() {
+        return true;
+    }
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=');
+    memchr::memmem::find_iter(value, b"eyJ").any(|at| {
+        let mut parts = value[at..].split(|&byte| byte == b'.');
+        let (first, second) = (parts.next(), parts.next());
+        first.is_some_and(|first| first.iter().all(is_part))
+            && second.is_some_and(|second| second.first().is_some_and(is_part))
+    })
+}
+
+/// An address of the API as it is here: a path below the relay. One elsewhere stays as it is.
+fn here(location: &HeaderValue, asked: &Url, base: &Url) -> Option<HeaderValue> {
+    let there = asked.join(location.to_str().ok()?).ok()?;
+    let path = there.path().strip_prefix(base.path().trim_end_matches('/'))?;
+    if there.origin() != base.origin() || !path.starts_with('/') || path.starts_with("//") {
+        return None;
+    }
+    let query = there.query().map(|query| format!("?{query}")).unwrap_or_default();
+    HeaderValue::try_from(format!("{path}{query}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &[u8] = b"opaque-0123456789";
+
+    fn fields(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for (name, value) in lines {
+            fields.append(*name, HeaderValue::try_from(*value).unwrap());
+        }
+        fields
+    }
+
+    fn names(fields: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<&str> = fields.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn what_an_app_or_its_members_show_does_not_go_on() {
+        let mut sent = fields(&[
+            ("accept", "text/csv"),
+            ("authorization", "Bearer key"),
+            ("cookie", "__Host-member-session=x"),
+            ("proxy-authorization", "Basic eDp5"),
+            ("connection", "keep-alive, x-hop"),
+            ("x-hop", "1"),
+            ("forwarded", "for=192.0.2.7"),
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-real-ip", "192.0.2.7"),
+            ("via", "1.1 egress"),
+            ("host", "127.0.0.1:8091"),
+            ("content-type", "application/json"),
+            ("x-request-id", "1"),
+        ]);
+        to_vendor(&mut sent);
+        assert_eq!(names(&sent), ["accept", "content-type", "x-request-id"]);
+        assert_eq!(sent[ACCEPT], "text/csv");
+        let mut sent = HeaderMap::new();
+        to_vendor(&mut sent);
+        assert_eq!(sent[ACCEPT], "application/json");
+    }
+
+    #[test]
+    fn nothing_comes_back_that_could_be_shown_to_the_vendor() {
+        let asked = Url::parse("https://api.example/v3/members/1").unwrap();
+        let base = Url::parse("https://api.example").unwrap();
+        let mut answer = fields(&[
+            ("content-type", "application/json"),
+            ("set-cookie", "session=1"),
+            ("x-auth-token", "abc"),
+            ("x-debug", "sent opaque-0123456789"),
+            (
+                "www-authenticate",
+                "Bearer error_description=\"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.sig has expired\"",
+            ),
+            ("x-next-page-token", "eyJhIjoxfQ"),
+            ("transfer-encoding", "chunked"),
+            ("x-ratelimit-remaining", "7"),
+        ]);
+        to_app(&mut answer, TOKEN, &asked, &base);
+        assert_eq!(names(&answer), ["content-type", "x-next-page-token", "x-ratelimit-remaining"]);
+    }
+
+    #[test]
+    fn an_address_of_the_api_is_a_path_here_and_any_other_stays() {
+        for (base, location, expected) in [
+            ("https://api.example", "https://api.example/v3/units/2?a=b", "/v3/units/2?a=b"),
+            ("https://api.example", "/v3/units/2", "/v3/units/2"),
+            ("https://api.example/api", "https://api.example/api/v3/units/2", "/v3/units/2"),
+            ("https://api.example/api", "https://api.example/other", "https://api.example/other"),
+            ("https://api.example", "https://elsewhere.example/v3", "https://elsewhere.example/v3"),
+            (
+                "https://api.example",
+                "https://api.example//elsewhere.example/",
+                "https://api.example//elsewhere.example/",
+            ),
+        ] {
+            let base = Url::parse(base).unwrap();
+            let asked = base.join("v3/units").unwrap();
+            let mut answer = fields(&[("location", location)]);
+            to_app(&mut answer, TOKEN, &asked, &base);
+            assert_eq!(answer[LOCATION], expected, "{location}");
+        }
+    }
+}
