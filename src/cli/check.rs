@@ -46,6 +46,16 @@ fn print(
     writeln!(output, "\nlisten on {}", addresses.join(", "))?;
     writeln!(output, "\nended sessions are kept {}", store(&assembled.revocation.store))?;
     print_certificates(loaded, assembled, output)?;
+    for relayed in &assembled.relays {
+        let open: Vec<String> = relayed.relay.paths().open().map(ToString::to_string).collect();
+        let who =
+            if relayed.relay.needs_key() { "whoever shows the key" } else { "any program on this machine" };
+        writeln!(output, "\nAPI of the provider {}, for apps", relayed.relay.name())?;
+        writeln!(output, "  listen on     {}", address(&relayed.listen))?;
+        writeln!(output, "  sends to      {}", relayed.relay.api())?;
+        writeln!(output, "  paths         {}", open.join(", "))?;
+        writeln!(output, "  for           {who}")?;
+    }
     for (site, table) in assembled.gateway.sites.iter().zip(&loaded.config.site) {
         writeln!(output, "\nsite {}", site.origin.as_str())?;
         writeln!(output, "  upstream      {}", upstream(table))?;

@@ -1,6 +1,7 @@
 //! `run`: serve, until a signal says otherwise.
 
 mod prepare;
+mod relays;
 mod reload;
 mod takeover;
 
@@ -8,12 +9,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::prepare::Prepared;
+pub use self::relays::Relays;
 use self::takeover::{Handed, HandedOver};
 use super::CommandError;
 use super::notify::Notify;
@@ -40,6 +42,8 @@ pub struct Started {
     pub running: Running<Worker>,
     /// The admin address, where there is one.
     pub admin: Option<Running<Admin>>,
+    /// Where apps ask a vendor's API.
+    pub relays: Relays,
     /// What the process tells of itself.
     pub telemetry: Arc<Telemetry>,
     /// The built-in sandbox, where the configuration uses it.
@@ -97,12 +101,15 @@ pub fn command(config: &Path, takeover: bool) -> Result<(), CommandError> {
 
     let end = runtime.block_on(serve_on(&mut started, &mut signals, handed_over, &notify, config));
     notify.stopping();
-    let (running, admin, telemetry) = (started.running, started.admin, started.telemetry);
+    let (running, admin, relays) = (started.running, started.admin, started.relays);
+    let telemetry = started.telemetry;
     let drained = runtime.spawn_blocking(move || match end {
         End::Told => {
             tracing::info!("stopping: what is under way may finish");
             office.iter().for_each(handover::Closing::close);
+            let begun = Instant::now();
             running.drain(GRACE);
+            relays.drain(begun, GRACE);
             telemetry.finish();
         }
         End::HandedOver(Handed { successor, listeners }) => {
@@ -112,7 +119,10 @@ pub fn command(config: &Path, takeover: bool) -> Result<(), CommandError> {
             if let Some(admin) = &admin {
                 admin.stop_beside_another(listeners.next().unwrap_or_default());
             }
-            running.hand_over(for_members, GRACE, || successor.may_go_on());
+            std::thread::scope(|scope| {
+                scope.spawn(|| relays.hand_over(listeners, GRACE));
+                running.hand_over(for_members, GRACE, || successor.may_go_on());
+            });
             telemetry.finish();
         }
     });
@@ -226,6 +236,9 @@ fn greet(started: &Started, config: &Path) {
     tracing::info!(listen = addresses.join(", "), sites = started.sites.join(", "), "serving");
     if let Some(admin) = &started.admin {
         tracing::info!(listen = ?admin.addresses(), "the admin address");
+    }
+    for listen in started.relays.addresses() {
+        tracing::info!(%listen, "the vendor's API for apps");
     }
     let Some(sandbox) = &started.sandbox else { return };
     eprintln!(

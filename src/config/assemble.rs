@@ -12,6 +12,7 @@ use super::diagnostics::{Problem, Problems, Source};
 use super::mistakes::Mistakes;
 use super::provider::{self, Providers, Sandboxed};
 use super::pruning::{self, Pruned};
+use super::relay::{self, Neighbours, Relayed};
 use super::session::{self, Ring};
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, ProviderTable, SiteTable, UpstreamChoice};
@@ -109,6 +110,8 @@ pub struct Assembled {
     pub providers: Vec<Registered>,
     /// Those of Daxko once more: there are commands for its API alone.
     pub daxkos: Vec<(ProviderName, Arc<Daxko>)>,
+    /// Their APIs for apps, and where they are served.
+    pub relays: Vec<Relayed>,
     /// What an operator should know although it is no mistake.
     pub warnings: Vec<String>,
     /// What follows from the configuration without being written there.
@@ -259,8 +262,10 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
                 .to_owned(),
         );
     }
-    let Providers { registered: providers, daxkos } =
+    let Providers { registered: providers, daxkos, mut relays } =
         provider::assemble(config, surroundings, on_loopback, mistakes);
+    let neighbours = Neighbours { listen: &listen, admin: admin_listen };
+    neighbours.settle(&mut relays, tls.as_ref(), &mut warnings, mistakes);
 
     let logos = pages::provider_logos(config, mistakes);
     let mut sites = Vec::new();
@@ -277,6 +282,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         if let Some(upstream) = &upstream {
             upstream::warn(table, upstream, &listen, &mut warnings);
             log::keep_apart(admin_listen, upstream, &path, mistakes);
+            relay::keep_apart(&relays, upstream, &path, mistakes);
         }
         let rules = rules::rules(table, &path, config, mistakes);
         rules::warn(table, &rules, &mut warnings);
@@ -351,6 +357,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         },
         providers: providers.into_iter().flatten().collect(),
         daxkos,
+        relays: relays.into_iter().map(|(_, relayed)| relayed).collect(),
         warnings,
         notes: provider::notes(config),
         signing_keys,

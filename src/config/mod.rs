@@ -16,6 +16,7 @@ mod places;
 pub mod provider;
 mod pruning;
 pub mod reference;
+pub mod relay;
 mod rules;
 mod schema;
 pub mod secret;

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::assemble::{Surroundings, at};
 use super::mistakes::Mistakes;
+use super::relay::Relayed;
 use super::secret::SecretText;
 use super::structure::Path;
 use super::{Config, EncodingChoice, ProviderTable};
@@ -101,11 +102,13 @@ struct Built {
     registered: Registered,
     /// The same once more, where it is Daxko: there are commands for its API alone.
     daxko: Option<Arc<Daxko>>,
+    /// Its API for apps, where it is served.
+    relay: Option<Relayed>,
 }
 
 impl From<Registered> for Built {
     fn from(registered: Registered) -> Self {
-        Self { registered, daxko: None }
+        Self { registered, daxko: None, relay: None }
     }
 }
 
@@ -150,6 +153,8 @@ pub(super) struct Providers {
     pub(super) registered: Vec<Option<Registered>>,
     /// Those of Daxko once more.
     pub(super) daxkos: Vec<(ProviderName, Arc<Daxko>)>,
+    /// Their APIs for apps, each with the place of its provider.
+    pub(super) relays: Vec<(Path, Relayed)>,
 }
 
 /// Builds the providers.
@@ -176,10 +181,13 @@ pub(super) fn assemble(
             );
         }
         let built = table.vendor().provider(&path, config, surroundings, mistakes);
-        let (registered, daxko) = built.map(|built| (built.registered, built.daxko)).unzip();
-        let named = registered.as_ref().map(|registered| registered.name.clone());
-        providers.daxkos.extend(named.zip(daxko.flatten()));
-        providers.registered.push(registered);
+        let Some(Built { registered, daxko, relay }) = built else {
+            providers.registered.push(None);
+            continue;
+        };
+        providers.daxkos.extend(daxko.map(|daxko| (registered.name.clone(), daxko)));
+        providers.relays.extend(relay.map(|relay| (path, relay)));
+        providers.registered.push(Some(registered));
     }
     providers
 }

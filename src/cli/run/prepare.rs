@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::relays::Bound;
 use super::{Sandbox, Started};
 use crate::admin::Admin;
 use crate::cli::CommandError;
@@ -92,21 +93,23 @@ impl Prepared {
             limits,
             revocation,
             providers,
+            relays,
             ..
         } = assembled;
         let telemetry = Arc::clone(&surroundings.telemetry);
         let begun = surroundings.revocations.begin(&revocation, &surroundings.clock);
         begun.map_err(|error| no_store(&error))?;
         let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let listeners =
-            Listeners::bind(&listen, workers, inherited).map_err(|error| taken(&error, "listen"))?;
+        let listeners = Listeners::bind(&listen, workers, inherited)
+            .map_err(|error| taken(&error, "`listen` in [server]"))?;
         let admin = admin_listen.map(|address| admin_listener(address, inherited)).transpose()?;
+        let relays = Bound::new(relays, inherited)?;
         if inherited.is_of_systemd()
             && let rest = inherited.rest()
             && !rest.is_empty()
         {
             return Err(CommandError::Failed(format!(
-                "systemd hands over {}, which is neither in `listen` nor `admin_listen` in [server]\n\nMake them and the ListenStream= of the socket unit agree.",
+                "systemd hands over {}, which is neither in `listen` nor `admin_listen` in [server], nor the `api_listen` of a provider\n\nMake them and the ListenStream= of the socket unit agree.",
                 rest.join(", ")
             )));
         }
@@ -134,6 +137,7 @@ impl Prepared {
         Ok(Started {
             running,
             admin: admin.transpose()?,
+            relays: relays.serve(limits)?,
             telemetry,
             sandbox,
             uses_sample_app: loaded.uses_sample_app(),
@@ -167,7 +171,8 @@ fn admin_listener(
     inherited: &mut Inherited,
 ) -> Result<(SocketAddr, Listeners), CommandError> {
     let listen = [Listen::new(Address::Tcp(address), Door::Plain)];
-    let listeners = Listeners::bind(&listen, 1, inherited).map_err(|error| taken(&error, "admin_listen"))?;
+    let listeners = Listeners::bind(&listen, 1, inherited)
+        .map_err(|error| taken(&error, "`admin_listen` in [server]"))?;
     Ok((address, listeners))
 }
 
@@ -177,9 +182,9 @@ pub(super) fn log_to(telemetry: &Telemetry, destination: Option<Destination>) ->
         .map_err(|error| CommandError::Failed(format!("the access log cannot be opened: {error}")))
 }
 
-fn taken(error: &BindError, key: &str) -> CommandError {
+pub(super) fn taken(error: &BindError, key: &str) -> CommandError {
     CommandError::Failed(format!(
-        "{error}: {}\n\nStop the program that listens there, or change `{key}` in [server] of the configuration.",
+        "{error}: {}\n\nStop the program that listens there, or change {key} of the configuration.",
         error.source
     ))
 }

@@ -38,6 +38,7 @@ impl Started {
             limits,
             revocation,
             providers,
+            relays,
             ..
         } = assembled;
         log_to(&self.telemetry, access_log)?;
@@ -74,6 +75,7 @@ impl Started {
         self.telemetry.metrics.forwards_to(conditions(&gateway));
         self.gateway = Arc::new(gateway);
         self.running.exchange(service(&self.gateway, limits));
+        self.relays.exchange(&relays, limits);
         self.sites = sites(&self.gateway);
         Ok(())
     }

@@ -14,7 +14,8 @@ use crate::server::{Inherited, Running};
 pub(super) struct Handed {
     /// It waits until this one has stopped to accept.
     pub(super) successor: Successor,
-    /// Of each server the listeners whose sockets live on: first the one for members, then the one for operators.
+    /// Of each server the listeners whose sockets live on: first the one for members, then the one for operators, where
+    /// there is one, then those for apps.
     pub(super) listeners: Vec<Arc<[usize]>>,
 }
 
@@ -70,7 +71,8 @@ impl Started {
         let Some(path) = &self.handover else { return Ok((None, told)) };
         let office = Office::open(path).and_then(|office| {
             let admin = self.admin.iter().map(Running::offered);
-            let offered = std::iter::once(self.running.offered()).chain(admin).collect();
+            let offered = std::iter::once(self.running.offered()).chain(admin).chain(self.relays.offered());
+            let offered = offered.collect();
             office.wait(offered, move |successor, listeners| {
                 // Where nobody listens the process ends already.
                 let _ = tell.send(Handed { successor, listeners });

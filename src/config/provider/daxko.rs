@@ -12,6 +12,7 @@ use super::{
 };
 use crate::config::assemble::Surroundings;
 use crate::config::mistakes::Mistakes;
+use crate::config::relay;
 use crate::config::structure::Path;
 use crate::config::{
     BearerChoice, Config, DaxkoApi, DaxkoEnvironment, DaxkoTable, LinksTable, PointersTable, RequireActive,
@@ -93,6 +94,11 @@ fn provider(
     let timeout = mistakes.duration(table.timeout.as_ref(), 10, &path.key("timeout"));
     let authorize_params = authorize_params(&table.authorize_params, path, mistakes);
     let policy = membership(table, path, mistakes);
+    let version = match table.api {
+        DaxkoApi::V3 => "v3",
+        DaxkoApi::PartnersV1 => "v1",
+    };
+    let relay = relay::read(table, path, version, mistakes);
     let shared = shared?;
     let (default_encoding, generation) = match table.api {
         DaxkoApi::V3 => (Encoding::Multipart, Generation::V3 { refresh_token: refresh_token.clone()? }),
@@ -130,7 +136,11 @@ fn provider(
     });
     let kept = daxko.as_ref().ok().map(Arc::clone);
     let registered = shared.register(daxko, path, mistakes)?;
-    Some(Built { registered: Registered { memberships, ..registered }, daxko: kept })
+    let relay = kept
+        .as_ref()
+        .zip(relay)
+        .and_then(|(daxko, written)| relay::assemble(written, daxko, path, surroundings, mistakes));
+    Some(Built { registered: Registered { memberships, ..registered }, daxko: kept, relay })
 }
 
 /// Whose membership has to be active, and how often that is asked; nothing where nobody wants to know.

@@ -105,6 +105,7 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.started.running.stop();
         self.started.admin.iter().for_each(member_gateway::server::Running::stop);
+        self.started.relays.stop();
     }
 }
 
@@ -156,6 +157,11 @@ impl Gateway {
     /// Where its operators ask.
     pub fn admin(&self) -> SocketAddr {
         self.started.admin.as_ref().expect("the configuration has an admin_listen").addresses()[0]
+    }
+
+    /// Where apps ask the vendor's API.
+    pub fn relay(&self) -> SocketAddr {
+        self.started.relays.addresses().next().expect("the configuration has an api_listen")
     }
 
     /// Tells it to take no more requests.

@@ -79,6 +79,27 @@ pub struct DaxkoTable {
     /// Where the ids stand in Daxko's answer.
     #[serde(default)]
     pub identity: PointersTable,
+    /// Where apps ask Daxko's API, without credentials of their own: an IP address and a port, such as `"127.0.0.1:8091"`.
+    /// The gateway attaches its client-scoped token to what comes there and sends it to Daxko (docs/api-relay.md).
+    /// Whoever gets there reads all members, so beyond loopback it needs an `api_key`, and speaks TLS where there is
+    /// `[server.tls]`. Default: nowhere.
+    pub api_listen: Option<String>,
+    /// What apps send there as `Authorization: Bearer …`: 24 characters of visible ASCII or more. Default: none, for
+    /// programs on this machine alone.
+    pub api_key: Option<SecretText>,
+    /// Names under which apps ask there, beside `localhost` and addresses. Any other is refused, for a page in a browser
+    /// could come under it.
+    #[serde(default)]
+    pub api_hosts: Vec<String>,
+    /// Which paths of the API are open there, as patterns of a rule. Those where tokens are handed out,
+    /// `/v3/partners/oauth2/**` and `/v3/members/oauth2/**`, are open only to a pattern that names them.
+    /// Default: `["/v3/**"]`, with `partners-v1` `["/v1/**"]`.
+    pub api_paths: Option<Vec<String>>,
+    /// How many calls of apps are under way to Daxko at a time, over all providers with the same API username; others
+    /// wait. Default: 32.
+    pub api_calls: Option<u16>,
+    /// How long Daxko may take to begin an answer to an app. Default: `"60s"`.
+    pub api_timeout: Option<String>,
 }
 
 /// `links` of a provider. A link that is not set is left as it is at Daxko; a blank one is removed.
