@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 
 pub use self::account::Account;
 pub use self::faults::{Endpoint, Faults};
@@ -158,6 +158,11 @@ impl Daxko {
         &self.0.vendor.faults
     }
 
+    /// Forgets every client-scoped token it has handed out, as a vendor may at any time: whoever shows one gets 401.
+    pub fn forget_client_tokens(&self) {
+        self.0.vendor.forget_client_tokens();
+    }
+
     /// The last requests, the oldest first, without those for the style sheet and the faults.
     #[must_use]
     pub fn requests(&self) -> Vec<RecordedRequest> {
@@ -243,6 +248,12 @@ impl Vendor {
         self.memory.lock().expect("nothing panics while it holds this lock")
     }
 
+    fn forget_client_tokens(&self) {
+        let mut memory = self.memory();
+        memory.v3.client_tokens.forget();
+        memory.partners_v1.client_tokens.forget();
+    }
+
     /// Finds the endpoint, lets its fault happen, or answers.
     async fn answer(
         &self,
@@ -269,6 +280,7 @@ impl Vendor {
             (Place::MembersMe, _) => self.members_me(generation, request),
             (Place::Member(id), _) => self.member(generation, request, &id),
             (Place::Unit(id), _) => self.unit(generation, request, &id),
+            (Place::CheckIn, _) => self.check_in(generation, request),
         };
         let (reply, refused_by) = split(answer);
         match (reply, fault) {
@@ -291,6 +303,10 @@ impl Site for Vendor {
                 ));
             }
             form::FORGOT_PASSWORD => return Reply::Answer(form::forgot_password()),
+            "/sandbox/client-tokens" if request.method() == Method::DELETE => {
+                self.forget_client_tokens();
+                return Reply::Answer(server::answer(StatusCode::NO_CONTENT, "application/json", ""));
+            }
             "/sandbox/faults" => return Reply::Answer(self.faults.control::<Fault>(&request)),
             _ => {}
         }

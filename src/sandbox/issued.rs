@@ -47,6 +47,11 @@ impl<T> Issued<T> {
         self.lifetime
     }
 
+    /// Forgets all of them.
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+    }
+
     /// Remembers a thing under a key nobody can guess.
     pub(super) fn issue(&mut self, prefix: &str, thing: T, now: UnixTime) -> String {
         let key = format!("{prefix}{}", random_text());

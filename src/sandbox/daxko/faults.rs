@@ -27,4 +27,6 @@ pub enum Endpoint {
     Member,
     /// `GET /v3/units/{id}`.
     Unit,
+    /// `POST /v3/virtualbranch/checkin`.
+    CheckIn,
 }

@@ -17,6 +17,7 @@ pub(super) enum Place {
     MembersMe,
     Member(String),
     Unit(String),
+    CheckIn,
 }
 
 impl Place {
@@ -53,6 +54,7 @@ impl Place {
             Self::MembersMe => Endpoint::MembersMe,
             Self::Member(_) => Endpoint::Member,
             Self::Unit(_) => Endpoint::Unit,
+            Self::CheckIn => Endpoint::CheckIn,
         }
     }
 }
@@ -83,6 +85,7 @@ fn api_place(path: &str) -> Option<Known> {
     match path {
         "/partners/oauth2/members/settings" => return Some(("GET, PUT", Place::ReadSettings)),
         "/members/me" => return Some(("GET", Place::MembersMe)),
+        "/virtualbranch/checkin" => return Some(("POST", Place::CheckIn)),
         _ => {}
     }
     let member = path.strip_prefix("/members/").and_then(parameters::segment).map(Place::Member);

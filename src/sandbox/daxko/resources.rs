@@ -36,6 +36,21 @@ impl Vendor {
         Ok(Answer::json(&member.record()))
     }
 
+    /// `POST …/virtualbranch/checkin`: a member visits. What it answers is not published.
+    pub(super) fn check_in(
+        &self,
+        generation: Generation,
+        request: &Request<Bytes>,
+    ) -> Result<Answer, Refusal> {
+        let token = self.client_bearer(generation, request)?;
+        let body: Option<Value> = serde_json::from_slice(request.body()).ok();
+        let id = body.as_ref().and_then(|body| body.get("member_id")?.as_str());
+        let id = id.ok_or(Refusal::bad_request("the body is JSON with a member_id"))?;
+        let member = members::of_client(token.client).find(|member| member.member_id == id);
+        let member = member.ok_or(Refusal::not_found("this client has no such member"))?;
+        Ok(Answer::json(&json!({ "member_id": member.member_id, "checked_in": true })))
+    }
+
     /// `GET …/units/{unit_id}`.
     pub(super) fn unit(
         &self,
