@@ -161,7 +161,12 @@ impl Gateway {
 
     /// Where apps ask the vendor's API.
     pub fn relay(&self) -> SocketAddr {
-        self.started.relays.addresses().next().expect("the configuration has an api_listen")
+        self.relays().next().expect("the configuration has an api_listen")
+    }
+
+    /// The same, of all providers.
+    pub fn relays(&self) -> impl Iterator<Item = SocketAddr> {
+        self.started.relays.addresses()
     }
 
     /// Tells it to take no more requests.
