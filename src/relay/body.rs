@@ -9,8 +9,12 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::record::{Outcome, Record};
+use super::record::Record;
+use super::sieve::{Found, Sieve};
 use crate::provider::quota::Call;
+
+/// How long the vendor may be silent in the middle of an answer, as any upstream.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// The body of an answer. hyper drops it when it has been sent, or when nobody is there any more to send it to.
 pub struct Body {
@@ -29,7 +33,7 @@ pub(super) enum Source {
 /// A vendor's body, for whose end its call has a place.
 pub(super) struct VendorBody {
     body: reqwest::Body,
-    idle: Duration,
+    sieve: Sieve,
     /// Set while the vendor is waited for.
     patience: Option<Pin<Box<Sleep>>>,
     _call: Call,
@@ -44,6 +48,9 @@ pub enum Broken {
     /// It says nothing more.
     #[error("the vendor's answer does not go on")]
     Silent,
+    /// It holds the token that was attached to the request.
+    #[error("the vendor's answer holds the token, and goes no further")]
+    Token,
 }
 
 impl Source {
@@ -51,7 +58,7 @@ impl Source {
     pub(super) fn is_over(&self) -> bool {
         match self {
             Self::Own(bytes) => bytes.is_none(),
-            Self::Vendor(body) => body.body.is_end_stream(),
+            Self::Vendor(body) => body.body.is_end_stream() && !body.sieve.holds(),
         }
     }
 }
@@ -63,27 +70,34 @@ impl Body {
 }
 
 impl VendorBody {
-    /// Between two pieces of it `idle` may pass.
-    pub(super) const fn new(body: reqwest::Body, idle: Duration, call: Call) -> Self {
-        Self { body, idle, patience: None, _call: call }
+    /// What the sieve finds does not pass.
+    pub(super) const fn new(body: reqwest::Body, sieve: Sieve, call: Call) -> Self {
+        Self { body, sieve, patience: None, _call: call }
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.patience = None;
-                // What stands in trailers nobody has asked for.
-                Poll::Ready(frame.into_data().ok().map(Ok))
+                match frame.into_data() {
+                    Ok(data) => Poll::Ready(Some(self.sieve.pass(data).map_err(|Found| Broken::Token))),
+                    // What stands in trailers nobody has asked for.
+                    Err(_) => Poll::Ready(self.rest()),
+                }
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(Broken::Vendor(error.without_url())))),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => Poll::Ready(self.rest()),
             Poll::Pending => {
-                let idle = self.idle;
-                let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
+                let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(IDLE)));
                 ready!(patience.as_mut().poll(cx));
                 Poll::Ready(Some(Err(Broken::Silent)))
             }
         }
+    }
+
+    /// The end of it, which could have been the beginning of a token.
+    fn rest(&mut self) -> Option<Result<Bytes, Broken>> {
+        Some(self.sieve.rest()).filter(|rest| !rest.is_empty()).map(Ok)
     }
 }
 
@@ -107,7 +121,7 @@ impl HttpBody for Body {
                     this.record.is_complete();
                 }
             }
-            Poll::Ready(Some(Err(_))) => this.record.ended(Outcome::VendorBroken),
+            Poll::Ready(Some(Err(error))) => this.record.breaks_off(error),
             Poll::Ready(None) => this.record.is_complete(),
             Poll::Pending => {}
         }

@@ -4,8 +4,8 @@
 //! show to the vendor.
 
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
-    HeaderValue, LOCATION, ORIGIN, REFERER, SET_COOKIE, TRAILER, VIA,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap,
+    HeaderName, HeaderValue, LOCATION, ORIGIN, REFERER, SET_COOKIE, TRAILER, VIA,
 };
 use reqwest::Url;
 
@@ -55,6 +55,8 @@ pub(super) fn to_vendor(fields: &mut HeaderMap) {
     }
     // Every request has it (<https://api.daxko.com/v3/docs/tutorials/getting_started>).
     fields.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+    // What is compressed nobody can look into.
+    fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 /// Makes the fields of an answer those that the app gets. `token` was attached to the request, and `asked` is where it went.
@@ -129,6 +131,7 @@ mod tests {
     fn what_an_app_or_its_members_show_does_not_go_on() {
         let mut sent = fields(&[
             ("accept", "text/csv"),
+            ("accept-encoding", "gzip"),
             ("authorization", "Bearer key"),
             ("cookie", "__Host-member-session=x"),
             ("proxy-authorization", "Basic eDp5"),
@@ -143,7 +146,7 @@ mod tests {
             ("x-request-id", "1"),
         ]);
         to_vendor(&mut sent);
-        assert_eq!(names(&sent), ["accept", "content-type", "x-request-id"]);
+        assert_eq!(names(&sent), ["accept", "accept-encoding", "content-type", "x-request-id"]);
         assert_eq!(sent[ACCEPT], "text/csv");
         let mut sent = HeaderMap::new();
         to_vendor(&mut sent);

@@ -16,6 +16,7 @@ pub mod gate;
 pub mod paths;
 mod record;
 mod refusal;
+mod sieve;
 
 use std::fmt;
 use std::rc::Rc;
@@ -35,6 +36,7 @@ use self::gate::Gate;
 use self::paths::{Closed, Paths};
 use self::record::{Desk, Outcome, Record};
 use self::refusal::{METHODS, Refusal};
+use self::sieve::Sieve;
 use crate::deadline::Watch;
 use crate::provider::daxko::Daxko;
 use crate::provider::daxko::access::AccessToken;
@@ -46,8 +48,6 @@ use crate::time::{Clock, UnixTime};
 
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the vendor may be silent in the middle of an answer, as any upstream.
-const IDLE: Duration = Duration::from_secs(30);
 /// A connection to the vendor is used again for so long.
 const POOLED: Duration = Duration::from_secs(20);
 
@@ -168,7 +168,7 @@ impl Relay {
             head.headers.insert(REASON, HeaderValue::from_static(reason));
         }
         // What the connection to the vendor spoke is none of the app's business.
-        let mut answer = Response::new(VendorBody::new(body, IDLE, call));
+        let mut answer = Response::new(VendorBody::new(body, Sieve::new(token.expose()), call));
         *answer.status_mut() = status;
         *answer.headers_mut() = head.headers;
         Ok(answer)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 
-use super::Relay;
+use super::{Broken, Relay};
 use crate::telemetry::access_log::{self, Notebook};
 use crate::telemetry::count::{Count, Histogram, Level};
 use crate::telemetry::line::Line;
@@ -165,8 +165,11 @@ impl Record {
         self.complete = true;
     }
 
-    pub(super) const fn ended(&mut self, outcome: Outcome) {
-        (self.outcome, self.complete) = (Some(outcome), true);
+    /// The vendor's answer does not come to its end.
+    pub(super) fn breaks_off(&mut self, error: &Broken) {
+        (self.outcome, self.complete) = (Some(Outcome::VendorBroken), true);
+        let (provider, path) = (self.desk.relay.name(), &self.shape);
+        tracing::warn!(provider, path, %error, "an answer of the API is broken off");
     }
 
     fn outcome(&self) -> Outcome {

@@ -3,13 +3,14 @@
 mod vendor;
 
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::Duration;
 
 use member_gateway::sandbox::daxko::{Endpoint, Fault};
 use serde_json::Value;
 
 pub use self::vendor::{API, App, TOKEN, Vendor};
-use crate::harness::{Gateway, Options, Wire, eventually};
+use crate::harness::{Folder, Gateway, Options, Wire, eventually};
 
 /// The usual gateway, which serves the API of its sandbox to apps.
 pub const RELAYING: Options = Options { provider: API, ..Options::USUAL };
@@ -58,6 +59,36 @@ async fn an_app_asks_and_gets_the_vendors_answer() {
     assert_eq!(app.answer().status, 200);
 
     assert_eq!(grants(&gateway), ["client_credentials"]);
+}
+
+/// The blocks of the documentation that ask for something.
+#[tokio::test]
+async fn the_examples_in_the_documentation_get_an_answer_as_they_stand_there() {
+    let gateway = Gateway::with(&RELAYING);
+    let folder = Folder::empty();
+    let text = include_str!("../../docs/api-relay.md");
+    let mut tried = Vec::new();
+    for block in text.split("```").skip(1).step_by(2) {
+        let (language, code) = block.split_once('\n').unwrap();
+        let code = code.replace("127.0.0.1:8091", &gateway.relay().to_string());
+        if language.is_empty() || !code.contains(&gateway.relay().to_string()) || language == "toml" {
+            continue;
+        }
+        let (program, name) = match language {
+            "sh" => ("sh", "ask.sh"),
+            "php" => ("php", "ask.php"),
+            "python" => ("python3", "ask.py"),
+            _ => panic!("nobody knows how to run {language}"),
+        };
+        let file = folder.path().join(name);
+        std::fs::write(&file, code).unwrap();
+        let ran = Command::new(program).arg(&file).arg("400007995-00").output();
+        let ran = ran.unwrap_or_else(|error| panic!("{program}: {error}; scripts/test installs it"));
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(said.contains("Rosa"), "{language}: {said}{}", String::from_utf8_lossy(&ran.stderr));
+        tried.push(language);
+    }
+    assert_eq!(tried, ["sh", "php", "python"]);
 }
 
 #[tokio::test]

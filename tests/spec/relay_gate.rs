@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::configuration::{check, production};
-use crate::harness::{Folder, Gateway, Options, Running, eventually, free_address, last_head, raw_to};
+use crate::harness::{
+    Authority, Folder, Gateway, Options, Running, eventually, free_address, last_head, member_gateway, raw_to,
+};
 use crate::relay::{App, TOKEN, Vendor};
 
 const KEY: &str = "a-key-of-the-apps-that-nobody-guesses";
@@ -243,6 +245,28 @@ async fn nothing_comes_back_that_could_be_shown_to_the_vendor() {
 }
 
 #[tokio::test]
+async fn an_answer_that_repeats_the_token_is_broken_off_in_front_of_it() {
+    let vendor = Vendor::reading(|asked| {
+        // An error page, in two pieces, the first of which ends in the middle of the token.
+        let page = format!("<p>Request</p>{}<p>failed</p>", asked.field("authorization").unwrap_or_default());
+        let (first, second) = page.split_at(page.len() - 24);
+        format!(
+            "HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n",
+            first.len(),
+            second.len()
+        )
+    });
+    let gateway = vendor.relaying("");
+    let answer = ask(&gateway, "GET /v3/units/1", "Host: localhost\r\nAccept-Encoding: gzip\r\n");
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(
+        !answer.contains("eyJ") && !answer.contains("failed") && !answer.ends_with("0\r\n\r\n"),
+        "{answer}"
+    );
+    assert_eq!(vendor.asked("GET ")[0].field("accept-encoding").unwrap(), "identity");
+}
+
+#[tokio::test]
 async fn a_member_who_gets_there_through_a_site_gets_nothing() {
     // The configuration does not see it: the address is found out only when everything runs.
     let vendor = Vendor::default();
@@ -304,6 +328,26 @@ fn beyond_loopback_it_needs_a_key_and_each_mistake_says_what_to_do() {
         "{ended:?}"
     );
     assert!(!ended.output.contains(KEY));
+}
+
+#[test]
+fn beyond_loopback_it_speaks_tls_where_there_are_certificates() {
+    let (certificate, key) = Authority::new().issue(&["members.example.org"]);
+    let text = format!(
+        "[server]\ntls = {{ certificates = [{{ cert = \"site.pem\", key = \"site.key\" }}] }}\n{}",
+        production()
+    );
+    for (address, shown) in [
+        ("0.0.0.0:8091", "listen on     0.0.0.0:8091 (TLS)"),
+        ("127.0.0.1:8091", "listen on     127.0.0.1:8091\n"),
+    ] {
+        let keys = format!("client = 9991\napi_listen = \"{address}\"\napi_key = \"{KEY}\"");
+        let folder = Folder::with(&text.replace("client = 9991", &keys));
+        let folder = folder.and("site.pem", &certificate).and("site.key", &key);
+        let ended = member_gateway(&folder, &["check"], "");
+        assert!(ended.status == 0 && ended.output.contains(shown), "{ended:?}");
+        assert!(!ended.output.contains("in the clear"), "{ended:?}");
+    }
 }
 
 #[test]
