@@ -166,7 +166,7 @@ pub(super) async fn by_made_up_code(
 
 /// An error with its sources.
 #[must_use]
-pub fn described(error: &ProviderError) -> String {
+pub fn described(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -55,6 +55,8 @@ pub(super) fn to_vendor(fields: &mut HeaderMap) {
     }
     // Every request has it (<https://api.daxko.com/v3/docs/tutorials/getting_started>).
     fields.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+    // By this the gate knows what leads to itself (RFC 9110 §7.6.3).
+    fields.insert(VIA, HeaderValue::from_static("1.1 member-gateway-relay"));
     // What is compressed nobody can look into.
     fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
@@ -146,8 +148,11 @@ mod tests {
             ("x-request-id", "1"),
         ]);
         to_vendor(&mut sent);
-        assert_eq!(names(&sent), ["accept", "accept-encoding", "content-type", "x-request-id"]);
-        assert_eq!(sent[ACCEPT], "text/csv");
+        assert_eq!(names(&sent), ["accept", "accept-encoding", "content-type", "via", "x-request-id"]);
+        assert_eq!(
+            (&sent[ACCEPT], &sent[VIA]),
+            (&"text/csv".parse().unwrap(), &"1.1 member-gateway-relay".parse().unwrap())
+        );
         let mut sent = HeaderMap::new();
         to_vendor(&mut sent);
         assert_eq!(sent[ACCEPT], "application/json");

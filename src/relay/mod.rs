@@ -40,6 +40,7 @@ use self::sieve::Sieve;
 use crate::deadline::Watch;
 use crate::provider::daxko::Daxko;
 use crate::provider::daxko::access::AccessToken;
+use crate::provider::inspection::described;
 use crate::provider::quota::Quota;
 use crate::server::pace::Paced;
 use crate::server::{Arrival, Respond};
@@ -281,7 +282,8 @@ impl Respond for Worker {
             Err(refusal) => {
                 let (provider, path) = (relay.name(), record.shape());
                 if refusal.is_noteworthy() {
-                    tracing::warn!(provider, path, %refusal, "a request to the API has no answer");
+                    let error = described(&refusal);
+                    tracing::warn!(provider, path, error, "a request to the API has no answer");
                 } else {
                     tracing::debug!(provider, path, %refusal, "a request to the API is refused");
                 }
@@ -291,5 +293,26 @@ impl Respond for Worker {
         let (status, is_empty) = (answer.status(), answer.body().is_over());
         record.answers(status, outcome, is_empty);
         answer.map(|source| Body::new(source, record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vendor_asks_for_a_wait_in_seconds_or_until_a_date() {
+        let now = UnixTime(784_111_777);
+        for (text, seconds) in [
+            ("20", Some(20)),
+            (" 20 ", Some(20)),
+            ("Sun, 06 Nov 1994 08:49:57 GMT", Some(20)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+            ("-1", None),
+            ("soon", None),
+        ] {
+            let fields = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            assert_eq!(retry_after(&fields, now), seconds.map(Duration::from_secs), "{text}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 
 use super::{Broken, Relay};
+use crate::provider::inspection::described;
 use crate::telemetry::access_log::{self, Notebook};
 use crate::telemetry::count::{Count, Histogram, Level};
 use crate::telemetry::line::Line;
@@ -169,7 +170,8 @@ impl Record {
     pub(super) fn breaks_off(&mut self, error: &Broken) {
         (self.outcome, self.complete) = (Some(Outcome::VendorBroken), true);
         let (provider, path) = (self.desk.relay.name(), &self.shape);
-        tracing::warn!(provider, path, %error, "an answer of the API is broken off");
+        let error = described(error);
+        tracing::warn!(provider, path, error, "an answer of the API is broken off");
     }
 
     fn outcome(&self) -> Outcome {

@@ -39,11 +39,11 @@ pub(super) enum Refusal {
     #[error(transparent)]
     NoCall(#[from] NoCall),
     /// There is no token to ask with.
-    #[error("there is no token to ask with: {0}")]
+    #[error("there is no token to ask with")]
     NoToken(#[from] ProviderError),
     /// The vendor cannot be reached, or breaks off.
-    #[error("the vendor gives no answer: {0}")]
-    Away(reqwest::Error),
+    #[error("the vendor gives no answer")]
+    Away(#[source] reqwest::Error),
     /// What it sends is none.
     #[error("what the vendor sends is no answer")]
     NoAnswer,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier, Mutex};
 
 use member_gateway::sandbox::daxko::{Endpoint, Fault};
 
-use crate::harness::{Folder, Gateway, Options, Running, Wire, eventually, free_address};
+use crate::harness::{Folder, Gateway, Options, Running, Wire, eventually, free_address, raw_to};
 use crate::relay::{API, App, RELAYING, TOKEN, Vendor};
 
 const MEMBER: &str = "/v3/members/400007995-00";
@@ -71,14 +71,23 @@ async fn so_many_calls_are_under_way_at_a_time_and_others_wait_for_their_turn() 
         waits.wait();
         wire.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     });
-    let gateway = vendor.relaying("api_calls = 1\n");
+    let admin = Options { server: "admin_listen = \"127.0.0.1:0\"", ..Options::USUAL };
+    let gateway = vendor.relaying_with("api_calls = 1\n", &admin);
     let mut apps: Vec<App> = (0..3).map(|_| App::at(gateway.relay())).collect();
     apps.iter_mut().for_each(|app| app.send("GET", MEMBER, "", b""));
+    arrivals.recv().unwrap();
+    let question = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    eventually("all three are there", || {
+        raw_to(gateway.admin(), question)
+            .contains("member_gateway_relay_requests_in_flight{provider=\"ymca\"} 3\n")
+    });
 
-    for _ in 0..3 {
-        arrivals.recv().unwrap();
+    for left in [2, 1, 0] {
+        // Whoever could go would, while these are answered by the same thread.
+        (0..20).for_each(|_| assert_eq!(App::at(gateway.relay()).get("/").status, 403));
         assert!(arrivals.try_recv().is_err(), "one at a time");
         go_on.wait();
+        (left > 0).then(|| arrivals.recv().unwrap());
     }
 
     assert!(apps.iter_mut().all(|app| app.answer().status == 200));

@@ -200,13 +200,9 @@ async fn whoever_shows_no_key_or_another_gets_401_and_the_key_stays_here() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let asked = &vendor.asked("GET ")[0];
     assert_eq!(asked.field("authorization").unwrap(), format!("Bearer {TOKEN}.1"));
-    for (name, is_there) in [
-        ("accept", true),
-        ("cookie", false),
-        ("x-forwarded-for", false),
-        ("forwarded", false),
-        ("via", false),
-    ] {
+    for (name, is_there) in
+        [("accept", true), ("cookie", false), ("x-forwarded-for", false), ("forwarded", false), ("via", true)]
+    {
         assert_eq!(asked.field(name).is_some(), is_there, "{name}: {}", asked.head);
     }
     assert!(!asked.head.contains(KEY));
