@@ -69,10 +69,11 @@ impl Relays {
                 "`api_listen` differs, and stays as it was: restart, or take over with run --takeover"
             );
         }
+        let mut rest: Vec<&Relayed> = relays.iter().collect();
         for Serving { configured, running } in &self.0 {
             // One that is configured no more stays as it was, as its address does.
-            if let Some(relayed) = relays.iter().find(|relayed| relayed.address() == *configured) {
-                running.exchange(service(&relayed.relay, limits));
+            if let Some(at) = rest.iter().position(|relayed| relayed.address() == *configured) {
+                running.exchange(service(&rest.remove(at).relay, limits));
             }
         }
     }
