@@ -69,13 +69,13 @@ pub(super) struct Desk {
 impl Desk {
     /// To be made on the thread of the worker, for it hands its page of the access log over by itself.
     pub(super) fn new(relay: Arc<Relay>) -> Rc<Self> {
-        let (metrics, name) = (&relay.telemetry.metrics, relay.name());
+        let (metrics, name) = (&relay.telemetry.metrics.relays, relay.name());
         let desk = Rc::new(Self {
-            in_flight: metrics.relay_in_flight.of([name]),
-            requests: Outcome::NAMES.map(|outcome| metrics.relay_requests.of([name, outcome])),
-            duration: metrics.relay_duration.of([name]),
-            too_many: metrics.relay_too_many.of([name]),
-            repeats: metrics.relay_repeats.of([name]),
+            in_flight: metrics.in_flight.of([name]),
+            requests: Outcome::NAMES.map(|outcome| metrics.requests.of([name, outcome])),
+            duration: metrics.duration.of([name]),
+            too_many: metrics.too_many.of([name]),
+            repeats: metrics.repeats.of([name]),
             notebook: relay.telemetry.notebook(&relay.clock),
             relay,
         });

@@ -3,6 +3,8 @@
 //! The values of labels come from the configuration or from a list in the source, never from outside, so that nobody who
 //! sends requests can make more of them. No path, no host and no member is among them.
 
+mod relays;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +16,7 @@ use super::count::{Count, Family, Histogram, Level, Tally};
 use super::exposition::{Format, Page};
 use super::process;
 use crate::time::UnixTime;
+pub use relays::Relays;
 
 /// The classes of statuses (RFC 9110 §15), and none where the client left before there was one.
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -129,16 +132,8 @@ pub struct Metrics {
     pub vendor_duration: Family<Histogram, 1>,
     /// Client-scoped tokens that were asked for, by provider and result.
     pub client_tokens: Family<Count, 2>,
-    /// Requests of apps to a vendor's API, by provider and outcome.
-    pub relay_requests: Family<Count, 2>,
-    /// Those whose answer has not ended, by provider.
-    pub relay_in_flight: Family<Level, 1>,
-    /// From the head of such a request to the end of its answer, by provider.
-    pub relay_duration: Family<Histogram, 1>,
-    /// Answers of the vendor to them that said 429, by provider.
-    pub relay_too_many: Family<Count, 1>,
-    /// How many were sent once more with another token, by provider.
-    pub relay_repeats: Family<Count, 1>,
+    /// What apps ask a vendor's API.
+    pub relays: Relays,
     /// Connections that were taken, by kind of listener.
     pub connections: Family<Count, 1>,
     /// Connections that are there, by kind of listener.
@@ -205,7 +200,7 @@ impl Metrics {
         self.expose_targets(&mut page);
         self.expose_people(&mut page);
         self.expose_vendors(&mut page);
-        self.expose_relays(&mut page);
+        self.relays.expose(&mut page);
         self.expose_server(&mut page);
         process::expose(&mut page, self.started_at.load(Ordering::Relaxed));
         page.finish()
@@ -375,39 +370,6 @@ impl Metrics {
             "Client-scoped tokens that were asked for, by provider and result.",
             ["provider", "result"],
             &self.client_tokens,
-        );
-    }
-
-    fn expose_relays(&self, page: &mut Page) {
-        page.counters(
-            "member_gateway_relay_requests_total",
-            "Requests of apps to a vendor's API, by provider and outcome.",
-            ["provider", "outcome"],
-            &self.relay_requests,
-        );
-        page.levels(
-            "member_gateway_relay_requests_in_flight",
-            "Requests of apps to a vendor's API whose answer has not ended, by provider.",
-            ["provider"],
-            &self.relay_in_flight,
-        );
-        page.histograms(
-            "member_gateway_relay_duration_seconds",
-            "From the head of a request of an app to a vendor's API to the end of its answer, by provider.",
-            ["provider"],
-            &self.relay_duration,
-        );
-        page.counters(
-            "member_gateway_relay_too_many_requests_total",
-            "Answers of a vendor to requests of apps that said 429, by provider.",
-            ["provider"],
-            &self.relay_too_many,
-        );
-        page.counters(
-            "member_gateway_relay_repeats_total",
-            "Requests of apps that were sent once more with another token, by provider.",
-            ["provider"],
-            &self.relay_repeats,
         );
     }
 
