@@ -122,6 +122,11 @@ impl Own {
         response
     }
 
+    /// 200, and nothing but the fields of it.
+    pub(super) fn nothing() -> Response<Body> {
+        Self::answer(StatusCode::OK, None, None)
+    }
+
     /// A few words.
     pub(super) fn text(status: StatusCode, text: &'static str) -> Response<Body> {
         Self::answer(status, Some("text/plain; charset=utf-8"), Some(text.into()))

@@ -109,7 +109,7 @@ pub(super) async fn answer(
 }
 
 /// A parameter of the query; the first one counts.
-fn parameter(request: &Request<Incoming>, name: &str) -> Option<String> {
+pub(super) fn parameter(request: &Request<Incoming>, name: &str) -> Option<String> {
     form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
         .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
 }

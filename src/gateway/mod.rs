@@ -13,6 +13,7 @@ mod departure;
 mod desk;
 mod endpoints;
 pub mod failure;
+mod forward_auth;
 mod head;
 pub mod language;
 pub mod pages;
@@ -58,7 +59,7 @@ use crate::upstream::body::RequestBody;
 use crate::upstream::fields::{self, ForwardedStyle};
 use crate::upstream::{Pool, UpstreamError};
 use admission::{Admission, Visitor, admit};
-use body::{Body, set_cookies};
+use body::Body;
 use departure::Departure;
 use desk::Desk;
 use failure::Reference;
@@ -185,7 +186,11 @@ impl Respond for Worker {
             record.is_from(&client);
             let place = match self.place_of(&request, arrival, &client) {
                 Continue(place) => place,
-                Break(answer) => {
+                Break(Elsewhere::Asked) => {
+                    let answer = forward_auth::answer(&self.gateway, request, &client, now, record);
+                    return Box::pin(answer).await;
+                }
+                Break(Elsewhere::Answered(answer)) => {
                     let answer = answer.unwrap_or_else(|refusal| refusal.into_response(&reader, None));
                     return record.with(answer);
                 }
@@ -217,6 +222,20 @@ struct Place<'a> {
     authority: &'a HeaderValue,
 }
 
+/// What becomes of a request that is for no site itself.
+enum Elsewhere {
+    /// It is answered.
+    Answered(Box<Result<Response<Body>, Refusal>>),
+    /// A proxy asks about another one.
+    Asked,
+}
+
+impl Elsewhere {
+    fn answered(answer: Result<Response<Body>, Refusal>) -> Self {
+        Self::Answered(Box::new(answer))
+    }
+}
+
 /// What becomes of a request whose head has been looked at.
 enum Next<'a> {
     /// It is answered.
@@ -232,23 +251,26 @@ enum Next<'a> {
 }
 
 impl Worker {
-    /// The site of a request; or the answer to one that is for none.
+    /// The site of a request; or what becomes of one that is for none.
     fn place_of(
         &self,
         request: &Request<Incoming>,
         arrival: Arrival,
         client: &Client,
-    ) -> ControlFlow<Result<Response<Body>, Refusal>, Place<'_>> {
+    ) -> ControlFlow<Elsewhere, Place<'_>> {
         let gateway = &*self.gateway;
         if let Some(health) = endpoints::health(request.method(), request.uri().path()) {
-            return Break(Ok(health));
+            return Break(Elsewhere::answered(Ok(health)));
         }
         if arrival.entrance == Entrance::Redirect {
-            return Break(redirect::answer(gateway, request, client));
+            return Break(Elsewhere::answered(redirect::answer(gateway, request, client)));
+        }
+        if forward_auth::is_asked(request.uri().path()) {
+            return Break(Elsewhere::Asked);
         }
         let index = match gateway.site_of(request, client, arrival.entrance) {
             Ok(index) => index,
-            Err(error) => return Break(Err(no_site(request, error))),
+            Err(error) => return Break(Elsewhere::answered(Err(no_site(host_of(request), error)))),
         };
         let (site, authority) = (&gateway.sites[index], &self.texts.authorities[index]);
         Continue(Place { index, site, pool: &self.pools[index], authority })
@@ -311,8 +333,7 @@ impl Worker {
                 let mut answer = stranger::turn_away(site, rule, request, client, now).await?;
                 record.is_turned_away(answer.status());
                 if unreadable {
-                    site.telemetry.metrics.rejects(site.origin.as_str(), "unreadable");
-                    set_cookies(answer.headers_mut(), [site.cookies.delete_session()]);
+                    stranger::take_cookie(site, &mut answer);
                 }
                 Ok(answer)
             }
@@ -407,10 +428,14 @@ fn rule_of<'a>(site: &'a Site, request: &Request<Incoming>) -> Result<Option<&'a
     site.rules.find(request.method(), &readings).map(Some).map_err(|_| Refusal::ambiguous_path())
 }
 
-/// Logs which host was asked for: nearly always a proxy in front does not pass it on.
-fn no_site(request: &Request<Incoming>, error: NoSite) -> Refusal {
+/// The host of a request, however it is named.
+fn host_of(request: &Request<Incoming>) -> &[u8] {
     let named = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-    let host = request.headers().get(HOST).map(HeaderValue::as_bytes).or(named).unwrap_or_default();
+    request.headers().get(HOST).map(HeaderValue::as_bytes).or(named).unwrap_or_default()
+}
+
+/// Logs which host was asked for: nearly always a proxy in front does not pass it on.
+fn no_site(host: &[u8], error: NoSite) -> Refusal {
     let host = host.get(..host.len().min(100)).unwrap_or_default().escape_ascii().to_string();
     let reference = Reference::new();
     tracing::info!(%reference, host, "{error}");

@@ -51,6 +51,8 @@ pub(super) enum Outcome {
     Login,
     /// Somebody was told to sign in.
     Unauthorized,
+    /// Another proxy, which asked about the request, may let it through.
+    Admitted,
     /// A rule, or what the vendor says of the membership, keeps somebody out.
     Denied,
     /// The request was no good.
@@ -78,6 +80,7 @@ impl Outcome {
             Self::Own => "own",
             Self::Login => "login",
             Self::Unauthorized => "unauthorized",
+            Self::Admitted => "admitted",
             Self::Denied => "denied",
             Self::Refused => "refused",
             Self::Aborted => "aborted",
@@ -195,6 +198,19 @@ impl Record {
     /// It is for one of the gateway's own paths.
     pub(super) fn is_for_us(&mut self) {
         (self.place, self.outcome) = (Place::OWN, Some(Outcome::Own));
+    }
+
+    /// It is a question about this request, of which it is then the record.
+    pub(super) fn is_about(&mut self, request: &Request<hyper::body::Incoming>) {
+        self.method = request.method().clone();
+        if self.path.is_some() {
+            self.path = request.uri().path_and_query().cloned();
+        }
+    }
+
+    /// The request that was asked about may go on.
+    pub(super) fn is_admitted(&mut self) {
+        self.outcome = Some(Outcome::Admitted);
     }
 
     /// It falls under the rule in this place of the config, or under the last one, which stands in none.

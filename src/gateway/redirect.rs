@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 
 use super::body::{Body, Own};
 use super::refusal::Refusal;
-use super::{Gateway, head, no_site};
+use super::{Gateway, head, host_of, no_site};
 use crate::server::peer::Client;
 
 /// Where to come again.
@@ -19,7 +19,7 @@ pub(super) fn answer(
 ) -> Result<Response<Body>, Refusal> {
     let index = head::asked_for(request, client)
         .and_then(|authority| gateway.authorities.find_secure(authority))
-        .map_err(|error| no_site(request, error))?;
+        .map_err(|error| no_site(host_of(request), error))?;
     head::check(request, gateway.target_bytes)?;
     let origin = gateway.sites[index].origin.as_str();
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());

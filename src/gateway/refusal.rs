@@ -205,6 +205,24 @@ impl Refusal {
             .with(RETRY_AFTER, HeaderValue::from_static("10"))
     }
 
+    /// Somebody asks about the requests of others who is no trusted proxy.
+    #[must_use]
+    pub const fn untrusted_proxy() -> Self {
+        Self::new(StatusCode::FORBIDDEN, |texts| &texts.untrusted_proxy)
+    }
+
+    /// A proxy asks about a request and does not say clearly about which.
+    #[must_use]
+    pub const fn unclear_question() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, |texts| &texts.unclear_question)
+    }
+
+    /// A proxy asks about a request that it has to pass to the gateway, and to no app.
+    #[must_use]
+    pub const fn own_path_asked_about() -> Self {
+        Self::new(StatusCode::FORBIDDEN, |texts| &texts.own_path_asked_about)
+    }
+
     /// A WebSocket handshake that a page of another site began (RFC 6455 §10.2).
     #[must_use]
     pub const fn foreign_origin() -> Self {

@@ -1,6 +1,6 @@
 //! What a stranger gets in the upstream's place, and the form that is kept meanwhile and comes back with the member.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, REFERER};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, REFERER};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -46,12 +46,21 @@ pub(super) async fn turn_away(
             }
         }
         Challenge::Unauthorized => {
-            // A script's own address is no place for a person; the page it runs on is.
-            let page = headers.get(REFERER).and_then(|referrer| referrer.to_str().ok());
-            let place = page.and_then(|page| page.strip_prefix(site.origin.as_str())).unwrap_or_default();
-            endpoints::unauthorized(site, &endpoints::login_path(None, &ReturnTo::new(place)))
+            endpoints::unauthorized(site, &endpoints::login_path(None, &page_of(site, headers)))
         }
     })
+}
+
+/// The page that a script runs on: its own address is no place for a person.
+pub(super) fn page_of(site: &Site, fields: &HeaderMap) -> ReturnTo {
+    let page = fields.get(REFERER).and_then(|referrer| referrer.to_str().ok());
+    ReturnTo::new(page.and_then(|page| page.strip_prefix(site.origin.as_str())).unwrap_or_default())
+}
+
+/// Takes a cookie from a browser that is worth nothing.
+pub(super) fn take_cookie(site: &Site, answer: &mut Response<Body>) {
+    site.telemetry.metrics.rejects(site.origin.as_str(), "unreadable");
+    body::set_cookies(answer.headers_mut(), [site.cookies.delete_session()]);
 }
 
 /// The form in the body of a request; nothing where it is too large or breaks off.

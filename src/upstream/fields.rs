@@ -14,7 +14,8 @@ use crate::route::Scheme;
 use crate::server::peer::{Client, X_FORWARDED_FOR, X_FORWARDED_HOST};
 
 const X_FORWARDED: &[u8] = b"x-forwarded-";
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// `X-Forwarded-Proto`
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Which fields tell the upstream where a request came from.

@@ -25,6 +25,7 @@ mod doubt;
 mod drain;
 mod drain_http2;
 mod error_page;
+mod forward_auth;
 mod forwarding;
 mod framing;
 mod harness;

@@ -178,6 +178,7 @@ impl Record {
                 | Outcome::Own
                 | Outcome::Login
                 | Outcome::Unauthorized
+                | Outcome::Admitted
                 | Outcome::Denied
                 | Outcome::Refused
                 | Outcome::Aborted

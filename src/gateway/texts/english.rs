@@ -137,6 +137,18 @@ pub(super) static TEXTS: Texts = Texts {
         "This page cannot be shown at the moment.",
         "It is not known whether you are still signed in. Nothing is lost: please try again in a minute.",
     ),
+    untrusted_proxy: Explanation::new(
+        "This question is not answered here.",
+        "To the people who run this site: only a proxy in `trusted_proxies` may ask about the requests of others.",
+    ),
+    unclear_question: Explanation::new(
+        "It is not clear which request is meant.",
+        "To the people who run this site: the proxy in front has to say once each, and alike, X-Forwarded-Method, -Proto, -Host and -Uri, or X-Original-Method and X-Original-URL.",
+    ),
+    own_path_asked_about: Explanation::new(
+        "This address belongs to the gateway.",
+        "To the people who run this site: the proxy in front has to pass everything below /_gateway/ to the gateway, without asking it first.",
+    ),
     foreign_origin: Explanation::new(
         "Another site may not connect here.",
         "The people who run this site can allow an origin in a rule of their gateway.",

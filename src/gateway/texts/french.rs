@@ -137,6 +137,18 @@ pub(super) static TEXTS: Texts = Texts {
         "Cette page ne peut pas être affichée pour le moment.",
         "Il n’est pas possible de savoir si vous êtes encore connecté. Rien n’est perdu\u{a0}: veuillez réessayer dans une minute.",
     ),
+    untrusted_proxy: Explanation::new(
+        "Cette question ne reçoit pas de réponse ici.",
+        "Aux responsables de ce site\u{a0}: seul un proxy qui figure dans `trusted_proxies` peut interroger la passerelle sur les requêtes d’autrui.",
+    ),
+    unclear_question: Explanation::new(
+        "On ne sait pas de quelle requête il s’agit.",
+        "Aux responsables de ce site\u{a0}: le proxy placé devant doit indiquer, une seule fois et sans se contredire, X-Forwarded-Method, -Proto, -Host et -Uri, ou bien X-Original-Method et X-Original-URL.",
+    ),
+    own_path_asked_about: Explanation::new(
+        "Cette adresse est celle de la passerelle elle-même.",
+        "Aux responsables de ce site\u{a0}: le proxy placé devant doit transmettre à la passerelle tout ce qui se trouve sous /_gateway/, sans l’interroger au préalable.",
+    ),
     foreign_origin: Explanation::new(
         "Un autre site ne peut pas se connecter ici.",
         "Les responsables de ce site peuvent autoriser une origine dans une règle de leur passerelle.",

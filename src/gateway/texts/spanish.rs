@@ -137,6 +137,18 @@ pub(super) static TEXTS: Texts = Texts {
         "En este momento no se puede mostrar esta página.",
         "No se sabe si su sesión sigue abierta. No se ha perdido nada: inténtelo de nuevo en un minuto.",
     ),
+    untrusted_proxy: Explanation::new(
+        "Esta pregunta no se responde aquí.",
+        "Para los responsables de este sitio: solo un proxy que figure en `trusted_proxies` puede preguntar por las peticiones de otros.",
+    ),
+    unclear_question: Explanation::new(
+        "No está claro a qué petición se refiere.",
+        "Para los responsables de este sitio: el proxy de delante tiene que indicar, una sola vez y sin contradecirse, X-Forwarded-Method, -Proto, -Host y -Uri, o bien X-Original-Method y X-Original-URL.",
+    ),
+    own_path_asked_about: Explanation::new(
+        "Esta dirección es de la propia pasarela.",
+        "Para los responsables de este sitio: el proxy de delante tiene que pasar a la pasarela todo lo que esté por debajo de /_gateway/, sin preguntarle antes.",
+    ),
     foreign_origin: Explanation::new(
         "Otro sitio no puede conectarse aquí.",
         "Los responsables de este sitio pueden permitir un origen en una regla de su pasarela.",

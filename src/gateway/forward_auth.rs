@@ -1,0 +1,191 @@
+//! Forward-auth: another proxy has a request, and asks whether to let it through and what to tell the app.
+//!
+//! The request is told in the fields of the question ([`original`]), and only a trusted proxy is believed. From then on it
+//! goes the way of every other request: its site, the readings of its path, the rule, the session, the membership. What
+//! would be written into it is written into the answer, signed for the request that is asked about.
+//!
+//! The body of that request stays with the proxy, and so does what goes on after the answer: no form is kept during a
+//! sign-in, and no stream is ended with its session.
+
+mod original;
+
+use http::header::{HeaderValue, LOCATION, SEC_WEBSOCKET_KEY};
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+
+use super::admission::{Admission, Visitor, admit};
+use super::body::{Body, Own};
+use super::challenge::{self, Challenge};
+use super::failure::Reference;
+use super::record::{Record, Recorded};
+use super::refusal::{Reader, Refusal};
+use super::site::Site;
+use super::{Gateway, endpoints, head, no_site, rule_of, stranger};
+use crate::identity::RequestLine;
+use crate::login::return_to::ReturnTo;
+use crate::random;
+use crate::route::rule::{Rule, Unauthenticated};
+use crate::server::peer::Client;
+use crate::time::UnixTime;
+use crate::upstream::upgrade;
+use original::Original;
+
+const PATH: &str = "/_gateway/auth";
+
+/// Whether a path is the one at which proxies ask. Envoy puts the path that it asks about behind it.
+pub(super) fn is_asked(path: &str) -> bool {
+    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Answers a question.
+pub(super) async fn answer(
+    gateway: &Gateway,
+    question: Request<Incoming>,
+    client: &Client,
+    now: UnixTime,
+    mut record: Record,
+) -> Response<Recorded<Body>> {
+    let asker = Reader::of(question.method(), question.uri(), question.headers());
+    let wish = Wish::of(&question);
+    let (index, request) = match about(gateway, question, client) {
+        Ok(about) => about,
+        Err(refusal) => {
+            record.is_for_us();
+            return record.with(refusal.into_response(&asker, None));
+        }
+    };
+    let site = &gateway.sites[index];
+    record.is_for(index);
+    record.is_about(&request);
+    // A proxy may pass the answer on to the browser that sent the request.
+    let reader = Reader::of(request.method(), request.uri(), request.headers());
+    let verdict = judge(gateway, site, &request, wish, now, &mut record).await;
+    record.with(verdict.unwrap_or_else(|refusal| refusal.into_response(&reader, Some(site))))
+}
+
+/// The request that a question is about, and its site.
+fn about(
+    gateway: &Gateway,
+    question: Request<Incoming>,
+    client: &Client,
+) -> Result<(usize, Request<Incoming>), Refusal> {
+    if !client.via_trusted_proxy {
+        let reference = Reference::new();
+        let peer = client.peer;
+        tracing::info!(%reference, %peer, "somebody asks about a request who is not in `trusted_proxies`");
+        return Err(Refusal::untrusted_proxy().logged_as(reference));
+    }
+    let original = Original::of(question.headers()).map_err(|error| {
+        let reference = Reference::new();
+        tracing::info!(%reference, peer = %client.peer, %error, "it is not clear which request a proxy asks about");
+        Refusal::unclear_question().logged_as(reference)
+    })?;
+    let index = gateway.authorities.find(original.authority.as_bytes());
+    let index = index.map_err(|error| no_site(original.authority.as_bytes(), error))?;
+    let (mut head, body) = question.into_parts();
+    (head.method, head.uri) = (original.method, Uri::from(original.target));
+    // That of the question is another one: nginx asks with HTTP/1.0.
+    head.version = Version::HTTP_11;
+    // What makes a request a handshake belongs to the connection (RFC 6455 §4.1), so the proxy has not passed it on. No
+    // script can send this field, and no browser leaves it out.
+    if head.headers.contains_key(SEC_WEBSOCKET_KEY) {
+        upgrade::write_fields(&mut head.headers);
+    }
+    Ok((index, Request::from_parts(head, body)))
+}
+
+/// Whether a request may go on; and if so, as whose.
+async fn judge(
+    gateway: &Gateway,
+    site: &Site,
+    request: &Request<Incoming>,
+    wish: Wish,
+    now: UnixTime,
+    record: &mut Record,
+) -> Result<Response<Body>, Refusal> {
+    head::check(request, gateway.target_bytes)?;
+    // The proxy would hand to the app what no app may get.
+    let rule = rule_of(site, request)?.ok_or_else(Refusal::own_path_asked_about)?;
+    record.falls_under(site.rules.place_of(rule));
+    let visitor = match admit(site, rule, request, now)? {
+        Admission::Pass(visitor) => visitor,
+        Admission::TurnAway { unreadable } => {
+            let mut answer = turn_away(site, rule, request, wish);
+            record.is_turned_away(answer.status());
+            if unreadable {
+                stranger::take_cookie(site, &mut answer);
+            }
+            return Ok(answer);
+        }
+    };
+    if let Visitor::Member { session, .. } = &visitor {
+        record.belongs_to(session);
+    }
+    let visitor = visitor.confirmed(site, rule, now).await?;
+    record.is_admitted();
+    let mut answer = Own::nothing();
+    visitor.sees(site, answer.headers_mut(), now);
+    if let Visitor::Member { session, .. } = &visitor {
+        let line = RequestLine {
+            method: request.method().as_str(),
+            authority: site.origin.authority(),
+            path: request.uri().path(),
+            query: request.uri().query(),
+        };
+        site.identity.write(answer.headers_mut(), &session.member, &line, now, random::nonce());
+    }
+    Ok(answer)
+}
+
+/// In which form the proxy wants to hear that somebody has to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// 401, out of which it makes what it likes.
+    Told,
+    /// 302, for it passes the answer on.
+    Redirected,
+    /// What a request would get that is sent to the gateway itself.
+    Auto,
+}
+
+impl Wish {
+    fn of(question: &Request<Incoming>) -> Self {
+        match endpoints::parameter(question, "unauthenticated").as_deref() {
+            Some("login") => Self::Redirected,
+            Some("auto") => Self::Auto,
+            Some(_) | None => Self::Told,
+        }
+    }
+
+    /// What this makes of what a rule says. That one asks for 401 holds for everybody.
+    const fn under(self, rule: &Rule) -> Unauthenticated {
+        match (self, rule.unauthenticated) {
+            (Self::Told, _) | (_, Unauthenticated::Status401) => Unauthenticated::Status401,
+            (Self::Redirected, Unauthenticated::Auto | Unauthenticated::Login) => Unauthenticated::Login,
+            (Self::Auto, by_rule @ (Unauthenticated::Auto | Unauthenticated::Login)) => by_rule,
+        }
+    }
+}
+
+/// What is said of somebody who has to sign in. No login begins with it: that is for the address it names.
+fn turn_away(site: &Site, rule: &Rule, request: &Request<Incoming>, wish: Wish) -> Response<Body> {
+    let fields = request.headers();
+    let return_to = if challenge::is_subresource(fields) {
+        stranger::page_of(site, fields)
+    } else {
+        ReturnTo::new(request.uri().path_and_query().map_or("/", |target| target.as_str()))
+    };
+    let login_path = endpoints::login_path(None, &return_to);
+    let location = format!("{}{login_path}", site.origin.as_str());
+    match challenge::challenge(request.method(), request.version(), fields, wish.under(rule)) {
+        // Whatever the method was, the request itself is over, and its body was never here.
+        Challenge::SignIn | Challenge::SignInFirst => Own::found(&location),
+        Challenge::Unauthorized => {
+            let mut answer = endpoints::unauthorized(site, &login_path);
+            let location =
+                HeaderValue::try_from(location).expect("an origin, and a path with a query that is encoded");
+            answer.headers_mut().insert(LOCATION, location);
+            answer
+        }
+    }
+}
