@@ -1,0 +1,241 @@
+//! Forward-auth: the program has the request and asks the gateway about it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
+use member_gateway::secret::Secret;
+use member_gateway::verify::{Key, Request, Verifier};
+
+use crate::front::{Behind, Front, Program};
+use crate::harness::{Browser, Gateway, NAVIGATION, NOW, Options, Recorded, SIGNING_KEY, raw_to};
+
+const TRUSTING: Options = Options { server: "trusted_proxies = [\"127.0.0.1\"]", ..Options::USUAL };
+/// Every spelling that an app might take for one of the gateway's fields, and the words of a proxy.
+const FORGED: [(&str, &str); 14] = [
+    ("X-Member-Id", "1"),
+    ("x-member-id", "2"),
+    ("X_Member_Id", "3"),
+    ("X.Member.Id", "4"),
+    ("X-Member_Id", "5"),
+    ("X~Member~Id", "6"),
+    ("X-Member-Unit-Id", "7"),
+    ("x_member_unit_id", "8"),
+    ("X-Member-Provider", "9"),
+    ("X!Member!Provider", "10"),
+    ("Signature-Input", "member=(\"@method\");keyid=\"2026-11\""),
+    ("Signature_Input", "member=()"),
+    ("Signature", "member=:AAAA:"),
+    ("X-Gateway-Cookie", "__Host-member-session=forged"),
+];
+/// What tells of a request that would pass.
+const WORDS: [(&str, &str); 6] = [
+    ("X-Original-Method", "GET"),
+    ("X-Original-URL", "https://members.localhost/public/x"),
+    ("X-Forwarded-Method", "GET"),
+    ("X-Forwarded-Proto", "https"),
+    ("X-Forwarded-Host", "members.localhost"),
+    ("X-Forwarded-Uri", "/public/x"),
+];
+
+/// A program in front of the app, that asks this gateway.
+fn in_front_of(gateway: &Gateway, program: Program) -> Front {
+    Front::start(program, Behind { gateway: gateway.address(), app: gateway.upstream().address() })
+}
+
+/// Whom the app takes a request for, if it verifies what arrived.
+fn believed(request: &Recorded) -> Result<String, String> {
+    let secret = Secret::new(URL_SAFE_NO_PAD.decode(SIGNING_KEY).unwrap());
+    let verifier = Verifier::new(vec![Key::hmac("2026-11", &secret)]).at("members.localhost");
+    let fields = request.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let request = Request { method: &request.method, target: &request.target, fields };
+    let proof = verifier.verify(&request, NOW).map_err(|refused| refused.to_string())?;
+    Ok(proof.value("x-member-id").unwrap_or_default().to_owned())
+}
+
+/// The fields that an app could take for the gateway's.
+fn identity(request: &Recorded) -> Vec<String> {
+    let mut names = request.folded_names();
+    names.retain(|name| name.contains("MEMBER") || name.starts_with("SIGNATURE"));
+    names.sort_unstable();
+    names
+}
+
+const OF_A_MEMBER: [&str; 5] =
+    ["SIGNATURE", "SIGNATURE_INPUT", "X_MEMBER_ID", "X_MEMBER_PROVIDER", "X_MEMBER_UNIT_ID"];
+
+/// What a browser sends, with more.
+async fn go(
+    browser: &mut Browser,
+    method: Method,
+    target: &str,
+    more: &[(&str, &str)],
+) -> crate::harness::Page {
+    browser.request(method, target, &[&NAVIGATION[..], more].concat(), "").await
+}
+
+/// The whole of a visit: out and in again.
+async fn asks(program: Program) {
+    let gateway = Gateway::with(&TRUSTING);
+    let front = in_front_of(&gateway, program);
+    let app = gateway.upstream();
+    let mut browser = Browser::new(front.address);
+
+    // Whom nobody has to know stays unknown.
+    let page = go(&mut browser, Method::GET, "/public/x", &FORGED).await;
+    assert_eq!(page.status, 200, "{}\n{}", page.body, front.output());
+    assert_eq!(identity(&app.last_request()), [""; 0], "{:?}", app.last_request());
+    assert!(page.set_cookies().is_empty(), "{:?}", page.set_cookies());
+    app.forget();
+
+    // A person is sent to sign in, and a script is told.
+    let page = browser.go("/classes?week=2").await;
+    assert_eq!(page.status, 302, "{}", page.body);
+    assert_eq!(page.location(), "https://members.localhost/_gateway/login?return_to=%2Fclasses%3Fweek%3D2");
+    assert_eq!(browser.fetch(Method::GET, "/classes", &[]).await.status, 401);
+    // Whatever it says it asked for.
+    for words in [&WORDS[..2], &WORDS[2..], &WORDS] {
+        assert_ne!(go(&mut browser, Method::GET, "/classes", words).await.status, 200);
+        assert_ne!(go(&mut browser, Method::POST, "/classes", words).await.status, 200);
+    }
+    assert!(app.requests().is_empty(), "{:?}", app.requests());
+
+    // The way through the vendor leads back to the page.
+    let page = browser.visit("/classes?week=2").await;
+    assert_eq!((page.status.as_u16(), page.path_and_query()), (200, "/classes?week=2"), "{}", page.body);
+    assert_eq!(believed(&app.last_request()).as_deref(), Ok("400007995-00"));
+
+    for target in ["/", "/cl%61sses/x%2Fy?a=%26&&b", "/a;b=c/d,e?f=g?h", "/a?"] {
+        let page = go(&mut browser, Method::GET, target, &FORGED).await;
+        assert_eq!(page.status, 200, "{target}: {}", page.body);
+        let request = app.last_request();
+        assert_eq!(believed(&request).as_deref(), Ok("400007995-00"), "{target}: {request:?}");
+        assert_eq!(identity(&request), OF_A_MEMBER, "{request:?}");
+        // It has nothing that takes one cookie out of several.
+        let has_session =
+            request.fields.get_all("cookie").iter().any(|line| line.to_str().unwrap().contains("-session="));
+        assert_eq!(has_session, program == Program::Traefik, "{request:?}");
+    }
+    let page = browser.request(Method::POST, "/classes?week=3", &NAVIGATION, "name=value").await;
+    assert_eq!(page.status, 200, "{}", page.body);
+    let request = app.last_request();
+    assert_eq!((believed(&request).as_deref(), &request.body[..]), (Ok("400007995-00"), &b"name=value"[..]));
+    app.forget();
+
+    // What a rule says holds for members too.
+    assert_eq!(browser.go("/denied/x").await.status, 403);
+    assert_eq!(browser.go("/staff/x").await.status, 403);
+    assert_ne!(browser.go("/public/%2e%2e/denied/x").await.status, 200);
+    // Who tidies a path before looking at it passes this to the gateway, which may answer; no app may.
+    browser.go("/%5fgateway/session").await;
+    let handshake = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Version", "13"),
+        ("Origin", "https://evil.test"),
+    ];
+    assert_eq!(browser.request(Method::GET, "/classes", &handshake, "").await.status, 403);
+    // The question is not the browser's to ask.
+    for target in [
+        "/_gateway/auth",
+        "/_gateway/auth/public/x",
+        "/_gateway/auth?unauthenticated=login",
+        "/_gateway/./auth",
+    ] {
+        let page = go(&mut browser, Method::GET, target, &WORDS).await;
+        assert!(
+            page.status.is_client_error() && !page.fields.contains_key("signature"),
+            "{target}: {page:?}"
+        );
+    }
+    assert!(app.requests().is_empty(), "{:?}", app.requests());
+
+    // The session goes on, and so do the app's own cookies.
+    app.answers(|_| {
+        let mut answer = http::Response::new("".into());
+        answer.headers_mut().append("set-cookie", "theme=dark".parse().unwrap());
+        answer
+    });
+    assert_eq!(browser.go("/classes").await.set_cookies(), ["theme=dark"]);
+    gateway.later(1801);
+    let page = browser.go("/classes").await;
+    assert_eq!(page.set_cookies().len(), 2, "{:?}", page.set_cookies());
+    let renewed = page.set_cookie("__Host-member-session=");
+    for attribute in ["; Path=/", "; HttpOnly", "; Secure", "; SameSite=Lax"] {
+        assert!(renewed.contains(attribute), "{renewed}");
+    }
+    gateway.later(1801);
+    assert_eq!(browser.go("/classes").await.status, 200, "what was renewed counts");
+
+    // Out, for whoever has a copy of the cookie as well.
+    let mut thief = browser.clone();
+    let same_origin = [("sec-fetch-site", "same-origin")];
+    let page = browser.request(Method::POST, "/_gateway/logout", &same_origin, "").await;
+    assert_eq!((page.status.as_u16(), page.location()), (303, "/"), "{}", page.body);
+    app.forget();
+    for browser in [&mut browser, &mut thief] {
+        assert_eq!(browser.go("/classes").await.status, 302);
+    }
+    assert!(thief.session_cookie().is_none(), "a cookie that is worth nothing is taken away");
+    assert!(app.requests().is_empty());
+}
+
+/// Nothing passes where the gateway does not believe the program, or is not there.
+async fn lets_nobody_in_by_mistake(program: Program) {
+    let gateway = Gateway::with_sandbox();
+    let front = in_front_of(&gateway, program);
+    for target in ["/public/x", "/classes"] {
+        let answer = raw_to(
+            front.address,
+            format!("GET {target} HTTP/1.1\r\nHost: members.localhost\r\nConnection: close\r\n\r\n"),
+        );
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{target}: {answer}");
+    }
+    gateway.stop();
+    crate::harness::eventually("the gateway is gone", || {
+        std::net::TcpStream::connect(gateway.address()).is_err()
+    });
+    let page = Browser::new(front.address).go("/public/x").await;
+    assert!(page.status.is_server_error(), "{}", page.status);
+    assert!(gateway.upstream().requests().is_empty());
+}
+
+#[tokio::test]
+async fn nginx_asks_the_gateway() {
+    asks(Program::Nginx).await;
+}
+
+#[tokio::test]
+async fn caddy_asks_the_gateway() {
+    asks(Program::Caddy).await;
+}
+
+#[tokio::test]
+async fn traefik_asks_the_gateway() {
+    asks(Program::Traefik).await;
+}
+
+#[tokio::test]
+async fn haproxy_asks_the_gateway() {
+    asks(Program::Haproxy).await;
+}
+
+#[tokio::test]
+async fn nginx_lets_nobody_in_by_mistake() {
+    lets_nobody_in_by_mistake(Program::Nginx).await;
+}
+
+#[tokio::test]
+async fn caddy_lets_nobody_in_by_mistake() {
+    lets_nobody_in_by_mistake(Program::Caddy).await;
+}
+
+#[tokio::test]
+async fn traefik_lets_nobody_in_by_mistake() {
+    lets_nobody_in_by_mistake(Program::Traefik).await;
+}
+
+#[tokio::test]
+async fn haproxy_lets_nobody_in_by_mistake() {
+    lets_nobody_in_by_mistake(Program::Haproxy).await;
+}
