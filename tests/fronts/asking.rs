@@ -6,12 +6,14 @@ use http::Method;
 use member_gateway::secret::Secret;
 use member_gateway::verify::{Key, Request, Verifier};
 
-use crate::front::{Behind, Front, Program};
-use crate::harness::{Browser, Gateway, NAVIGATION, NOW, Options, Recorded, SIGNING_KEY, raw_to};
+use crate::front::{Behind, Front, Program, Task};
+use crate::harness::{
+    Browser, Gateway, NAVIGATION, NOW, Options, Page, Recorded, SIGNING_KEY, free_address, raw_to,
+};
 
-const TRUSTING: Options = Options { server: "trusted_proxies = [\"127.0.0.1\"]", ..Options::USUAL };
+pub const TRUSTING: Options = Options { server: "trusted_proxies = [\"127.0.0.1\"]", ..Options::USUAL };
 /// Every spelling that an app might take for one of the gateway's fields, and the words of a proxy.
-const FORGED: [(&str, &str); 14] = [
+pub const FORGED: [(&str, &str); 14] = [
     ("X-Member-Id", "1"),
     ("x-member-id", "2"),
     ("X_Member_Id", "3"),
@@ -39,11 +41,15 @@ const WORDS: [(&str, &str); 6] = [
 
 /// A program in front of the app, that asks this gateway.
 fn in_front_of(gateway: &Gateway, program: Program) -> Front {
-    Front::start(program, Behind { gateway: gateway.address(), app: gateway.upstream().address() })
+    Front::start(
+        program,
+        Task::Asking,
+        Behind { gateway: gateway.address(), app: gateway.upstream().address() },
+    )
 }
 
 /// Whom the app takes a request for, if it verifies what arrived.
-fn believed(request: &Recorded) -> Result<String, String> {
+pub fn believed(request: &Recorded) -> Result<String, String> {
     let secret = Secret::new(URL_SAFE_NO_PAD.decode(SIGNING_KEY).unwrap());
     let verifier = Verifier::new(vec![Key::hmac("2026-11", &secret)]).at("members.localhost");
     let fields = request.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
@@ -53,23 +59,18 @@ fn believed(request: &Recorded) -> Result<String, String> {
 }
 
 /// The fields that an app could take for the gateway's.
-fn identity(request: &Recorded) -> Vec<String> {
+pub fn identity(request: &Recorded) -> Vec<String> {
     let mut names = request.folded_names();
     names.retain(|name| name.contains("MEMBER") || name.starts_with("SIGNATURE"));
     names.sort_unstable();
     names
 }
 
-const OF_A_MEMBER: [&str; 5] =
+pub const OF_A_MEMBER: [&str; 5] =
     ["SIGNATURE", "SIGNATURE_INPUT", "X_MEMBER_ID", "X_MEMBER_PROVIDER", "X_MEMBER_UNIT_ID"];
 
 /// What a browser sends, with more.
-async fn go(
-    browser: &mut Browser,
-    method: Method,
-    target: &str,
-    more: &[(&str, &str)],
-) -> crate::harness::Page {
+pub async fn go(browser: &mut Browser, method: Method, target: &str, more: &[(&str, &str)]) -> Page {
     browser.request(method, target, &[&NAVIGATION[..], more].concat(), "").await
 }
 
@@ -191,10 +192,8 @@ async fn lets_nobody_in_by_mistake(program: Program) {
         );
         assert!(answer.starts_with("HTTP/1.1 403 "), "{target}: {answer}");
     }
-    gateway.stop();
-    crate::harness::eventually("the gateway is gone", || {
-        std::net::TcpStream::connect(gateway.address()).is_err()
-    });
+    let nobody = Behind { gateway: free_address(), app: gateway.upstream().address() };
+    let front = Front::start(program, Task::Asking, nobody);
     let page = Browser::new(front.address).go("/public/x").await;
     assert!(page.status.is_server_error(), "{}", page.status);
     assert!(gateway.upstream().requests().is_empty());

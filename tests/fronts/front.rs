@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::harness::free_address;
 
 /// How long a program may take until it listens; a busy machine needs some of it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -16,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PYPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/.tools/venv/bin");
 
 const FORWARD_AUTH: &str = include_str!("../../docs/forward-auth.md");
+const IN_FRONT: &str = include_str!("../../docs/in-front.md");
 
 /// Which program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,18 @@ pub enum Program {
     Caddy,
     Traefik,
     Haproxy,
+    Apache,
+}
+
+/// What it does there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Keeps the requests for the app, and asks about them.
+    Asking,
+    /// Passes everything on.
+    Passing,
+    /// Passes connections on, and says whose they are.
+    PassingConnections,
 }
 
 /// Whom it talks to.
@@ -41,41 +55,25 @@ pub struct Front {
 }
 
 impl Front {
-    /// Starts a program. Between finding a port and listening at it some other program can take it, so that one attempt
-    /// proves nothing.
-    pub fn start(program: Program, behind: Behind) -> Self {
-        let mut said = String::new();
-        for _ in 0..5 {
-            match Self::try_start(program, behind) {
-                Ok(front) => return front,
-                Err(output) => said = output,
-            }
-        }
-        panic!("{program:?} ends instead of listening:\n{said}")
-    }
-
-    /// Starts it and waits until it serves; what it has said, if it ended instead.
-    fn try_start(program: Program, behind: Behind) -> Result<Self, String> {
-        // One at a time: two that were told the same port would look alike from here.
-        static STARTING: Mutex<()> = Mutex::new(());
-        let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = tempfile::tempdir().unwrap();
-        let address = free_address();
-        let mut command = program.command(&Setting { address, behind, folder: folder.path() });
-        let output =
-            || fs::OpenOptions::new().create(true).append(true).open(folder.path().join("output")).unwrap();
+    /// Starts a program, and waits until it serves.
+    pub fn start(program: Program, task: Task, behind: Behind) -> Self {
+        let (folder, address) = (tempfile::tempdir().unwrap(), free_address());
+        let mut command = program.command(task, &Setting { address, behind, folder: folder.path() });
+        let output = || {
+            let file = fs::OpenOptions::new().create(true).append(true).open(folder.path().join("output"));
+            file.unwrap()
+        };
         command.current_dir(folder.path()).stdin(Stdio::null()).stdout(output()).stderr(output());
         let process = command.spawn().unwrap_or_else(|error| missing(&command, &error));
         let mut front = Self { address, process, folder };
         let deadline = Instant::now() + PATIENCE;
-        while !reaches_the_gateway(address) {
-            if front.process.try_wait().unwrap().is_some() {
-                return Err(front.output());
-            }
-            assert!(Instant::now() < deadline, "nothing is served at {address}: {}", front.output());
+        while !serves(address) {
+            let ended = front.process.try_wait().unwrap();
+            assert!(ended.is_none(), "{program:?} ends instead of serving: {}", front.output());
+            assert!(Instant::now() < deadline, "{program:?} does not serve: {}", front.output());
             std::thread::sleep(Duration::from_millis(10));
         }
-        Ok(front)
+        front
     }
 
     /// What it has said so far.
@@ -116,37 +114,23 @@ impl Setting<'_> {
 }
 
 impl Program {
-    fn command(self, setting: &Setting<'_>) -> Command {
-        let Setting { address, folder, .. } = setting;
-        match self {
-            Self::Nginx => nginx(setting, &recipe(FORWARD_AUTH, "nginx", "http {")),
-            Self::Caddy => {
-                let recipe = setting.here(&recipe(FORWARD_AUTH, "caddyfile", "members.example.org {"));
-                let site = format!("http://members.localhost:{} {{", address.port());
-                let recipe = recipe.replacen("members.localhost {", &site, 1);
-                setting.write(
-                    "Caddyfile",
-                    &format!("{{\n    admin off\n    persist_config off\n}}\n{recipe}\n"),
-                );
-                let mut command = Command::new(format!("{PYPI}/caddy"));
-                command.args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"]).env("HOME", folder);
-                command
+    fn command(self, task: Task, setting: &Setting<'_>) -> Command {
+        let page = if task == Task::Asking { FORWARD_AUTH } else { IN_FRONT };
+        match (self, task) {
+            (Self::Nginx, _) => nginx(setting, &recipe(page, "nginx", "http {")),
+            (Self::Caddy, _) => caddy(setting, &recipe(page, "caddyfile", "members.example.org {")),
+            (Self::Traefik, _) => traefik(setting),
+            (Self::Haproxy, Task::Asking) => {
+                setting.write("member_auth.lua", &setting.here(&recipe(page, "lua", "--")));
+                haproxy(setting, &recipe(page, "haproxy", "global"))
             }
-            Self::Traefik => {
-                let fixed = recipe(FORWARD_AUTH, "yaml", "entryPoints:")
-                    .replace("\":443\"", &format!("\"{address}\""));
-                let fixed = fixed.replace("/etc/traefik", &folder.display().to_string());
-                setting.write("traefik.yml", &fixed);
-                let sites = setting.here(&recipe(FORWARD_AUTH, "yaml", "http:")).replace("tls: {}", "");
-                setting.write("members.yml", &sites);
-                let mut command = Command::new(format!("{PYPI}/traefik"));
-                command.arg("--configFile=traefik.yml");
-                command
+            (Self::Haproxy, Task::Passing) => {
+                haproxy(setting, &recipe(page, "haproxy", "defaults\n    mode http"))
             }
-            Self::Haproxy => {
-                setting.write("member_auth.lua", &setting.here(&recipe(FORWARD_AUTH, "lua", "--")));
-                haproxy(setting, &recipe(FORWARD_AUTH, "haproxy", "global"))
+            (Self::Haproxy, Task::PassingConnections) => {
+                haproxy(setting, &recipe(page, "haproxy", "defaults\n    mode tcp"))
             }
+            (Self::Apache, _) => apache(setting, &recipe(page, "apache", "<VirtualHost")),
         }
     }
 }
@@ -163,9 +147,50 @@ fn nginx(setting: &Setting<'_>, recipe: &str) -> Command {
     command
 }
 
+fn caddy(setting: &Setting<'_>, recipe: &str) -> Command {
+    let site = format!("http://members.localhost:{} {{", setting.address.port());
+    let recipe = setting.here(recipe).replacen("members.localhost {", &site, 1);
+    setting.write("Caddyfile", &format!("{{\n    admin off\n    persist_config off\n}}\n{recipe}\n"));
+    let mut command = Command::new(format!("{PYPI}/caddy"));
+    command.args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"]).env("HOME", setting.folder);
+    command
+}
+
+fn traefik(setting: &Setting<'_>) -> Command {
+    let fixed = recipe(FORWARD_AUTH, "yaml", "entryPoints:")
+        .replace(":443", &setting.address.to_string())
+        .replace("/etc/traefik", &setting.folder.display().to_string());
+    setting.write("traefik.yml", &fixed);
+    let sites = setting.here(&recipe(FORWARD_AUTH, "yaml", "http:")).replace("tls: {}", "");
+    setting.write("members.yml", &sites);
+    let mut command = Command::new(format!("{PYPI}/traefik"));
+    command.arg("--configFile=traefik.yml");
+    command
+}
+
+fn apache(setting: &Setting<'_>, recipe: &str) -> Command {
+    const MODULES: &str = "/usr/lib/apache2/modules";
+    let recipe =
+        setting.here(recipe).replace("*:443", &setting.address.to_string()).replace("SSLEngine on", "");
+    let modules = ["mpm_event", "authz_core", "headers", "proxy", "proxy_http"];
+    let modules = modules.map(|name| format!("LoadModule {name}_module {MODULES}/mod_{name}.so\n")).concat();
+    let Setting { address, folder, .. } = setting;
+    let folder = folder.display();
+    setting.write(
+        "apache.conf",
+        &format!(
+            "ServerRoot {folder}\nServerName members.localhost\nPidFile {folder}/pid\nErrorLog {folder}/output\n\
+             DefaultRuntimeDir {folder}\nListen {address}\n{modules}{recipe}\n"
+        ),
+    );
+    let mut command = Command::new(system_program("apache2"));
+    command.args(["-X", "-f"]).arg(setting.folder.join("apache.conf"));
+    command
+}
+
 fn haproxy(setting: &Setting<'_>, recipe: &str) -> Command {
     let recipe = setting
-        .here(&recipe.replace(" ssl crt /etc/ssl/members.pem", ""))
+        .here(&recipe.replace(" ssl crt /etc/ssl/members.pem", "").replace(" alpn h2,http/1.1", ""))
         .replace("bind :443", &format!("bind {}", setting.address))
         .replace("/etc/haproxy", &setting.folder.display().to_string());
     setting.write("haproxy.cfg", &format!("{recipe}\n"));
@@ -199,22 +224,13 @@ fn missing(command: &Command, error: &std::io::Error) -> ! {
     panic!("{program:?} does not start: {error}")
 }
 
-/// Whether a program listens there and has read all of its configuration, which Traefik does when it listens already.
-fn reaches_the_gateway(address: SocketAddr) -> bool {
+/// Whether a program listens there and has read all of its configuration: Traefik listens before it has.
+fn serves(address: SocketAddr) -> bool {
     let Ok(mut stream) = TcpStream::connect(address) else { return false };
-    // On loopback, a port nobody listens at can be chosen as the connection's own.
-    if stream.local_addr().is_ok_and(|own| own == address) {
-        return false;
-    }
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let question = "GET /_gateway/health HTTP/1.1\r\nHost: members.localhost\r\nConnection: close\r\n\r\n";
     let mut answer = String::new();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(question.as_bytes()).is_ok()
         && stream.read_to_string(&mut answer).is_ok()
-        && answer.starts_with("HTTP/1.1 200 ")
-}
-
-/// An address nobody listens at, as the system sees it.
-fn free_address() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+        && !answer.starts_with("HTTP/1.1 404 ")
 }

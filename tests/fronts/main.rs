@@ -1,6 +1,6 @@
 //! The programs that stand in front of a gateway, as their operators set them up: nginx, Caddy, Traefik, HAProxy, Apache.
 //!
-//! Their configurations are those of docs/forward-auth.md, with other addresses in them. `scripts/test`
+//! Their configurations are those of docs/forward-auth.md and docs/in-front.md, with other addresses in them. `scripts/test`
 //! installs what has to be there.
 
 #![allow(clippy::unwrap_used, reason = "what is not there makes the test fail, as it should")]
@@ -11,3 +11,4 @@ mod front;
 mod harness;
 
 mod asking;
+mod passing;
