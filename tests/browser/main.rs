@@ -24,5 +24,6 @@ mod pages;
 mod preserve;
 mod sign_in;
 mod sign_out;
+mod through_nginx;
 mod turned_away;
 mod xoxoday;

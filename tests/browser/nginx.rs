@@ -1,8 +1,9 @@
-//! nginx as it stands in front of a gateway in production: it holds the certificate and passes on what it gets.
+//! nginx as it stands in front in production: it holds the certificate, and passes on what it gets or asks the gateway
+//! about it, as the documentation has it.
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,12 +21,21 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// Takes TLS for `host` on one port and passes plain HTTP to the other.
+    /// Takes TLS for `host` on one port and passes everything on to the gateway at the other.
     pub(crate) fn start(host: &str, port: u16, gateway: u16) -> Self {
+        Self::configured(host, port, &recipe(include_str!("../../docs/in-front.md"), gateway))
+    }
+
+    /// The same in front of an app; the gateway is asked.
+    pub(crate) fn asking(host: &str, port: u16, gateway: u16, app: SocketAddr) -> Self {
+        let recipe = recipe(include_str!("../../docs/forward-auth.md"), gateway);
+        Self::configured(host, port, &recipe.replace("127.0.0.1:3000", &app.to_string()))
+    }
+
+    fn configured(host: &str, port: u16, recipe: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         make_certificate(folder.path(), host);
-        fs::write(folder.path().join("nginx.conf"), config(host, port, gateway))
-            .expect("the file is written");
+        fs::write(folder.path().join("nginx.conf"), config(host, port, recipe)).expect("the file is written");
         let child = Command::new(program("nginx"))
             .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
             .arg(folder.path())
@@ -77,35 +87,27 @@ fn make_certificate(folder: &Path, host: &str) {
     assert!(made.status.success(), "no certificate: {}", String::from_utf8_lossy(&made.stderr));
 }
 
-fn config(host: &str, port: u16, gateway: u16) -> String {
-    format!(
-        r#"
-        daemon off;
-        master_process off;
-        pid nginx.pid;
-        error_log stderr;
-        events {{}}
-        http {{
-            access_log off;
-            client_body_temp_path bodies;
-            proxy_temp_path proxied;
-            fastcgi_temp_path fastcgi;
-            uwsgi_temp_path uwsgi;
-            scgi_temp_path scgi;
-            server {{
-                listen 127.0.0.1:{port} ssl;
-                server_name {host};
-                ssl_certificate site.pem;
-                ssl_certificate_key site.key;
-                location / {{
-                    proxy_pass http://127.0.0.1:{gateway};
-                    proxy_http_version 1.1;
-                    proxy_set_header Host $http_host;
-                    proxy_set_header X-Forwarded-For $remote_addr;
-                    proxy_set_header X-Forwarded-Proto https;
-                }}
-            }}
-        }}
-        "#
-    )
+/// The configuration on a page of the documentation.
+fn recipe(page: &str, gateway: u16) -> String {
+    let block = page.split("```nginx\n").nth(1).and_then(|rest| rest.split("```").next());
+    block.expect("the page has a configuration").replace("127.0.0.1:8080", &format!("127.0.0.1:{gateway}"))
+}
+
+fn config(host: &str, port: u16, recipe: &str) -> String {
+    let recipe = recipe
+        .replace("server_name members.example.org", &format!("server_name {host}"))
+        .replace("members.example.org", &format!("{host}:{port}"))
+        .replace("listen 443 ssl", &format!("listen 127.0.0.1:{port} ssl"))
+        .replace("/etc/ssl/members.", "site.")
+        .replacen(
+            "http {",
+            "http {\n    access_log off;\n    client_body_temp_path bodies;\n    proxy_temp_path proxied;",
+            1,
+        )
+        .replacen(
+            "http {",
+            "http {\n    fastcgi_temp_path fastcgi;\n    uwsgi_temp_path uwsgi;\n    scgi_temp_path scgi;",
+            1,
+        );
+    format!("daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {{}}\n{recipe}\n")
 }

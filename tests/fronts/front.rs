@@ -139,7 +139,16 @@ fn nginx(setting: &Setting<'_>, recipe: &str) -> Command {
     let recipe = setting
         .here(recipe)
         .replace("listen 443 ssl;", &format!("listen {};", setting.address))
-        .replacen("http {", "http {\naccess_log off;", 1);
+        .replacen(
+            "http {",
+            "http {\naccess_log off;\nclient_body_temp_path bodies;\nproxy_temp_path proxied;",
+            1,
+        )
+        .replacen(
+            "http {",
+            "http {\nfastcgi_temp_path fastcgi;\nuwsgi_temp_path uwsgi;\nscgi_temp_path scgi;",
+            1,
+        );
     let own = "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log stderr;\nevents {}\n";
     setting.write("nginx.conf", &format!("{own}{recipe}\n"));
     let mut command = Command::new(system_program("nginx"));
