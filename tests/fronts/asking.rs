@@ -30,7 +30,7 @@ pub const FORGED: [(&str, &str); 14] = [
     ("X-Gateway-Cookie", "__Host-member-session=forged"),
 ];
 /// What tells of a request that would pass.
-const WORDS: [(&str, &str); 6] = [
+pub const WORDS: [(&str, &str); 6] = [
     ("X-Original-Method", "GET"),
     ("X-Original-URL", "https://members.localhost/public/x"),
     ("X-Forwarded-Method", "GET"),
@@ -138,6 +138,8 @@ async fn asks(program: Program) {
     assert_eq!(browser.request(Method::GET, "/classes", &handshake, "").await.status, 403);
     // The question is not the browser's to ask.
     for target in [
+        "/_gateway/%61uth",
+        "https://members.localhost//_gateway/auth",
         "/_gateway/auth",
         "/_gateway/auth/public/x",
         "/_gateway/auth?unauthenticated=login",
@@ -237,4 +239,77 @@ async fn traefik_lets_nobody_in_by_mistake() {
 #[tokio::test]
 async fn haproxy_lets_nobody_in_by_mistake() {
     lets_nobody_in_by_mistake(Program::Haproxy).await;
+}
+
+/// What Envoy asks, by the configuration in the documentation, about a request with these fields.
+fn envoy(method: &str, target: &str, fields: &[(&str, &str)]) -> String {
+    const PAGE: &str = include_str!("../../docs/forward-auth.md");
+    let recipe =
+        PAGE.split("```yaml\nhttp_filters:").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let here = recipe.replace("members.example.org", "members.localhost");
+    let all = |start: &str, end: &str| -> Vec<String> {
+        let rests = here.split(start).skip(1);
+        rests.map(|rest| rest.split(end).next().unwrap().trim().to_owned()).collect()
+    };
+    let (removed, containing) = (all("- remove: ", "\n"), all("contains: ", " }"));
+    let (exact, prefixes) = (all("- exact: ", "\n"), all("- prefix: ", "\n"));
+    assert!(removed.len() == 2 && containing.len() == 2 && exact.len() == 7 && prefixes.len() == 3, "{here}");
+    let stays = |name: &str| {
+        !removed.iter().any(|removed| removed == name) && !containing.iter().any(|part| name.contains(part))
+    };
+    let mut kept: Vec<(String, String)> = fields
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), (*value).to_owned()))
+        .filter(|(name, _)| stays(name))
+        .collect();
+    for word in all("- append: { header: { key: ", " }") {
+        let (name, value) = word.split_once(", value: ").unwrap();
+        let value = value.trim_matches('"').replace("%REQ(:METHOD)%", method).replace("%REQ(:PATH)%", target);
+        kept.retain(|(known, _)| known != name);
+        kept.push((name.to_owned(), value));
+    }
+    kept.retain(|(name, _)| exact.contains(name) || prefixes.iter().any(|prefix| name.starts_with(prefix)));
+    let mut question = format!(
+        "{method} {}{target} HTTP/1.1\r\nHost: members.localhost\r\nContent-Length: 0\r\nConnection: close\r\n",
+        all("path_prefix: ", "\n")[0]
+    );
+    for (name, value) in kept {
+        question += &format!("{name}: {value}\r\n");
+    }
+    question + "\r\n"
+}
+
+#[tokio::test]
+async fn what_envoy_asks_is_answered() {
+    let gateway = Gateway::with(&TRUSTING);
+    let member = gateway.member().await;
+    let cookie = ("Cookie", member.trim_end().split_once(": ").unwrap().1);
+    for (method, target, more, of_a_stranger, of_a_member) in [
+        ("GET", "/public/x?a=b&unauthenticated=login", &[][..], "200", "200"),
+        ("GET", "/classes?week=2&&b", &NAVIGATION, "302", "200"),
+        ("POST", "/cl%61sses/a%2Fb", &[], "401", "200"),
+        ("GET", "/classes", &[("Sec-WebSocket-Key", "x"), ("Origin", "https://evil.test")], "403", "403"),
+        (
+            "OPTIONS",
+            "/classes",
+            &[("Origin", "https://a.test"), ("Access-Control-Request-Method", "PUT")],
+            "200",
+            "200",
+        ),
+        ("DELETE", "/denied/x", &[], "403", "403"),
+        ("GET", "/_gateway/login", &[], "403", "403"),
+    ] {
+        let fields = [more, &FORGED, &WORDS].concat();
+        for (fields, expected) in
+            [(fields.clone(), of_a_stranger), ([&fields[..], &[cookie]].concat(), of_a_member)]
+        {
+            let answer = gateway.raw(envoy(method, target, &fields));
+            assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{method} {target}: {answer}");
+            let names_a_member = answer.to_ascii_lowercase().contains("x-member-id: 400007995-00\r\n");
+            let is_for_members =
+                expected == "200" && fields.contains(&cookie) && !target.starts_with("/public/");
+            assert_eq!(names_a_member, is_for_members, "{method} {target}: {answer}");
+        }
+    }
+    assert!(gateway.upstream().requests().is_empty());
 }

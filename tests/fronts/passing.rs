@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::asking::{FORGED, OF_A_MEMBER, TRUSTING, believed, go, identity};
+use crate::asking::{FORGED, OF_A_MEMBER, TRUSTING, WORDS, believed, go, identity};
 use crate::front::{Behind, Front, Program, Task};
 use crate::harness::{Browser, Gateway, Options, RawUpstream, Wire};
 
@@ -61,6 +61,18 @@ async fn passes_on(program: Program, task: Task, options: &Options) {
     assert_eq!((page.status.as_u16(), &app.last_request().body[..]), (200, &b"name=value"[..]));
     assert_eq!(browser.go("/denied/x").await.status, 403);
     assert_ne!(browser.go("/public/%2e%2e/denied/x").await.status, 200);
+
+    // Nobody asks here, and no page may.
+    for target in [
+        "/_gateway/auth",
+        "/_gateway/auth/x",
+        "/_gateway/%61uth",
+        "https://members.localhost//_gateway/auth",
+        "/_gateway/./auth",
+    ] {
+        let page = go(&mut browser, Method::GET, target, &WORDS).await;
+        assert!(task != Task::Passing || page.status.is_client_error(), "{target}: {page:?}");
+    }
 
     let mut thief = browser.clone();
     let same_origin = [("sec-fetch-site", "same-origin")];
