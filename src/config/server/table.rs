@@ -20,7 +20,8 @@ pub struct ServerTable {
     /// gateway speaks plain HTTP.
     pub tls: Option<TlsTable>,
     /// Networks (CIDR) of the proxies in front of the gateway. From them, and from nobody else, `X-Forwarded-For`,
-    /// `X-Forwarded-Host` and `Forwarded` are believed. Default: nobody.
+    /// `X-Forwarded-Host` and `Forwarded` are believed, and questions about requests of others answered
+    /// (`/_gateway/auth`). Default: nobody.
     pub trusted_proxies: Vec<String>,
     /// What tells the upstream where a request came from: `"x"` for `X-Forwarded-*` and `X-Real-IP`, `"rfc7239"` for
     /// `Forwarded`, `"both"` or `"none"`. Default: `"x"`.
