@@ -213,6 +213,11 @@ pub fn remove_label(fields: &mut HeaderMap) -> bool {
             continue;
         }
         let rest = match dictionary(fields, name) {
+            // Behind ours an empty line would be a comma too many (RFC 9651 §4.2.2).
+            Some(dictionary) if dictionary.is_empty() => {
+                fields.remove(name);
+                continue;
+            }
             Some(dictionary) if !dictionary.contains_key(LABEL) => continue,
             Some(mut dictionary) => {
                 dictionary.shift_remove(LABEL);
@@ -315,6 +320,8 @@ mod tests {
             ("Member=:AAAA:", None),
             ("sig1=:AAAA:, member", Some("sig1=:AAAA:")),
             ("not a dictionary, member=:AAAA:", None),
+            // Ours would stand before it, with a comma in between.
+            ("", None),
         ];
         for (sent, kept) in cases {
             let mut fields = HeaderMap::new();
