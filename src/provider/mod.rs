@@ -8,6 +8,9 @@ pub mod claims;
 pub(crate) mod complaint;
 pub mod daxko;
 pub mod directory;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inspection;
 pub mod membership;
 pub mod quota;

@@ -128,6 +128,29 @@ pub struct Answer {
     pub date: Option<UnixTime>,
 }
 
+impl Answer {
+    /// Reads an answer of which all has come. Whatever else it says, 429 and 5xx mean later, and nothing is followed.
+    pub(super) fn read(
+        endpoint: &'static str,
+        status: StatusCode,
+        retry_after: Option<u64>,
+        date: Option<UnixTime>,
+        body: &[u8],
+    ) -> Result<Self, ProviderError> {
+        let json = claims::parse(body);
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            let wait = json.as_ref().and_then(complaint).and_then(|found| found.wait);
+            let status = status.as_u16();
+            return Err(ProviderError::Busy { endpoint, status, retry_after: retry_after.or(wait) });
+        }
+        if status.is_redirection() {
+            let what = "it is a redirect, which is not followed";
+            return Err(ProviderError::Unintelligible { endpoint, what });
+        }
+        Ok(Self { status, retry_after, json, is_empty: body.trim_ascii().is_empty(), date })
+    }
+}
+
 /// What a vendor answers may hold a token, or a person.
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -155,23 +178,7 @@ pub(super) async fn ask(request: RequestBuilder, endpoint: &'static str) -> Resu
         }
         body.extend_from_slice(&chunk);
     }
-    let is_empty = body.trim_ascii().is_empty();
-    let answer = Answer { status, retry_after, json: claims::parse(&body), is_empty, date };
-    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-        let wait = answer.json.as_ref().and_then(complaint).and_then(|found| found.wait);
-        return Err(ProviderError::Busy {
-            endpoint,
-            status: status.as_u16(),
-            retry_after: answer.retry_after.or(wait),
-        });
-    }
-    if status.is_redirection() {
-        return Err(ProviderError::Unintelligible {
-            endpoint,
-            what: "it is a redirect, which is not followed",
-        });
-    }
-    Ok(answer)
+    Answer::read(endpoint, status, retry_after, date, &body)
 }
 
 fn time_of(date: &str) -> Option<UnixTime> {

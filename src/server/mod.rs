@@ -6,6 +6,9 @@
 pub mod connection;
 pub mod crowd;
 pub mod framing;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handover;
 mod http1;
 mod http2;

@@ -1,0 +1,101 @@
+//! The fields of a request, `name: value` a line: what is taken out, and what is written for a member or a stranger.
+//!
+//! * For a member the app gets each identity field once, as we wrote it, and nothing that it could take for one.
+//! * For a stranger it gets none at all.
+//! * The signature holds, and is the only one under our label, whatever stood there before.
+//! * Nothing is left that belongs to the client's own connection.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use member_gateway::identity::keys::{Algorithm, SigningKey, SigningKeys};
+use member_gateway::identity::signature::remove_label;
+use member_gateway::identity::{Attribute, Identity, RequestLine};
+use member_gateway::route::Scheme;
+use member_gateway::secret::Secret;
+use member_gateway::server::peer::Client;
+use member_gateway::session::cookie::remove_ours;
+use member_gateway::upstream::fields::{ForwardedStyle, Whence, drop_unwanted, write_forwarding};
+use member_gateway::verify::{Key, Request, Verifier};
+
+use super::fields_of;
+use super::members::{HOST as SITE_HOST, NOW, SIGNING_KEY, session};
+
+const PEER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const OURS: [&str; 3] = ["x-member-id", "x-member-unit-id", "x-member-provider"];
+/// Fields that two programs could read in two ways, and those of one connection.
+const NEVER: [&str; 7] =
+    ["connection", "keep-alive", "proxy", "te", "trailer", "transfer-encoding", "upgrade"];
+
+fn identity() -> &'static Identity {
+    static IDENTITY: OnceLock<Identity> = OnceLock::new();
+    IDENTITY.get_or_init(|| {
+        let attributes = [Attribute::MemberId, Attribute::MemberUnitId, Attribute::Provider];
+        let names = OURS.map(HeaderName::from_static);
+        let key = SigningKey::new("1", Algorithm::HmacSha256, &Secret::new(SIGNING_KEY)).expect("a key");
+        let keys = SigningKeys::new(vec![key]).expect("keys");
+        Identity::new(attributes.into_iter().zip(names).collect(), &[], keys, Duration::from_secs(60))
+    })
+}
+
+pub fn run(bytes: &[u8]) {
+    for via_trusted_proxy in [false, true] {
+        let mut fields = fields_of(bytes);
+        leave(&mut fields, via_trusted_proxy);
+        for name in fields.keys() {
+            assert!(
+                !OURS.iter().any(|ours| folded(name.as_str()) == folded(ours)),
+                "{name} is left for a stranger"
+            );
+            assert!(!NEVER.contains(&folded(name.as_str()).replace('_', "-").as_str()), "{name} is left");
+            let signs = folded(name.as_str()) == folded("signature-input");
+            assert!(!signs || name == "signature-input", "{name} is left");
+        }
+        let before = fields.clone();
+        let members = ["signature-input", "signature"].map(|name| dictionary(&fields, name));
+        assert!(members.iter().all(|names| !names.iter().any(|name| name == "member")), "{members:?}");
+        leave(&mut fields, via_trusted_proxy);
+        assert_eq!(before.len(), fields.len(), "what was left the first time goes the second time");
+
+        let line = RequestLine { method: "GET", authority: SITE_HOST, path: "/a", query: Some("b") };
+        identity().write(&mut fields, &session().member, &line, NOW, [5; 16]);
+        for (name, value) in OURS.iter().zip(["300418822-01", "300418822", "ymca"]) {
+            let lines: Vec<_> =
+                fields.keys().filter(|known| folded(known.as_str()) == folded(name)).collect();
+            assert_eq!(lines, [name]);
+            assert_eq!(fields.get_all(*name).iter().collect::<Vec<_>>(), [value]);
+        }
+        let verifier = Verifier::new(vec![Key::hmac("1", &Secret::new(SIGNING_KEY))]).at(SITE_HOST);
+        let lines = fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        let proof = verifier.verify(&Request { method: "GET", target: "/a?b", fields: lines }, NOW);
+        assert_eq!(proof.map(|proof| proof.expires), Ok(NOW.0 + 60));
+        let first = |name: &str| dictionary(&fields, name).first().map(String::as_str) == Some("member");
+        assert!(first("signature-input") && first("signature"));
+    }
+}
+
+/// As it is done when a request leaves.
+fn leave(fields: &mut HeaderMap, via_trusted_proxy: bool) {
+    let client = Client { peer: PEER, address: PEER, via_trusted_proxy };
+    let dropped = drop_unwanted(fields, &client, |name| identity().is_guarded(name));
+    remove_label(fields);
+    remove_ours(fields);
+    let (peer, authority) = (HeaderValue::from_static("127.0.0.1"), HeaderValue::from_static(SITE_HOST));
+    let whence = Whence { client: &client, peer: &peer, scheme: Scheme::Https, authority: &authority };
+    write_forwarding(fields, ForwardedStyle::Both, &whence, &dropped);
+    fields.insert(HOST, authority);
+}
+
+/// A name as CGI has it.
+fn folded(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+}
+
+/// The labels in a field; none where it cannot be read.
+fn dictionary(fields: &HeaderMap, name: &str) -> Vec<String> {
+    let lines: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+    let parsed = sfv::Parser::new(&lines.join(&b", "[..])).parse::<sfv::Dictionary>();
+    parsed.map(|dictionary| dictionary.keys().map(ToString::to_string).collect()).unwrap_or_default()
+}

@@ -1,0 +1,83 @@
+//! `Forwarded` and `X-Forwarded-*`: fields of a request, `name: value` a line, from peers that are trusted and not.
+//!
+//! * From a peer that is not trusted nothing is believed, and nothing of it goes on.
+//! * Whom a trusted peer names stands in what it says, and everybody named behind is trusted too.
+//! * The last hop that the app sees is the peer, and nobody named another one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use http::header::{HeaderMap, HeaderValue};
+use member_gateway::route::Scheme;
+use member_gateway::server::Arrival;
+use member_gateway::server::Entrance;
+use member_gateway::server::peer::{TrustedProxies, forwarded_host};
+use member_gateway::upstream::fields::{ForwardedStyle, Whence, drop_unwanted, write_forwarding, written};
+
+use super::fields_of;
+
+const TRUSTED: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
+const PEERS: [IpAddr; 4] = [
+    TRUSTED,
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9)),
+    IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0x0a00, 7)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+];
+
+pub fn run(bytes: &[u8]) {
+    let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().expect("a network")]);
+    for (peer, is_nameless) in PEERS.into_iter().flat_map(|peer| [(peer, false), (peer, true)]) {
+        let mut fields = fields_of(bytes);
+        let arrival = Arrival { peer, entrance: Entrance::Plain, tls: None, is_nameless };
+        let client = proxies.client(arrival, &fields);
+        let canonical = peer.to_canonical();
+        assert_eq!(client.peer, canonical);
+        assert_eq!(client.via_trusted_proxy, canonical == TRUSTED && !is_nameless);
+        if !client.via_trusted_proxy {
+            assert_eq!(client.address, canonical);
+        } else if client.address != canonical {
+            assert!(names(&fields, client.address), "{} out of nothing", client.address);
+        }
+        if let Some(host) = forwarded_host(&fields) {
+            assert!(!host.contains(&b','));
+        }
+        let hops_before = lines(&fields, "x-forwarded-for");
+
+        let dropped = drop_unwanted(&mut fields, &client, |_| false);
+        for name in ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded"] {
+            assert!(!fields.contains_key(name), "{name} goes on");
+        }
+        let authority = HeaderValue::from_static("members.localhost");
+        let text = written(client.peer);
+        let whence = Whence { client: &client, peer: &text, scheme: Scheme::Https, authority: &authority };
+        write_forwarding(&mut fields, ForwardedStyle::Both, &whence, &dropped);
+        let hops = lines(&fields, "x-forwarded-for");
+        assert_eq!(hops.len(), 1);
+        let last = hops[0].rsplit(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
+        assert_eq!(last, text.as_bytes());
+        if !client.via_trusted_proxy || hops_before.is_empty() {
+            assert_eq!(hops[0], text.as_bytes());
+        }
+        assert_eq!(fields.get_all("x-real-ip").iter().collect::<Vec<_>>(), [&written(client.address)]);
+        let elements = lines(&fields, "forwarded");
+        assert_eq!(elements.len(), 1);
+        assert!(elements[0].ends_with(b";host=\"members.localhost\";proto=https"));
+    }
+}
+
+fn lines(fields: &HeaderMap, name: &str) -> Vec<Vec<u8>> {
+    fields.get_all(name).iter().map(|line| line.as_bytes().to_vec()).collect()
+}
+
+/// Whether an address stands somewhere in what tells where a request came from, in whichever spelling.
+fn names(fields: &HeaderMap, address: IpAddr) -> bool {
+    let all = [lines(fields, "x-forwarded-for"), lines(fields, "forwarded")].concat();
+    let text =
+        all.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>().join(",");
+    let is_end = |c: char| matches!(c, ',' | ';' | '=' | '"' | '[' | ']' | ' ' | '\t');
+    text.split(is_end).any(|word| {
+        let without_port = word.rsplit_once(':').map_or(word, |(host, _)| host);
+        [word, without_port]
+            .iter()
+            .any(|word| word.trim().parse::<IpAddr>().is_ok_and(|known| known.to_canonical() == address))
+    })
+}
