@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| member_gateway_fuzz::targets::run("paths", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| member_gateway_fuzz::run("paths", bytes));

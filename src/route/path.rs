@@ -191,13 +191,15 @@ fn cut(path: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Without tabs and line breaks, which the URL standard removes wherever they are.
+/// What the URL standard removes before it reads anything: tabs and line breaks wherever they are, control characters and
+/// blanks at the end.
 fn without_line_breaks(path: &[u8]) -> Cow<'_, [u8]> {
     let is_kept = |byte: &u8| !matches!(byte, b'\t' | b'\r' | b'\n');
-    if path.iter().all(is_kept) {
+    let end = path.iter().rposition(|&byte| byte > b' ').map_or(0, |last| last + 1);
+    if end == path.len() && path.iter().all(is_kept) {
         return path.into();
     }
-    path.iter().copied().filter(is_kept).collect::<Vec<_>>().into()
+    path[..end].iter().copied().filter(is_kept).collect::<Vec<_>>().into()
 }
 
 fn with_slashes_merged(path: &[u8]) -> Cow<'_, [u8]> {
