@@ -238,7 +238,7 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
             let mut answer = Response::new(Answering { body: None, exchange, share });
             *answer.status_mut() = match unsound {
                 Unsound::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                Unsound::Blank => StatusCode::BAD_REQUEST,
+                Unsound::Blank | Unsound::Name => StatusCode::BAD_REQUEST,
             };
             answer.body_mut().exchange.complete();
             return Box::pin(std::future::ready(Ok(answer)));

@@ -277,7 +277,12 @@ pub fn may_be_trailer(name: &HeaderName) -> bool {
         b"x-request-id",
     ];
     let text = name.as_str();
-    !NEVER.iter().any(|never| reads_as(text, never)) && !is_connection_specific(name) && !is_forwarding(text)
+    // A quotation mark is let pass by h2 alone.
+    let is_token = !text.contains('"');
+    is_token
+        && !NEVER.iter().any(|never| reads_as(text, never))
+        && !is_connection_specific(name)
+        && !is_forwarding(text)
 }
 
 /// Rewrites `Trailer` so that it names only what will pass.
@@ -456,6 +461,8 @@ mod tests {
         ] {
             assert!(!may_be_trailer(&HeaderName::from_static(name)), "{name}");
         }
+        let quoted = HeaderName::from_lowercase(b"x-\"a\"").expect("a name, to h2");
+        assert!(!may_be_trailer(&quoted));
     }
 
     #[test]

@@ -130,6 +130,10 @@ async fn what_is_no_request_for_an_app_reaches_none() {
         blank.headers_mut().insert("x-a", http::HeaderValue::from_bytes(value).unwrap());
         assert_eq!(client.status(blank).await, Some(400), "{value:?}");
     }
+    let mut quoted = request("GET", "/public/a", "");
+    let name = http::HeaderName::from_lowercase(b"x-\"member\"-id").unwrap();
+    quoted.headers_mut().insert(name, http::HeaderValue::from_static("1"));
+    assert_eq!(client.status(quoted).await, Some(400), "a name that HTTP/1.1 does not know");
     let mut connect = Request::new(());
     *connect.method_mut() = http::Method::CONNECT;
     *connect.uri_mut() = NAME.parse().unwrap();

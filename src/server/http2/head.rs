@@ -12,6 +12,9 @@ pub(super) enum Unsound {
     /// A value begins or ends with a blank (RFC 9113 §8.2.1). HTTP/1.1 would drop it, and an upstream would then read
     /// another value than was checked here.
     Blank,
+    /// A name holds a quotation mark, which h2 lets pass. HTTP/1.1 knows no such name (RFC 9110 §5.6.2), so nobody can say
+    /// how an upstream would read it.
+    Name,
 }
 
 impl fmt::Display for Unsound {
@@ -19,6 +22,7 @@ impl fmt::Display for Unsound {
         f.write_str(match self {
             Self::TooManyFields => "there are too many fields",
             Self::Blank => "a value begins or ends with a blank (RFC 9113 §8.2.1)",
+            Self::Name => "a name holds a quotation mark (RFC 9110 §5.6.2)",
         })
     }
 }
@@ -36,6 +40,9 @@ pub(super) fn settle(fields: &mut HeaderMap, most: usize) -> Result<(), Unsound>
     };
     if fields.values().any(has_blank) {
         return Err(Unsound::Blank);
+    }
+    if fields.keys().any(|name| memchr::memchr(b'"', name.as_str().as_bytes()).is_some()) {
+        return Err(Unsound::Name);
     }
     let mut crumbs = fields.get_all(COOKIE).iter();
     if crumbs.next().is_some() && crumbs.next().is_some() {
@@ -75,6 +82,16 @@ mod tests {
     fn each_crumb_counts_as_a_field() {
         let mut crumbs = fields(&[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")]);
         assert_eq!(settle(&mut crumbs, 2), Err(Unsound::TooManyFields));
+    }
+
+    #[test]
+    fn no_name_holds_what_http1_could_not_say() {
+        for byte in (0x21..0x7f).filter(|byte: &u8| !byte.is_ascii_alphanumeric()) {
+            let Ok(name) = HeaderName::from_lowercase(&[b'a', byte, b'b']) else { continue };
+            let mut fields = HeaderMap::from_iter([(name, HeaderValue::from_static("c"))]);
+            let is_token = b"!#$%&'*+-.^_`|~".contains(&byte);
+            assert_eq!(settle(&mut fields, 9).is_ok(), is_token, "{}", char::from(byte));
+        }
     }
 
     #[test]
