@@ -72,7 +72,11 @@ fn print(
         for (_, name) in site.identity.fields() {
             writeln!(output, "    {name}")?;
         }
-        let key = site.identity.signing_keys().current();
+        let keys = site.identity.signing_keys();
+        if let (Some(jwt), Some(key)) = (site.identity.jwt(), keys.for_jwt()) {
+            writeln!(output, "    {}, a JWT signed by key {}", jwt.field(), key.id())?;
+        }
+        let key = keys.current();
         writeln!(output, "  signed by key {} ({})", key.id(), key.algorithm().as_str())?;
         writeln!(output, "  rules, the first match counts")?;
         for rule in &table.rule {

@@ -70,7 +70,8 @@ fn verifier(identity: &Identity) -> Verifier {
         Attribute::MemberId | Attribute::MemberUnitId | Attribute::Provider => name.to_string(),
         Attribute::FirstName | Attribute::LastName | Attribute::Email => format!("{name}?"),
     };
-    let names: Vec<String> = identity.fields().iter().map(name).collect();
+    let jwt = identity.jwt().map(|jwt| jwt.field().to_string());
+    let names: Vec<String> = identity.fields().iter().map(name).chain(jwt).collect();
     Verifier::new(identity.signing_keys().verification_keys()).reading(names.iter().map(String::as_str))
 }
 

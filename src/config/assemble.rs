@@ -22,6 +22,7 @@ use crate::gateway::site::Site;
 use crate::gateway::starts::Starts;
 use crate::gateway::via::Pseudonym;
 use crate::identity::Identity;
+use crate::identity::jwt::Jwt;
 use crate::login::Login;
 use crate::member::ProviderName;
 use crate::provider::Registered;
@@ -253,9 +254,14 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     let ring = session::key_ring(&config.session, random_keys, on_loopback, &mut warnings, mistakes);
     let store = session::store(&config.session, ring.as_ref(), &mut warnings, mistakes);
     let names = signature::field_names(&config.identity, mistakes);
+    let jwt_field = signature::jwt_field(&config.identity, names.as_ref(), mistakes);
     let signature = &config.identity.signature;
     let shared =
         signature::keys(signature, &at(["identity", "signature"]), random_keys, on_loopback, mistakes);
+    let all_have_their_own = config.site.iter().all(|site| site.signature.is_some());
+    if let (Some(keys), Some(_), false) = (&shared, &jwt_field, all_have_their_own) {
+        signature::check_jwt_key(keys, &at(["identity", "signature", "keys"]), mistakes);
+    }
     if shared.as_ref().is_some_and(|keys| keys.are_random) {
         warnings.push(
             "no identity.signature.keys: identity fields are signed with a random key that changes at every start"
@@ -276,6 +282,9 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             .signature
             .as_ref()
             .map(|own| signature::keys(own, &path.key("signature"), random_keys, on_loopback, mistakes));
+        if let (Some(Some(keys)), Some(_)) = (&own, &jwt_field) {
+            signature::check_jwt_key(keys, &path.key("signature").key("keys"), mistakes);
+        }
         let keys = own.unwrap_or_else(|| shared.clone());
         let upstream =
             upstream::upstream(table, &path, origins[index].as_ref(), surroundings, on_loopback, mistakes);
@@ -297,6 +306,10 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         };
         let Some(signing) = keys.signing_keys() else { continue };
         let strip = signature::strip(&config.identity, mistakes);
+        let mut identity = Identity::new(names.clone(), &strip, signing, keys.ttl);
+        if let Some(field) = &jwt_field {
+            identity = identity.with_jwt(Jwt::new(field.clone(), origin.as_str()));
+        }
         let secure = origin.scheme() == Scheme::Https;
         sites.push(Site {
             pages,
@@ -307,7 +320,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             starts: Arc::clone(&starts),
             failures: ring.bind(Purpose::Failure, origin.as_str()),
             preserve: site::preserve(table, &path, ring.bind(Purpose::Form, origin.as_str()), mistakes),
-            identity: Arc::new(Identity::new(names.clone(), &strip, signing, keys.ttl)),
+            identity: Arc::new(identity),
             upstream,
             telemetry: Arc::clone(&surroundings.telemetry),
             revocations: Arc::clone(&surroundings.revocations),

@@ -120,6 +120,18 @@ pub struct IdentityTable {
     pub strip: Vec<String>,
     /// How the identity fields are signed (RFC 9421).
     pub signature: SignatureTable,
+    /// A JWT (RFC 7519) beside the fields, for apps whose framework knows nothing else: `docs/verify/jwt.md`. It is signed
+    /// by the first of the signing keys that is no hmac key, and part of what the signature covers. Not sent unless this
+    /// table is there.
+    pub jwt: Option<JwtTable>,
+}
+
+/// `[identity.jwt]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JwtTable {
+    /// Field that holds the JWT. Default: `"X-Member-Assertion"`.
+    pub field: Option<String>,
 }
 
 /// `[identity.signature]`

@@ -146,6 +146,42 @@ pub(super) fn field_names(
     complete.then(|| names.into_iter().map(|(_, attribute, name)| (attribute, name)).collect())
 }
 
+/// The field of the JWT, where the table is there. `names` are those of the identity fields.
+pub(super) fn jwt_field(
+    table: &IdentityTable,
+    names: Option<&Vec<(Attribute, HeaderName)>>,
+    mistakes: &mut Mistakes<'_>,
+) -> Option<HeaderName> {
+    let text = table.jwt.as_ref()?.field.as_deref().unwrap_or("X-Member-Assertion");
+    let path = at(["identity", "jwt", "field"]);
+    let name = field_name(text, &path, mistakes)?;
+    if names.into_iter().flatten().any(|(_, other)| folded(other.as_str()) == folded(name.as_str())) {
+        mistakes.note(
+            &path,
+            "an identity field has this name, as some upstreams read it",
+            "a name of its own",
+        );
+    }
+    Some(name)
+}
+
+/// Whether one of the keys of a site can sign a JWT. `path` is that of the keys.
+pub(super) fn check_jwt_key(keys: &Keys, path: &Path, mistakes: &mut Mistakes<'_>) {
+    let is_pair = |material: &KeyMaterial| match material.algorithm {
+        Algorithm::HmacSha256 => false,
+        Algorithm::Ed25519 | Algorithm::EcdsaP256Sha256 => true,
+    };
+    if keys.material.iter().any(is_pair) {
+        return;
+    }
+    mistakes.note_with_help(
+        path,
+        "[identity.jwt] needs a key that is a pair: whoever verifies a JWT with an hmac key could as well sign one",
+        "an ed25519 or ecdsa-p256-sha256 key among them",
+        "`member-gateway keygen ed25519` prints one; it may stand behind the hmac key, which then goes on to sign requests",
+    );
+}
+
 /// Further names that never arrive from a client.
 pub(super) fn strip(table: &IdentityTable, mistakes: &mut Mistakes<'_>) -> Vec<HeaderName> {
     let path = at(["identity", "strip"]);

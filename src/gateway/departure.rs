@@ -95,6 +95,11 @@ impl Worker {
                 path: head.uri.path(),
                 query: head.uri.query(),
             };
+            if let Some(jwt) = site.identity.jwt() {
+                let (policy, kept) = (site.cookies.policy(), &self.assertions[place.index]);
+                let jwt_of_now = kept.for_session(session, policy, &site.identity, now, random::nonce);
+                jwt_of_now.map(|value| head.headers.insert(jwt.field(), value));
+            }
             site.identity.write(&mut head.headers, &session.member, &line, now, random::nonce());
         }
         let mut request = Request::from_parts(head, body);

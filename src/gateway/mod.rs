@@ -4,6 +4,7 @@
 //! with upstream connections of its own. The clock is read here, once for each request.
 
 mod admission;
+mod assertions;
 pub mod body;
 pub mod branding;
 mod caching;
@@ -59,6 +60,7 @@ use crate::upstream::body::RequestBody;
 use crate::upstream::fields::{self, ForwardedStyle};
 use crate::upstream::{Pool, UpstreamError};
 use admission::{Admission, Visitor, admit};
+use assertions::Assertions;
 use body::Body;
 use departure::Departure;
 use desk::Desk;
@@ -103,6 +105,8 @@ pub struct Gateway {
 pub struct Worker {
     gateway: Arc<Gateway>,
     pools: Vec<Rc<Pool>>,
+    /// In the order of the sites.
+    assertions: Vec<Assertions>,
     desk: Rc<Desk>,
     texts: Texts,
     vigil: Rc<Vigil>,
@@ -158,11 +162,12 @@ impl Worker {
             Pool::new(site.upstream.clone(), ticker, site.trailers())
         };
         let pools = gateway.sites.iter().map(pool).collect();
+        let assertions = gateway.sites.iter().map(|site| Assertions::of_site(&site.identity)).collect();
         let desk = Desk::new(Arc::clone(&gateway));
         let texts = Texts::new(&gateway);
         let begun = || Vigil::begin(Arc::clone(&gateway.revocations), gateway.clock.clone());
         let vigil = before.map_or_else(begun, |before| Rc::clone(&before.vigil));
-        Rc::new(Self { texts, gateway, pools, desk, vigil, draining: draining.clone() })
+        Rc::new(Self { texts, gateway, pools, assertions, desk, vigil, draining: draining.clone() })
     }
 }
 

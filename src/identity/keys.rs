@@ -147,6 +147,32 @@ impl SigningKey {
         }
     }
 
+    /// The algorithm of JWS (RFC 7518 §3.1, RFC 8037 §3.1); none for an hmac key, whose verifiers could sign as well.
+    #[must_use]
+    pub const fn jws_algorithm(&self) -> Option<&'static str> {
+        match self.material {
+            Material::Hmac(_) => None,
+            Material::Ed25519(_) => Some("EdDSA"),
+            Material::EcdsaP256(_) => Some("ES256"),
+        }
+    }
+
+    /// The signature of a JWS signing input (RFC 7515 §5.1) in base64url; none by an hmac key.
+    ///
+    /// # Panics
+    /// As [`SigningKey::sign`].
+    #[must_use]
+    pub fn sign_jws(&self, input: &[u8]) -> Option<String> {
+        let signature = match &self.material {
+            Material::Hmac(_) => return None,
+            Material::Ed25519(pair) => pair.sign(input),
+            Material::EcdsaP256(pair) => {
+                pair.sign(&SystemRandom::new(), input).expect("a loaded P-256 key signs")
+            }
+        };
+        Some(URL_SAFE_NO_PAD.encode(signature.as_ref()))
+    }
+
     /// Whether `signature` is this key's for `base`; in constant time for hmac.
     #[must_use]
     pub fn verifies(&self, base: &[u8], signature: &[u8]) -> bool {
@@ -186,14 +212,14 @@ impl SigningKey {
         match &self.material {
             Material::Hmac(_) => None,
             Material::Ed25519(pair) => Some(json!({
-                "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": self.id,
+                "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": self.jws_algorithm(), "kid": self.id,
                 "x": encode(pair.public_key().as_ref()),
             })),
             Material::EcdsaP256(pair) => {
                 // The uncompressed point of SEC 1 §2.3.3: 4, x, y.
                 let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
                 Some(json!({
-                    "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": self.id,
+                    "kty": "EC", "crv": "P-256", "use": "sig", "alg": self.jws_algorithm(), "kid": self.id,
                     "x": encode(x), "y": encode(y),
                 }))
             }
@@ -244,6 +270,12 @@ impl SigningKeys {
     #[must_use]
     pub fn current(&self) -> &SigningKey {
         self.0.first().expect("checked when the keys were taken")
+    }
+
+    /// The key that signs JWTs: the first that is a pair.
+    #[must_use]
+    pub fn for_jwt(&self) -> Option<&SigningKey> {
+        self.0.iter().find(|key| key.jws_algorithm().is_some())
     }
 
     /// The key of that name.

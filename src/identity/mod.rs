@@ -4,6 +4,7 @@
 //! fold into them: CGI and its heirs turn every character that is no letter or digit into `_`, so `X_Member.Id` and
 //! `x-member-id` are one variable to PHP. Then our fields are written and signed together with the request.
 
+pub mod jwt;
 pub mod keys;
 pub mod signature;
 
@@ -16,6 +17,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::field_name::{folded, reads_as};
 use crate::member::Member;
 use crate::time::UnixTime;
+use jwt::Jwt;
 use keys::SigningKeys;
 use signature::{Component, Message, SIGNATURE, SIGNATURE_INPUT, Signer};
 
@@ -68,6 +70,8 @@ pub struct Identity {
     /// A bit for each of their lengths: nearly every name is told from them by this alone.
     guarded_lengths: u128,
     signing_keys: SigningKeys,
+    /// How JWTs are made, where the app wants one.
+    jwt: Option<Jwt>,
     /// Signs what has all fields; the ones for members of whom less is known are made as they are needed.
     signer: Signer,
     ttl: Duration,
@@ -82,12 +86,34 @@ impl Identity {
         signing_keys: SigningKeys,
         ttl: Duration,
     ) -> Self {
-        let guarded: Vec<Vec<u8>> =
-            fields.iter().map(|(_, name)| name).chain(strip).map(|name| folded(name.as_str())).collect();
-        let lengths = guarded.iter().map(Vec::len).chain([SIGNATURE_INPUT.as_str().len()]);
-        let guarded_lengths = lengths.fold(0, |lengths, length| lengths | length_bit(length));
         let signer = signer(fields.iter().map(|(_, name)| name), ttl);
-        Self { fields, guarded, guarded_lengths, signing_keys, signer, ttl }
+        let guarded_lengths = length_bit(SIGNATURE_INPUT.as_str().len());
+        let mut identity =
+            Self { fields, guarded: Vec::new(), guarded_lengths, signing_keys, jwt: None, signer, ttl };
+        let names: Vec<HeaderName> = identity.names().chain(strip).cloned().collect();
+        names.iter().for_each(|name| identity.guard(name));
+        identity
+    }
+
+    /// The same with a JWT beside the fields, which is signed as the last of them.
+    #[must_use]
+    pub fn with_jwt(mut self, jwt: Jwt) -> Self {
+        self.guard(jwt.field());
+        self.jwt = Some(jwt);
+        self.signer = signer(self.names(), self.ttl);
+        self
+    }
+
+    /// Keeps a name from clients.
+    fn guard(&mut self, name: &HeaderName) {
+        let name = folded(name.as_str());
+        self.guarded_lengths |= length_bit(name.len());
+        self.guarded.push(name);
+    }
+
+    /// The names of all that is signed, in the order in which it is.
+    fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.fields.iter().map(|(_, name)| name).chain(self.jwt.as_ref().map(Jwt::field))
     }
 
     /// The keys, for those who verify.
@@ -102,11 +128,28 @@ impl Identity {
         &self.fields
     }
 
+    /// How JWTs are made, where the app wants one.
+    #[must_use]
+    pub const fn jwt(&self) -> Option<&Jwt> {
+        self.jwt.as_ref()
+    }
+
+    /// A JWT about a member, from `now` until `until`; nothing where the app wants none.
+    #[must_use]
+    pub fn assert(
+        &self,
+        member: &Member,
+        now: UnixTime,
+        until: UnixTime,
+        id: [u8; 16],
+    ) -> Option<HeaderValue> {
+        self.jwt.as_ref()?.about(member, self.signing_keys.for_jwt()?, now, until, id)
+    }
+
     /// What the signature of a request covers that carries these identity fields.
     #[must_use]
     pub fn components_for(&self, fields: &HeaderMap) -> Vec<Component> {
-        let sent = self.fields.iter().map(|(_, name)| name).filter(|name| fields.contains_key(*name));
-        components(sent)
+        components(self.names().filter(|name| fields.contains_key(*name)))
     }
 
     /// Whether the same names are kept from clients.
@@ -127,7 +170,8 @@ impl Identity {
         forged_signature || self.guarded.iter().any(|guarded| reads_as(name, guarded))
     }
 
-    /// Writes the fields of a member and signs them with the request they stand in.
+    /// Writes the fields of a member and signs them with the request they stand in. A JWT, where the app wants one,
+    /// stands there already.
     ///
     /// # Panics
     /// Never: all covered fields have just been written.
@@ -139,7 +183,7 @@ impl Identity {
         now: UnixTime,
         nonce: [u8; 16],
     ) {
-        let mut complete = true;
+        let mut complete = self.jwt.as_ref().is_none_or(|jwt| fields.contains_key(jwt.field()));
         for (attribute, name) in &self.fields {
             match attribute.of(member) {
                 Some(value) => {
@@ -148,12 +192,8 @@ impl Identity {
                 None => complete = false,
             }
         }
-        let partial = (!complete).then(|| {
-            signer(
-                self.fields.iter().map(|(_, name)| name).filter(|name| fields.contains_key(*name)),
-                self.ttl,
-            )
-        });
+        let partial =
+            (!complete).then(|| signer(self.names().filter(|name| fields.contains_key(*name)), self.ttl));
         let RequestLine { method, authority, path, query } = *request;
         let message = Message { method, authority, path, query, fields };
         let signer = partial.as_ref().unwrap_or(&self.signer);

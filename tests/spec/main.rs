@@ -33,6 +33,7 @@ mod http2;
 mod http2_abuse;
 mod http2_websockets;
 mod identity_fields;
+mod jwt;
 mod key_rings;
 mod limits;
 mod listeners;
