@@ -12,6 +12,7 @@ use super::simulations::{self, Simulation};
 use super::{CommandError, source};
 use crate::config::assemble::{self, Assembled, Loaded, RandomKeys, Surroundings};
 use crate::config::{AccessChoice, AllowTable, SiteTable, UpstreamChoice};
+use crate::identity::bridge::Bridge;
 use crate::provider::inspection::{Finding, Verdict};
 use crate::provider::running::RunningProviders;
 use crate::revocation::Store;
@@ -75,6 +76,13 @@ fn print(
         let keys = site.identity.signing_keys();
         if let (Some(jwt), Some(key)) = (site.identity.jwt(), keys.for_jwt()) {
             writeln!(output, "    {}, a JWT signed by key {}", jwt.field(), key.id())?;
+        }
+        let Bridge { remote_user, basic } = site.identity.bridge();
+        if let Some((attribute, name)) = remote_user {
+            writeln!(output, "    {name}, which holds the {} and is not signed", attribute.name())?;
+        }
+        if basic.is_some() {
+            writeln!(output, "    authorization, Basic credentials of the member id and a password […]")?;
         }
         let key = keys.current();
         writeln!(output, "  signed by key {} ({})", key.id(), key.algorithm().as_str())?;

@@ -16,7 +16,7 @@ use super::relay::{self, Neighbours, Relayed};
 use super::session::{self, Ring};
 use super::structure::{self, Document, Path};
 use super::{Config, ForwardedChoice, ProviderTable, SiteTable, UpstreamChoice};
-use super::{log, pages, rules, server, signature, site, tls, upstream};
+use super::{bridge, log, pages, rules, server, signature, site, tls, upstream};
 use crate::gateway::Gateway;
 use crate::gateway::site::Site;
 use crate::gateway::starts::Starts;
@@ -293,6 +293,13 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
             log::keep_apart(admin_listen, upstream, &path, mistakes);
             relay::keep_apart(&relays, upstream, &path, mistakes);
         }
+        let bridge = table.bridge.as_ref().map(|bridge| {
+            let names = names.iter().flatten().map(|(_, name)| name).chain(&jwt_field);
+            bridge::bridge(bridge, &path.key("bridge"), &names.cloned().collect::<Vec<_>>(), mistakes)
+        });
+        if let (Some(bridge), Some(upstream)) = (&bridge, &upstream) {
+            bridge::warn(&table.public_url, bridge, upstream, &mut warnings);
+        }
         let rules = rules::rules(table, &path, config, mistakes);
         rules::warn(table, &rules, &mut warnings);
         let remedies = rules::remedies(table, &path, mistakes);
@@ -309,6 +316,9 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         let mut identity = Identity::new(names.clone(), &strip, signing, keys.ttl);
         if let Some(field) = &jwt_field {
             identity = identity.with_jwt(Jwt::new(field.clone(), origin.as_str()));
+        }
+        if let Some(bridge) = bridge {
+            identity = identity.with_bridge(bridge);
         }
         let secure = origin.scheme() == Scheme::Https;
         sites.push(Site {

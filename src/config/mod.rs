@@ -6,6 +6,7 @@
 //! mistake at once.
 
 pub mod assemble;
+mod bridge;
 mod conformance;
 pub mod diagnostics;
 mod log;
@@ -35,6 +36,7 @@ mod sample;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use self::bridge::{BasicTable, BridgeTable, HoldsChoice, RemoteUserTable};
 pub use self::log::table::*;
 pub use self::provider::daxko::table::*;
 pub use self::provider::identity_source::table::*;
@@ -239,6 +241,9 @@ pub struct SiteTable {
     /// What outlives a login.
     #[serde(default)]
     pub login: LoginTable,
+    /// For an app that cannot be changed: who the member is, in the words it knows already. The app has to be out of reach for
+    /// everybody but the gateway: `docs/bridges.md`.
+    pub bridge: Option<BridgeTable>,
     /// Signing keys for this site alone, in place of those of `[identity.signature]`.
     pub signature: Option<SignatureTable>,
     /// Who may see what. The first rule that matches counts; where none does, a session is needed.

@@ -155,7 +155,8 @@ pub(super) fn jwt_field(
     let text = table.jwt.as_ref()?.field.as_deref().unwrap_or("X-Member-Assertion");
     let path = at(["identity", "jwt", "field"]);
     let name = field_name(text, &path, mistakes)?;
-    if names.into_iter().flatten().any(|(_, other)| folded(other.as_str()) == folded(name.as_str())) {
+    let names: Vec<HeaderName> = names.into_iter().flatten().map(|(_, name)| name.clone()).collect();
+    if is_taken(&name, &names) {
         mistakes.note(
             &path,
             "an identity field has this name, as some upstreams read it",
@@ -163,6 +164,11 @@ pub(super) fn jwt_field(
         );
     }
     Some(name)
+}
+
+/// Whether some upstream would read a name as one of these.
+pub(super) fn is_taken(name: &HeaderName, by: &[HeaderName]) -> bool {
+    by.iter().any(|other| folded(other.as_str()) == folded(name.as_str()))
 }
 
 /// Whether one of the keys of a site can sign a JWT. `path` is that of the keys.
@@ -231,7 +237,7 @@ const RESERVED: [&str; 38] = [
     "x-request-id",
 ];
 
-fn field_name(text: &str, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<HeaderName> {
+pub(super) fn field_name(text: &str, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<HeaderName> {
     let expected = "a field name of its own, such as \"X-Member-Id\"";
     let Ok(name) = HeaderName::try_from(text) else {
         mistakes.note(path, "this is no field name", expected);

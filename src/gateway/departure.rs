@@ -13,6 +13,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::admission::Visitor;
 use super::body::Body;
+use super::failure::Reference;
 use super::record::Record;
 use super::refusal::Refusal;
 use super::site::Site;
@@ -20,6 +21,7 @@ use super::vigil::{Tie, Vigil};
 use super::{Place, Worker};
 use crate::drain::Draining;
 use crate::identity::RequestLine;
+use crate::identity::bridge::NoUsername;
 use crate::identity::signature::{self, SIGNATURE};
 use crate::random;
 use crate::server::peer::Client;
@@ -89,6 +91,8 @@ impl Worker {
             upgrade::write_fields(&mut head.headers);
         }
         if let Visitor::Member { session, .. } = &visitor {
+            let bridged = site.identity.bridge().write(&mut head.headers, &session.member);
+            bridged.map_err(|error| cannot_be_named(site, error, record))?;
             let line = RequestLine {
                 method: head.method.as_str(),
                 authority: site.origin.authority(),
@@ -168,6 +172,15 @@ fn frame_body(headers: &mut HeaderMap, body: &RequestBody) {
         headers.remove(CONTENT_LENGTH);
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
+}
+
+/// Logs that a member cannot be told to the app in the one way it understands, under the reference that the page shows.
+fn cannot_be_named(site: &Site, error: NoUsername, record: &Record) -> Refusal {
+    let reference = Reference::new();
+    let (site, metrics) = (site.origin.as_str(), &site.telemetry.metrics);
+    metrics.rejects(site, "no_username");
+    tracing::warn!(site, %reference, request_id = record.request_id(), "{error}; [site.bridge.basic] wants one");
+    Refusal::cannot_be_named().logged_as(reference)
 }
 
 /// Says once that somebody sends our fields: a forger, or a proxy in front that an operator has forgotten.

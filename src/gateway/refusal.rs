@@ -179,6 +179,12 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, |texts| &texts.denied).of_kind(Kind::Forbidden)
     }
 
+    /// The member's id is none in the one way in which the app can be told of it.
+    #[must_use]
+    pub const fn cannot_be_named() -> Self {
+        Self::new(StatusCode::FORBIDDEN, |texts| &texts.cannot_be_named).of_kind(Kind::Forbidden)
+    }
+
     /// A member whom the rule does not name.
     #[must_use]
     pub const fn not_admitted() -> Self {

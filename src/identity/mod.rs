@@ -4,6 +4,7 @@
 //! fold into them: CGI and its heirs turn every character that is no letter or digit into `_`, so `X_Member.Id` and
 //! `x-member-id` are one variable to PHP. Then our fields are written and signed together with the request.
 
+pub mod bridge;
 pub mod jwt;
 pub mod keys;
 pub mod signature;
@@ -17,6 +18,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::field_name::{folded, reads_as};
 use crate::member::Member;
 use crate::time::UnixTime;
+use bridge::Bridge;
 use jwt::Jwt;
 use keys::SigningKeys;
 use signature::{Component, Message, SIGNATURE, SIGNATURE_INPUT, Signer};
@@ -42,6 +44,19 @@ pub enum Attribute {
 }
 
 impl Attribute {
+    /// What it is called in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MemberId => "member_id",
+            Self::MemberUnitId => "member_unit_id",
+            Self::Provider => "provider",
+            Self::FirstName => "first_name",
+            Self::LastName => "last_name",
+            Self::Email => "email",
+        }
+    }
+
     /// The value for one member; nothing where the vendor did not say.
     fn of(self, member: &Member) -> Option<HeaderValue> {
         let id = |bytes: Bytes| HeaderValue::from_maybe_shared(bytes).ok();
@@ -72,6 +87,8 @@ pub struct Identity {
     signing_keys: SigningKeys,
     /// How JWTs are made, where the app wants one.
     jwt: Option<Jwt>,
+    /// What an app is told that can verify nothing.
+    bridge: Bridge,
     /// Signs what has all fields; the ones for members of whom less is known are made as they are needed.
     signer: Signer,
     ttl: Duration,
@@ -88,8 +105,9 @@ impl Identity {
     ) -> Self {
         let signer = signer(fields.iter().map(|(_, name)| name), ttl);
         let guarded_lengths = length_bit(SIGNATURE_INPUT.as_str().len());
+        let (guarded, bridge) = (Vec::new(), Bridge::default());
         let mut identity =
-            Self { fields, guarded: Vec::new(), guarded_lengths, signing_keys, jwt: None, signer, ttl };
+            Self { fields, guarded, guarded_lengths, signing_keys, jwt: None, bridge, signer, ttl };
         let names: Vec<HeaderName> = identity.names().chain(strip).cloned().collect();
         names.iter().for_each(|name| identity.guard(name));
         identity
@@ -101,6 +119,15 @@ impl Identity {
         self.guard(jwt.field());
         self.jwt = Some(jwt);
         self.signer = signer(self.names(), self.ttl);
+        self
+    }
+
+    /// The same for an app that has to be told in another way, too. That is no part of what is signed: whoever verifies
+    /// reads the identity fields.
+    #[must_use]
+    pub fn with_bridge(mut self, bridge: Bridge) -> Self {
+        bridge.names().for_each(|name| self.guard(name));
+        self.bridge = bridge;
         self
     }
 
@@ -132,6 +159,12 @@ impl Identity {
     #[must_use]
     pub const fn jwt(&self) -> Option<&Jwt> {
         self.jwt.as_ref()
+    }
+
+    /// What an app is told that can verify nothing.
+    #[must_use]
+    pub const fn bridge(&self) -> &Bridge {
+        &self.bridge
     }
 
     /// A JWT about a member, from `now` until `until`; nothing where the app wants none.

@@ -9,6 +9,7 @@ mod active_membership;
 mod admin;
 mod attempts;
 mod bad_days_at_the_vendor;
+mod bridges;
 mod carried_over;
 mod check_online;
 mod chooser;

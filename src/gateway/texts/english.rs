@@ -129,6 +129,10 @@ pub(super) static TEXTS: Texts = Texts {
         "This page is not open to your membership.",
         "You are signed in, but this page is for other members. If you think that you should see it, please ask the people who run this site.",
     ),
+    cannot_be_named: Explanation::new(
+        "The app behind this site cannot be told who you are.",
+        "You are signed in, but your member number has a form that this app does not understand. Please tell the people who run this site.",
+    ),
     membership_unknown: Explanation::new(
         "Your membership cannot be checked at the moment.",
         "The service that knows it is not answering. Nothing is lost: please try again in a few minutes.",

@@ -129,6 +129,10 @@ pub(super) static TEXTS: Texts = Texts {
         "Cette page n’est pas ouverte à votre adhésion.",
         "Vous êtes connecté, mais cette page est destinée à d’autres membres. Si vous pensez devoir y accéder, veuillez vous adresser aux responsables de ce site.",
     ),
+    cannot_be_named: Explanation::new(
+        "Impossible d’indiquer à l’application de ce site qui vous êtes.",
+        "Vous êtes connecté, mais votre numéro de membre a une forme que cette application ne comprend pas. Veuillez en informer les responsables de ce site.",
+    ),
     membership_unknown: Explanation::new(
         "Votre adhésion ne peut pas être vérifiée pour le moment.",
         "Le service qui la connaît ne répond pas. Rien n’est perdu\u{a0}: veuillez réessayer dans quelques minutes.",

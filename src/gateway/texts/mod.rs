@@ -84,6 +84,7 @@ pub(super) struct Texts {
     pub(super) no_such_endpoint: Explanation,
     pub(super) denied: Explanation,
     pub(super) not_admitted: Explanation,
+    pub(super) cannot_be_named: Explanation,
     pub(super) membership_unknown: Explanation,
     pub(super) revocations_unknown: Explanation,
     pub(super) untrusted_proxy: Explanation,

@@ -129,6 +129,10 @@ pub(super) static TEXTS: Texts = Texts {
         "Esta página no está abierta a su membresía.",
         "Ha iniciado sesión, pero esta página es para otros miembros. Si cree que debería verla, pregunte a los responsables de este sitio, por favor.",
     ),
+    cannot_be_named: Explanation::new(
+        "No se puede indicar a la aplicación de este sitio quién es usted.",
+        "Ha iniciado sesión, pero su número de miembro tiene una forma que esta aplicación no entiende. Por favor, comuníquelo a los responsables de este sitio.",
+    ),
     membership_unknown: Explanation::new(
         "En este momento no se puede comprobar su membresía.",
         "El servicio que la conoce no responde. No se ha perdido nada: inténtelo de nuevo en unos minutos.",
