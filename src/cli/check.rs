@@ -163,7 +163,7 @@ pub(super) fn assemble(config: &Path) -> Result<Assembled, CommandError> {
 }
 
 /// Nothing is started, so the sandbox is nowhere.
-fn surroundings(folder: std::path::PathBuf) -> Surroundings {
+pub(super) fn surroundings(folder: std::path::PathBuf) -> Surroundings {
     let nowhere = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     Surroundings {
         folder,
@@ -216,7 +216,7 @@ fn only(allow: &AllowTable) -> String {
     format!(" (only {})", listed.collect::<Vec<_>>().join(" and "))
 }
 
-const fn access(access: AccessChoice) -> &'static str {
+pub(super) const fn access(access: AccessChoice) -> &'static str {
     match access {
         AccessChoice::Public => "public",
         AccessChoice::Optional => "optional",

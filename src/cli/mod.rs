@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod daxko;
+pub mod explain;
 pub mod keygen;
 mod notify;
 mod online;
@@ -52,6 +53,8 @@ enum Command {
         #[command(subcommand)]
         command: daxko::Command,
     },
+    /// Print what would become of a request: site, rule, every reading of its path, the answer or what the app would get.
+    Explain(explain::Arguments),
     /// Print a fresh key in the form that the configuration takes.
     Keygen {
         /// What the key is for.
@@ -128,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Run { takeover } => run::command(&config, takeover),
         Command::Check { online } => check::command(&config, online, output),
         Command::Daxko { command } => daxko::command(&config, &command, output),
+        Command::Explain(arguments) => explain::command(&config, &arguments, output),
         Command::Keygen { kind } => keygen::command(kind, output),
         Command::Revoke(arguments) => revoke::command(&config, arguments),
         Command::Verify { at } => verify::command(&config, at, &mut io::stdin().lock(), output),

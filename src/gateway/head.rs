@@ -10,14 +10,14 @@ use crate::server::Entrance;
 use crate::server::peer::{self, Client};
 
 /// The authority that a request is for: its own, or what a trusted proxy says the client asked for.
-pub(super) fn asked_for<'a>(request: &'a Request<Incoming>, client: &Client) -> Result<&'a [u8], NoSite> {
+pub(super) fn asked_for<'a, B>(request: &'a Request<B>, client: &Client) -> Result<&'a [u8], NoSite> {
     let asked = route::authority(request.headers(), request.uri(), request.version())?;
     let forwarded = client.via_trusted_proxy.then(|| peer::forwarded_host(request.headers())).flatten();
     Ok(forwarded.unwrap_or(asked))
 }
 
 /// Whether the scheme is the one that is spoken: over HTTP/2 each request names its own (RFC 9113 §8.3.1).
-pub(super) fn names_its_scheme(request: &Request<Incoming>, entrance: Entrance) -> bool {
+pub(super) fn names_its_scheme<B>(request: &Request<B>, entrance: Entrance) -> bool {
     let spoken = if entrance == Entrance::Tls { Scheme::Https } else { Scheme::Http };
     request.version() != Version::HTTP_2
         || request.uri().scheme_str().is_none_or(|scheme| scheme == spoken.as_str())

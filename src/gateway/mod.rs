@@ -392,10 +392,13 @@ impl Gateway {
         }
     }
 
-    /// The site of a request.
-    fn site_of(
+    /// The place of the site that a request is for.
+    ///
+    /// # Errors
+    /// [`NoSite`] where there is none.
+    pub fn site_of<B>(
         &self,
-        request: &Request<Incoming>,
+        request: &Request<B>,
         client: &Client,
         entrance: Entrance,
     ) -> Result<usize, NoSite> {
@@ -427,7 +430,7 @@ impl Gateway {
 fn rule_of<'a>(site: &'a Site, request: &Request<Incoming>) -> Result<Option<&'a Rule>, Refusal> {
     let path = request.uri().path().as_bytes();
     let readings = Readings::of(path).map_err(|_| Refusal::ambiguous_path())?;
-    if endpoints::are_meant(&readings, site.rules.ignore_case()) {
+    if site.owns(&readings) {
         return Ok(None);
     }
     site.rules.find(request.method(), &readings).map(Some).map_err(|_| Refusal::ambiguous_path())

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::HeaderName;
 
 use super::branding::Localized;
+use super::endpoints;
 use super::pages::Pages;
 use super::preserve::Preserve;
 use super::starts::Starts;
@@ -16,6 +17,7 @@ use crate::member::{Member, Profile};
 use crate::provider::membership::Memberships;
 use crate::revocation::Revocations;
 use crate::route::Origin;
+use crate::route::path::Readings;
 use crate::route::rule::{Rule, Rules};
 use crate::session::Session;
 use crate::session::cookie::{Cookies, Presented};
@@ -64,6 +66,12 @@ impl Site {
             Presented::Session(session) if self.honours(&session, now) => Some(session),
             Presented::Session(_) | Presented::Unreadable | Presented::Nothing => None,
         }
+    }
+
+    /// Whether a path is one of the gateway's own, in one of its readings: no rule applies to it.
+    #[must_use]
+    pub fn owns(&self, readings: &Readings<'_>) -> bool {
+        endpoints::are_meant(readings, self.rules.ignore_case())
     }
 
     /// Whether connections to the upstream of one can serve the other: a pool knows where its upstream is, and which

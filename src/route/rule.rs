@@ -157,7 +157,12 @@ impl Rules {
         &self.rules[..self.rules.len() - 1]
     }
 
-    fn first_match(&self, method: &Method, path: &[u8]) -> &Rule {
+    /// The rule under which one reading of a path falls.
+    ///
+    /// # Panics
+    /// As [`Rules::find`].
+    #[must_use]
+    pub fn first_match(&self, method: &Method, path: &[u8]) -> &Rule {
         let matches =
             |place: usize| self.rules.get(place).is_some_and(|rule| self.matches(rule, method, path));
         let last = self.rules.last().expect("the last rule is always there");

@@ -26,6 +26,7 @@ mod doubt;
 mod drain;
 mod drain_http2;
 mod error_page;
+mod explain;
 mod forward_auth;
 mod forwarding;
 mod framing;

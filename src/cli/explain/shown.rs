@@ -1,0 +1,209 @@
+//! What an operator is shown of a request and its answer: everything but what opens a door.
+//!
+//! A cookie shows its name, credentials their scheme, a JWT what it says without its signature; so does the signature of
+//! a request, which would hold for a minute. Values that come from outside are printed as they stand in no terminal's way.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::header::{
+    ALLOW, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    PROXY_AUTHORIZATION, RETRY_AFTER, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
+};
+use http::{Request, Response, request};
+
+use crate::cli::online::printable;
+use crate::gateway::site::Site;
+use crate::identity::signature::{Message, SIGNATURE, SIGNATURE_INPUT, signature_base};
+use crate::verify::LABEL;
+
+/// Parameters of an address that are worth something to whoever reads them.
+const SECRET_PARAMETERS: [&str; 3] = ["state", "code", "ref"];
+
+/// Prints the head that the app gets: what has come with the request, `-` for what does not arrive, `+` for what was
+/// added or written anew.
+pub(super) fn print_changes(
+    sent: &Request<()>,
+    arrived: &request::Parts,
+    site: Option<&Site>,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    let target = arrived.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    writeln!(output, "    {} {target} HTTP/1.1", arrived.method)?;
+    let before = lines(sent.headers(), site);
+    let after = lines(&arrived.headers, site);
+    for (name, _, shown) in before.iter().filter(|line| !is_among(line, &after)) {
+        writeln!(output, "  - {name}: {shown}")?;
+    }
+    for line in &after {
+        let mark = if is_among(line, &before) { ' ' } else { '+' };
+        writeln!(output, "  {mark} {}: {}", line.0, line.2)?;
+    }
+    Ok(())
+}
+
+/// A line of a head: name, value, and what is shown of it.
+type Line<'a> = (&'a HeaderName, &'a HeaderValue, Cow<'a, str>);
+
+fn lines<'a>(fields: &'a HeaderMap, site: Option<&Site>) -> Vec<Line<'a>> {
+    fields.iter().map(|(name, value)| (name, value, field(name, value, site))).collect()
+}
+
+fn is_among(line: &Line<'_>, others: &[Line<'_>]) -> bool {
+    others.iter().any(|other| (line.0, line.1) == (other.0, other.1))
+}
+
+/// Prints what has been signed, line by line.
+pub(super) fn print_signature_base(
+    arrived: &request::Parts,
+    site: Option<&Site>,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    let ours = arrived.headers.get(SIGNATURE_INPUT).and_then(|input| input.to_str().ok());
+    let params = ours.and_then(|input| input.strip_prefix(LABEL)?.strip_prefix('='));
+    let (Some(site), Some(params)) = (site, params) else {
+        return writeln!(output, "\nNobody is named to the app, so nothing is signed.");
+    };
+    let fields = &arrived.headers;
+    let message = Message {
+        method: arrived.method.as_str(),
+        authority: site.origin.authority(),
+        path: arrived.uri.path(),
+        query: arrived.uri.query(),
+        fields,
+    };
+    let base = signature_base(&message, &site.identity.components_for(fields), params).unwrap_or_default();
+    writeln!(output, "\nThe signature base (RFC 9421), by which the app verifies it:\n")?;
+    for line in base.lines() {
+        let jwt = site.identity.jwt().filter(|jwt| line.starts_with(&format!("\"{}\": ", jwt.field())));
+        match jwt {
+            Some(jwt) => writeln!(output, "    \"{}\": …", jwt.field())?,
+            None => writeln!(output, "    {line}")?,
+        }
+    }
+    Ok(())
+}
+
+/// Prints an answer of the gateway's own.
+pub(super) fn print_answer(answer: &Response<Bytes>, output: &mut impl Write) -> io::Result<()> {
+    const SHOWN: [HeaderName; 6] =
+        [LOCATION, ALLOW, RETRY_AFTER, CONTENT_TYPE, SET_COOKIE, STRICT_TRANSPORT_SECURITY];
+    writeln!(output, "The gateway answers itself, with {}\n", answer.status())?;
+    for name in SHOWN {
+        for value in answer.headers().get_all(&name) {
+            writeln!(output, "    {name}: {}", field(&name, value, None))?;
+        }
+    }
+    if let Some(said) = said(answer) {
+        writeln!(output, "\nIt says: {}", printable(&said))?;
+    }
+    Ok(())
+}
+
+/// The heading of a page, or the title of a problem (RFC 9457).
+fn said(answer: &Response<Bytes>) -> Option<String> {
+    let text = std::str::from_utf8(answer.body()).ok()?;
+    if let Ok(problem) = serde_json::from_str::<serde_json::Value>(text) {
+        return Some(problem.get("title")?.as_str()?.to_owned());
+    }
+    let (_, rest) = text.split_once("<h1")?;
+    let (_, rest) = rest.split_once('>')?;
+    Some(rest.split_once("</h1>")?.0.to_owned())
+}
+
+/// A field's value without what opens a door.
+fn field<'a>(name: &HeaderName, value: &'a HeaderValue, site: Option<&Site>) -> Cow<'a, str> {
+    let text = String::from_utf8_lossy(value.as_bytes());
+    if *name == COOKIE {
+        return cookies(&text).into();
+    }
+    if *name == SET_COOKIE {
+        let (pair, attributes) = text.split_once(';').unwrap_or((&text, ""));
+        return format!("{};{attributes}", cookies(pair)).into();
+    }
+    if *name == AUTHORIZATION || *name == PROXY_AUTHORIZATION {
+        return text
+            .split_once(' ')
+            .map_or_else(|| "…".to_owned(), |(scheme, _)| format!("{scheme} …"))
+            .into();
+    }
+    if *name == LOCATION {
+        return address(&text).into();
+    }
+    if *name == SIGNATURE && text.starts_with(LABEL) {
+        return format!("{LABEL}=:…:").into();
+    }
+    if site.and_then(|site| site.identity.jwt()).is_some_and(|jwt| jwt.field() == name) {
+        return claims(&text).into();
+    }
+    printable(&text).into()
+}
+
+/// The names of cookies. That of an attempt ends in what is its own alone.
+fn cookies(text: &str) -> String {
+    let name = |pair: &str| {
+        let Some((name, _)) = pair.trim().split_once('=') else { return "…".to_owned() };
+        let name = name.find("member-login-").map_or(name, |at| &name[..at + "member-login-".len()]);
+        format!("{}=…", printable(name))
+    };
+    text.split(';').map(name).collect::<Vec<_>>().join("; ")
+}
+
+/// What a JWT says, without its signature.
+fn claims(jwt: &str) -> String {
+    let claims = jwt.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims = claims.and_then(|bytes| String::from_utf8(bytes).ok());
+    claims.map_or_else(|| "…".to_owned(), |claims| format!("… {} …", printable(&claims)))
+}
+
+/// An address without the values of parameters that are worth something, nor the password of a person.
+pub(super) fn address(text: &str) -> String {
+    let Some((place, query)) = text.split_once('?') else { return printable(text) };
+    let parameter = |pair: &str| match pair.split_once('=') {
+        Some((name, _)) if SECRET_PARAMETERS.contains(&name) => format!("{name}=…"),
+        Some(_) | None => pair.to_owned(),
+    };
+    printable(&format!("{place}?{}", query.split('&').map(parameter).collect::<Vec<_>>().join("&")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(name: &'static str, value: &str) -> String {
+        let value = HeaderValue::try_from(value).unwrap();
+        field(&HeaderName::from_static(name), &value, None).into_owned()
+    }
+
+    #[test]
+    fn what_opens_a_door_is_not_shown() {
+        for (name, value, expected) in [
+            ("cookie", "a=1; __Host-member-session=secret", "a=…; __Host-member-session=…"),
+            ("cookie", "__Host-member-login-AbC=secret", "__Host-member-login-=…"),
+            ("cookie", "secret; a=b", "…; a=…"),
+            ("set-cookie", "a=secret; Path=/; HttpOnly", "a=…; Path=/; HttpOnly"),
+            ("authorization", "Basic secret", "Basic …"),
+            ("authorization", "Bearer a b", "Bearer …"),
+            ("authorization", "secret", "…"),
+            (
+                "location",
+                "https://v.example/?client_id=9&state=secret",
+                "https://v.example/?client_id=9&state=…",
+            ),
+            ("signature", "member=:secret:", "member=:…:"),
+            ("x-anything", "a\u{202e}b", "a\u{fffd}b"),
+        ] {
+            assert_eq!(shown(name, value), expected, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_jwt_shows_what_it_says_and_not_its_signature() {
+        let body = URL_SAFE_NO_PAD.encode("{\"sub\":\"ymca/1\"}");
+        assert_eq!(claims(&format!("aaaa.{body}.secret")), "… {\"sub\":\"ymca/1\"} …");
+        assert_eq!(claims("secret"), "…");
+    }
+}
