@@ -149,6 +149,11 @@ fn ask_the_vendors(online: &Online, output: &mut impl Write) -> Result<(), Comma
             }
         }
     }
+    conclude(wrong)
+}
+
+/// The end of a command that has found so much wrong.
+pub(super) fn conclude(wrong: usize) -> Result<(), CommandError> {
     match wrong {
         0 => Ok(()),
         1 => Err(CommandError::Failed("1 finding is wrong; what to do stands below it.".to_owned())),
@@ -186,7 +191,7 @@ fn address(listen: &Listen) -> String {
     }
 }
 
-fn store(store: &Store) -> String {
+pub(super) fn store(store: &Store) -> String {
     match store {
         Store::Memory => {
             "in memory only: a restart forgets them, and other gateways do not hear of them".to_owned()

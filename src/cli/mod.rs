@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod daxko;
+pub mod doctor;
 pub mod explain;
 pub mod keygen;
 mod notify;
@@ -52,6 +53,12 @@ enum Command {
     Daxko {
         #[command(subcommand)]
         command: daxko::Command,
+    },
+    /// Look at everything that the gateway needs on this machine and around it, and say what to do about what is wrong.
+    Doctor {
+        /// Ask no vendor.
+        #[arg(long)]
+        offline: bool,
     },
     /// Print what would become of a request: site, rule, every reading of its path, the answer or what the app would get.
     Explain(explain::Arguments),
@@ -131,6 +138,7 @@ pub fn main() -> ExitCode {
         Command::Run { takeover } => run::command(&config, takeover),
         Command::Check { online } => check::command(&config, online, output),
         Command::Daxko { command } => daxko::command(&config, &command, output),
+        Command::Doctor { offline } => doctor::command(&config, offline, output),
         Command::Explain(arguments) => explain::command(&config, &arguments, output),
         Command::Keygen { kind } => keygen::command(kind, output),
         Command::Revoke(arguments) => revoke::command(&config, arguments),

@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::simulations::{Prepared, Simulation, Vendors};
@@ -21,6 +21,8 @@ use crate::time::Clock;
 pub(super) struct Online {
     pub(super) loaded: Loaded,
     pub(super) assembled: Assembled,
+    /// Where relative paths start.
+    pub(super) folder: PathBuf,
     runtime: tokio::runtime::Runtime,
     /// It ends with the command.
     _vendors: Option<Vendors>,
@@ -36,7 +38,7 @@ impl Online {
             |error: std::io::Error| CommandError::Failed(format!("the command cannot start: {error}"));
         let vendors = Prepared::new(&loaded, simulation).map_err(failed)?;
         let surroundings = Surroundings {
-            folder,
+            folder: folder.clone(),
             clock: Clock::System,
             vendors: vendors.sandboxed().map_err(failed)?,
             app: SocketAddr::from((Ipv4Addr::LOCALHOST, 9)),
@@ -56,7 +58,7 @@ impl Online {
             None
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-        Ok(Self { loaded, assembled, runtime, _vendors: vendors })
+        Ok(Self { loaded, assembled, folder, runtime, _vendors: vendors })
     }
 
     /// The Daxko of this name.

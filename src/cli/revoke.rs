@@ -84,7 +84,7 @@ pub fn command(config: &Path, arguments: Arguments) -> Result<(), CommandError> 
 }
 
 /// An address that means all of a machine's own is reached over the loopback.
-const fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) const fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::diagnostics::{Problem, Problems, Source};
+pub use super::mistakes::Kept;
 use super::mistakes::Mistakes;
 use super::provider::{self, Providers, Sandboxed};
 use super::pruning::{self, Pruned};
@@ -119,6 +120,8 @@ pub struct Assembled {
     pub notes: Vec<String>,
     /// The keys with which each site signs, for those who verify; in the order of the sites.
     pub signing_keys: Vec<SiteKeys>,
+    /// Where secrets are kept.
+    pub kept: Vec<Kept>,
 }
 
 /// The signing keys of one site.
@@ -384,6 +387,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
         warnings,
         notes: provider::notes(config),
         signing_keys,
+        kept: mistakes.take_kept(),
     })
 }
 

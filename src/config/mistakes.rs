@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnostics::Problem;
-use super::secret::{NoSecret, SecretText};
+use super::secret::{FileSecret, NoSecret, SecretText};
 use super::structure::{Document, Path, Step};
 use super::units;
 use crate::secret::Secret;
@@ -17,12 +17,22 @@ pub(super) struct Mistakes<'a> {
     folder: &'a std::path::Path,
     lost: &'a [Path],
     found: Vec<Problem>,
+    kept: Vec<Kept>,
+}
+
+/// Where a secret is kept that does not come from the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The key for which it is, as an operator sees it.
+    pub name: String,
+    /// The file; nothing where it stands in the configuration itself.
+    pub file: Option<PathBuf>,
 }
 
 impl<'a> Mistakes<'a> {
     /// None yet. `lost` are the places of what could not be read at all.
     pub(super) const fn new(document: &'a Document, folder: &'a std::path::Path, lost: &'a [Path]) -> Self {
-        Self { document, folder, lost, found: Vec::new() }
+        Self { document, folder, lost, found: Vec::new(), kept: Vec::new() }
     }
 
     /// All that were found.
@@ -89,7 +99,24 @@ impl<'a> Mistakes<'a> {
         self.document.name_of(path)
     }
 
+    /// Where the secrets are kept that have been read.
+    pub(super) fn take_kept(&mut self) -> Vec<Kept> {
+        std::mem::take(&mut self.kept)
+    }
+
+    /// What has been read at `path` is nothing to keep from anybody.
+    pub(super) fn is_no_secret(&mut self, path: &Path) {
+        let name = self.name(path);
+        self.kept.retain(|kept| kept.name != name);
+    }
+
     pub(super) fn secret(&mut self, text: &SecretText, path: &Path) -> Option<Secret> {
+        let file = match text {
+            SecretText::Literal(_) => Some(None),
+            SecretText::Env(_) => None,
+            SecretText::File(FileSecret { file }) => Some(Some(self.file(file))),
+        };
+        self.kept.extend(file.map(|file| Kept { name: self.name(path), file }));
         match text.read(self.folder) {
             Ok(secret) => Some(secret),
             Err(error) => {

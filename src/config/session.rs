@@ -93,6 +93,10 @@ pub(super) fn store(
     let path = at(["session", "store"]);
     let Some(text) = &table.store else { return Store::Memory };
     let Some(secret) = mistakes.secret(text, &path) else { return Store::Memory };
+    // Of an address, only the password is a secret.
+    if !secret.expose().contains(&b'@') {
+        mistakes.is_no_secret(&path);
+    }
     let text = secret.expose_str().unwrap_or_default().to_owned();
     let place = match text.strip_prefix("file:") {
         _ if text == "memory" => return Store::Memory,

@@ -37,6 +37,18 @@ pub(super) struct Kept {
     lines: usize,
 }
 
+/// Whether the file can be read and written; where there is none yet, whether it has a folder to be in.
+pub(super) fn can_be_used(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().read(true).append(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            fs::read_dir(folder.unwrap_or_else(|| Path::new("."))).map(|_| ())
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// What was found in it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Found {

@@ -135,6 +135,20 @@ pub enum Store {
     Redis(redis::Address),
 }
 
+impl Store {
+    /// Whether it is there and can be used, as far as that can be told without changing anything.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub async fn is_there(&self) -> io::Result<()> {
+        match self {
+            Self::Memory => Ok(()),
+            Self::File(path) => file::can_be_used(path),
+            Self::Redis(address) => address.answers().await,
+        }
+    }
+}
+
 /// What becomes of members while the store is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outage {

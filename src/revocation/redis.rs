@@ -65,6 +65,16 @@ impl Address {
         if is_known { Client::open(url).map_err(|_| NoAddress) } else { Err(NoAddress) }
     }
 
+    /// Asks it for an answer.
+    ///
+    /// # Errors
+    /// Where none comes.
+    pub(super) async fn answers(&self) -> std::io::Result<()> {
+        let client = self.client().map_err(std::io::Error::other)?;
+        let asked = async { redis::cmd("PING").exec_async(&mut connect(&client, ANSWER).await?).await };
+        asked.await.map_err(std::io::Error::other)
+    }
+
     /// Host and port, or path; nothing that is secret.
     #[must_use]
     pub fn shown(&self) -> String {

@@ -169,6 +169,16 @@ impl Upstream {
         self.settings.targets.iter().zip(&self.shared.conditions)
     }
 
+    /// Opens a connection to one of the targets, as a request would have it, and closes it again. True where HTTP/2 would be
+    /// spoken over it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn reach(&self, index: usize) -> io::Result<bool> {
+        self.look_after();
+        dial::dial(self, index, dial::Wanted::AsSettled).await.map(|(_, is_http2)| is_http2)
+    }
+
     fn target(&self, index: usize) -> &Target {
         &self.settings.targets[index]
     }

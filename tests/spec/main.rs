@@ -21,6 +21,7 @@ mod configuration_xoxoday;
 mod daxko;
 mod daxko_settings;
 mod deadlines;
+mod doctor;
 mod documented_commands;
 mod doubt;
 mod drain;
