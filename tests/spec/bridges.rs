@@ -111,18 +111,6 @@ async fn a_member_cannot_be_another_one_to_the_app() {
 }
 
 #[tokio::test]
-async fn no_trailer_brings_what_a_bridge_writes() {
-    let gateway = bridged(BOTH);
-    let cookie = gateway.member().await;
-    let request = format!(
-        "POST /classes HTTP/1.1\r\nHost: members.localhost\r\n{cookie}TE: trailers\r\nTrailer: X-Remote-User\r\n\
-         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\nX-Remote-User: 1\r\n\r\n"
-    );
-    gateway.raw(request);
-    assert_eq!(gateway.upstream().last_request().field("x-remote-user"), "400007995");
-}
-
-#[tokio::test]
 async fn a_member_whose_id_holds_a_colon_is_refused_and_nobody_else_to_the_app() {
     let gateway = bridged(BOTH);
     let cookie = cookie_of("400007995:00");
