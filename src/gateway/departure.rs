@@ -12,6 +12,7 @@ use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::admission::Visitor;
+use super::assertions::Assertions;
 use super::body::Body;
 use super::failure::Reference;
 use super::record::Record;
@@ -25,7 +26,7 @@ use crate::identity::bridge::NoUsername;
 use crate::identity::signature::{self, SIGNATURE};
 use crate::random;
 use crate::server::peer::Client;
-use crate::session::cookie;
+use crate::session::{Session, cookie};
 use crate::time::UnixTime;
 use crate::upstream::body::{AnswerBody, RequestBody};
 use crate::upstream::fields::{self, Whence};
@@ -91,20 +92,14 @@ impl Worker {
             upgrade::write_fields(&mut head.headers);
         }
         if let Visitor::Member { session, .. } = &visitor {
-            let bridged = site.identity.bridge().write(&mut head.headers, &session.member);
-            bridged.map_err(|error| cannot_be_named(site, error, record))?;
             let line = RequestLine {
                 method: head.method.as_str(),
                 authority: site.origin.authority(),
                 path: head.uri.path(),
                 query: head.uri.query(),
             };
-            if let Some(jwt) = site.identity.jwt() {
-                let (policy, kept) = (site.cookies.policy(), &self.assertions[place.index]);
-                let jwt_of_now = kept.for_session(session, policy, &site.identity, now, random::nonce);
-                jwt_of_now.map(|value| head.headers.insert(jwt.field(), value));
-            }
-            site.identity.write(&mut head.headers, &session.member, &line, now, random::nonce());
+            let kept = &self.assertions[place.index];
+            introduce(site, kept, &mut head.headers, session, &line, now, record)?;
         }
         let mut request = Request::from_parts(head, body);
         let upgrade = is_handshake.then(|| hyper::upgrade::on(&mut request));
@@ -172,6 +167,23 @@ fn frame_body(headers: &mut HeaderMap, body: &RequestBody) {
         headers.remove(CONTENT_LENGTH);
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
+}
+
+/// Says who a member is in all the ways that the site's app wants, and signs it with the request.
+pub(super) fn introduce(
+    site: &Site,
+    kept: &Assertions,
+    fields: &mut HeaderMap,
+    session: &Session,
+    line: &RequestLine<'_>,
+    now: UnixTime,
+    record: &Record,
+) -> Result<(), Refusal> {
+    let bridged = site.identity.bridge().write(fields, &session.member);
+    bridged.map_err(|error| cannot_be_named(site, error, record))?;
+    kept.write(site, fields, session, now);
+    site.identity.write(fields, &session.member, line, now, random::nonce());
+    Ok(())
 }
 
 /// Logs that a member cannot be told to the app in the one way it understands, under the reference that the page shows.

@@ -14,8 +14,10 @@ use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
 use super::admission::{Admission, Visitor, admit};
+use super::assertions::Assertions;
 use super::body::{Body, Own};
 use super::challenge::{self, Challenge};
+use super::departure::introduce;
 use super::failure::Reference;
 use super::record::{Record, Recorded};
 use super::refusal::{Reader, Refusal};
@@ -23,7 +25,6 @@ use super::site::Site;
 use super::{Gateway, endpoints, head, no_site, rule_of, stranger};
 use crate::identity::RequestLine;
 use crate::login::return_to::ReturnTo;
-use crate::random;
 use crate::route::rule::{Rule, Unauthenticated};
 use crate::server::peer::Client;
 use crate::time::UnixTime;
@@ -40,6 +41,7 @@ pub(super) fn is_asked(path: &str) -> bool {
 /// Answers a question.
 pub(super) async fn answer(
     gateway: &Gateway,
+    assertions: &[Assertions],
     question: Request<Incoming>,
     client: &Client,
     now: UnixTime,
@@ -59,7 +61,7 @@ pub(super) async fn answer(
     record.is_about(&request);
     // A proxy may pass the answer on to the browser that sent the request.
     let reader = Reader::of(request.method(), request.uri(), request.headers());
-    let verdict = judge(gateway, site, &request, wish, now, &mut record).await;
+    let verdict = judge(gateway, site, &assertions[index], &request, wish, now, &mut record).await;
     record.with(verdict.unwrap_or_else(|refusal| refusal.into_response(&reader, Some(site))))
 }
 
@@ -98,6 +100,7 @@ fn about(
 async fn judge(
     gateway: &Gateway,
     site: &Site,
+    kept: &Assertions,
     request: &Request<Incoming>,
     wish: Wish,
     now: UnixTime,
@@ -122,7 +125,6 @@ async fn judge(
         record.belongs_to(session);
     }
     let visitor = visitor.confirmed(site, rule, now).await?;
-    record.is_admitted();
     let mut answer = Own::nothing();
     visitor.sees(site, answer.headers_mut(), now);
     if let Visitor::Member { session, .. } = &visitor {
@@ -132,8 +134,9 @@ async fn judge(
             path: request.uri().path(),
             query: request.uri().query(),
         };
-        site.identity.write(answer.headers_mut(), &session.member, &line, now, random::nonce());
+        introduce(site, kept, answer.headers_mut(), session, &line, now, record)?;
     }
+    record.is_admitted();
     Ok(answer)
 }
 
