@@ -9,12 +9,10 @@
 
 use std::cell::RefCell;
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
-use super::site::Site;
 use crate::identity::Identity;
 use crate::identity::jwt::LIFETIME;
-use crate::random;
 use crate::session::{Policy, Session, SessionId};
 use crate::time::UnixTime;
 
@@ -49,17 +47,8 @@ impl Assertions {
         Self(RefCell::new(vec![None; places]))
     }
 
-    /// Writes the JWT of a session, where the site sends one.
-    pub(super) fn write(&self, site: &Site, fields: &mut HeaderMap, session: &Session, now: UnixTime) {
-        let Some(jwt) = site.identity.jwt() else { return };
-        let value = self.for_session(session, site.cookies.policy(), &site.identity, now, random::nonce);
-        if let Some(value) = value {
-            fields.insert(jwt.field(), value);
-        }
-    }
-
     /// The JWT for a request of this session. `id` makes a new one another than the one before.
-    fn for_session(
+    pub(super) fn for_session(
         &self,
         session: &Session,
         policy: &Policy,

@@ -12,7 +12,6 @@ use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::admission::Visitor;
-use super::assertions::Assertions;
 use super::body::Body;
 use super::failure::Reference;
 use super::record::Record;
@@ -98,12 +97,33 @@ impl Worker {
                 path: head.uri.path(),
                 query: head.uri.query(),
             };
-            let kept = &self.assertions[place.index];
-            introduce(site, kept, &mut head.headers, session, &line, now, record)?;
+            self.introduce(place.index, session, &line, &mut head.headers, now, record)?;
         }
         let mut request = Request::from_parts(head, body);
         let upgrade = is_handshake.then(|| hyper::upgrade::on(&mut request));
         Ok(Departure { request, visitor, upgrade })
+    }
+
+    /// Writes who a member is, in all the ways in which the app of a site wants to be told with this request.
+    pub(super) fn introduce(
+        &self,
+        index: usize,
+        session: &Session,
+        line: &RequestLine<'_>,
+        fields: &mut HeaderMap,
+        now: UnixTime,
+        record: &Record,
+    ) -> Result<(), Refusal> {
+        let site = &self.gateway.sites[index];
+        let bridged = site.identity.bridge().write(fields, &session.member);
+        bridged.map_err(|error| cannot_be_named(site, error, record))?;
+        if let Some(jwt) = site.identity.jwt() {
+            let (policy, kept) = (site.cookies.policy(), &self.assertions[index]);
+            let jwt_of_now = kept.for_session(session, policy, &site.identity, now, random::nonce);
+            jwt_of_now.map(|value| fields.insert(jwt.field(), value));
+        }
+        site.identity.write(fields, &session.member, line, now, random::nonce());
+        Ok(())
     }
 }
 
@@ -167,23 +187,6 @@ fn frame_body(headers: &mut HeaderMap, body: &RequestBody) {
         headers.remove(CONTENT_LENGTH);
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-}
-
-/// Says who a member is in all the ways that the site's app wants, and signs it with the request.
-pub(super) fn introduce(
-    site: &Site,
-    kept: &Assertions,
-    fields: &mut HeaderMap,
-    session: &Session,
-    line: &RequestLine<'_>,
-    now: UnixTime,
-    record: &Record,
-) -> Result<(), Refusal> {
-    let bridged = site.identity.bridge().write(fields, &session.member);
-    bridged.map_err(|error| cannot_be_named(site, error, record))?;
-    kept.write(site, fields, session, now);
-    site.identity.write(fields, &session.member, line, now, random::nonce());
-    Ok(())
 }
 
 /// Logs that a member cannot be told to the app in the one way it understands, under the reference that the page shows.

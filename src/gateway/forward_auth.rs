@@ -14,15 +14,13 @@ use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
 use super::admission::{Admission, Visitor, admit};
-use super::assertions::Assertions;
 use super::body::{Body, Own};
 use super::challenge::{self, Challenge};
-use super::departure::introduce;
 use super::failure::Reference;
 use super::record::{Record, Recorded};
 use super::refusal::{Reader, Refusal};
 use super::site::Site;
-use super::{Gateway, endpoints, head, no_site, rule_of, stranger};
+use super::{Gateway, Worker, endpoints, head, no_site, rule_of, stranger};
 use crate::identity::RequestLine;
 use crate::login::return_to::ReturnTo;
 use crate::route::rule::{Rule, Unauthenticated};
@@ -40,8 +38,7 @@ pub(super) fn is_asked(path: &str) -> bool {
 
 /// Answers a question.
 pub(super) async fn answer(
-    gateway: &Gateway,
-    assertions: &[Assertions],
+    worker: &Worker,
     question: Request<Incoming>,
     client: &Client,
     now: UnixTime,
@@ -49,20 +46,21 @@ pub(super) async fn answer(
 ) -> Response<Recorded<Body>> {
     let asker = Reader::of(question.method(), question.uri(), question.headers());
     let wish = Wish::of(&question);
-    let (index, request) = match about(gateway, question, client) {
+    let (index, request) = match about(&worker.gateway, question, client) {
         Ok(about) => about,
         Err(refusal) => {
             record.is_for_us();
             return record.with(refusal.into_response(&asker, None));
         }
     };
-    let site = &gateway.sites[index];
     record.is_for(index);
     record.is_about(&request);
     // A proxy may pass the answer on to the browser that sent the request.
     let reader = Reader::of(request.method(), request.uri(), request.headers());
-    let verdict = judge(gateway, site, &assertions[index], &request, wish, now, &mut record).await;
-    record.with(verdict.unwrap_or_else(|refusal| refusal.into_response(&reader, Some(site))))
+    let verdict = judge(worker, index, &request, wish, now, &mut record).await;
+    record.with(
+        verdict.unwrap_or_else(|refusal| refusal.into_response(&reader, worker.gateway.sites.get(index))),
+    )
 }
 
 /// The request that a question is about, and its site.
@@ -98,15 +96,15 @@ fn about(
 
 /// Whether a request may go on; and if so, as whose.
 async fn judge(
-    gateway: &Gateway,
-    site: &Site,
-    kept: &Assertions,
+    worker: &Worker,
+    index: usize,
     request: &Request<Incoming>,
     wish: Wish,
     now: UnixTime,
     record: &mut Record,
 ) -> Result<Response<Body>, Refusal> {
-    head::check(request, gateway.target_bytes)?;
+    let site = &worker.gateway.sites[index];
+    head::check(request, worker.gateway.target_bytes)?;
     // The proxy would hand to the app what no app may get.
     let rule = rule_of(site, request)?.ok_or_else(Refusal::own_path_asked_about)?;
     record.falls_under(site.rules.place_of(rule));
@@ -134,7 +132,7 @@ async fn judge(
             path: request.uri().path(),
             query: request.uri().query(),
         };
-        introduce(site, kept, answer.headers_mut(), session, &line, now, record)?;
+        worker.introduce(index, session, &line, answer.headers_mut(), now, record)?;
     }
     record.is_admitted();
     Ok(answer)

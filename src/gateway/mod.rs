@@ -192,8 +192,7 @@ impl Respond for Worker {
             let place = match self.place_of(&request, arrival, &client) {
                 Continue(place) => place,
                 Break(Elsewhere::Asked) => {
-                    let answer =
-                        forward_auth::answer(&self.gateway, &self.assertions, request, &client, now, record);
+                    let answer = forward_auth::answer(&self, request, &client, now, record);
                     return Box::pin(answer).await;
                 }
                 Break(Elsewhere::Answered(answer)) => {

@@ -443,3 +443,20 @@ async fn the_access_log_has_the_request_and_what_was_said_of_it() {
     }
     assert!(!read().contains("week=2"));
 }
+
+#[tokio::test]
+async fn what_an_app_is_told_besides_is_told_here_too() {
+    let gateway = Gateway::with(&Options {
+        server: TRUSTING,
+        identity: "[identity.jwt]\nfield = \"X-Member-Assertion\"",
+        site: "bridge = { remote_user = { field = \"X-Remote-User\", holds = \"member_id\" } }",
+        signing_keys: Some(
+            "{ id = \"2026-12\", algorithm = \"ed25519\", key = \"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\" }",
+        ),
+        ..Options::USUAL
+    });
+    let answer = ask(&gateway, &(original("GET /classes") + &gateway.member().await));
+    assert_eq!((status(&answer), field(&answer, "x-remote-user")), (200, "400007995-00"), "{answer}");
+    assert_eq!(field(&answer, "x-member-assertion").split('.').count(), 3, "{answer}");
+    assert!(field(&answer, "signature-input").contains("\"x-member-assertion\""), "{answer}");
+}

@@ -126,27 +126,6 @@ async fn nothing_that_looks_like_the_jwt_arrives_from_anybody() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_asks_is_told_the_jwt_and_what_a_bridge_writes() {
-    let gateway = Gateway::with(&Options {
-        server: "trusted_proxies = [\"127.0.0.1\"]",
-        site: "[site.bridge]\nbasic = { password = \"a-password-of-the-app\" }",
-        ..with_keys(OLD)
-    });
-    let cookie = gateway.member().await;
-
-    let answer = gateway.raw(format!(
-        "GET /_gateway/auth HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: close\r\n{cookie}\
-         X-Original-Method: GET\r\nX-Original-URL: https://members.localhost/classes\r\n\r\n"
-    ));
-
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    let field = |name: &str| answer.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap();
-    assert_eq!(part(field(FIELD), 1)["sub"], "ymca/400007995-00");
-    assert!(field("signature-input").contains("\"x-member-assertion\");"), "{answer}");
-    assert_eq!(field("authorization"), "Basic NDAwMDA3OTk1LTAwOmEtcGFzc3dvcmQtb2YtdGhlLWFwcA==");
-}
-
-#[tokio::test]
 async fn a_jwt_goes_out_again_for_half_a_minute_and_no_longer() {
     let gateway = Gateway::with(&with_keys(OLD));
     let cookie = gateway.member().await;
