@@ -414,4 +414,26 @@ mod tests {
         assert!(lines[0].starts_with("member=:"));
         assert_eq!(lines[1..], ["sig1=:AAAA:", "sig2=:AAAA:"]);
     }
+
+    #[test]
+    fn a_guarded_name_is_told_by_its_spelling_and_not_by_its_length() {
+        let key = identity().signing_keys;
+        // As long as `signature-input`, which is always guarded.
+        let fields = vec![(Attribute::MemberId, HeaderName::from_static("x-legacy-userid"))];
+        let identity = Identity::new(fields, &[], key, Duration::from_secs(60));
+        assert!(identity.is_guarded("x-legacy-userid") && identity.is_guarded("x_legacy.userid"));
+        assert!(!identity.is_guarded("x-legacy-userie"));
+    }
+
+    #[test]
+    fn two_that_guard_the_same_names_may_sign_differently() {
+        let with = |strip: &[HeaderName]| {
+            let fields = vec![(Attribute::MemberId, HeaderName::from_static("x-member-id"))];
+            Identity::new(fields, strip, identity().signing_keys, Duration::from_secs(60))
+        };
+        let remote_user = [HeaderName::from_static("remote-user")];
+        assert!(with(&remote_user).guards_the_same(&with(&remote_user)));
+        assert!(!with(&remote_user).guards_the_same(&with(&[])));
+        assert_eq!(with(&[]).fields(), [(Attribute::MemberId, HeaderName::from_static("x-member-id"))]);
+    }
 }

@@ -119,12 +119,6 @@ impl Signer {
         Self { covered: format!("({})", names.join(" ")), components, ttl }
     }
 
-    /// The components every signature covers.
-    #[must_use]
-    pub fn components(&self) -> &[Component] {
-        &self.components
-    }
-
     /// The values of `Signature-Input` and `Signature` for a message. Nothing where a covered field is not there.
     ///
     /// Signature base, input and signature are written into one buffer, of which the two values are parts.

@@ -361,6 +361,14 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_as_long_as_a_name_can_be() {
+        // RFC 1035 §2.3.4, without the octets of its length and its root.
+        assert!(host_and_port("a".repeat(253).as_bytes()).is_some());
+        assert!(host_and_port("a".repeat(254).as_bytes()).is_none());
+        assert!(host_and_port("a".repeat(255).as_bytes()).is_none());
+    }
+
+    #[test]
     fn a_request_names_its_host_once() {
         let fields = |hosts: &[&str]| -> HeaderMap {
             hosts.iter().map(|host| (HOST, host.parse().unwrap())).collect()
