@@ -252,15 +252,24 @@ fn ask_on(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<(
     Ok(())
 }
 
-/// The same, until a new connection is refused, which is no failure.
+/// The same, until a new connection is refused, which is no failure. One that came between the last look at the queue and the
+/// end of the socket is refused by a reset: whoever has said nothing yet has lost nothing.
 fn ask_until_refused(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
+    let is_over = || TcpStream::connect(address).is_err();
     while !enough.load(Ordering::Relaxed) {
         let socket = match TcpStream::connect(address) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset && is_over() => return Ok(()),
             socket => socket?,
         };
         let mut line = Line::over(socket)?;
-        while ask(&mut line, "", seen)? && !enough.load(Ordering::Relaxed) {}
+        let goes_on = match ask(&mut line, "", seen) {
+            Err(_) if line.unread.is_empty() && is_over() => return Ok(()),
+            goes_on => goes_on?,
+        };
+        if goes_on {
+            while ask(&mut line, "", seen)? && !enough.load(Ordering::Relaxed) {}
+        }
     }
     Ok(())
 }
