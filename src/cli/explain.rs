@@ -1,8 +1,8 @@
 //! `explain`: what would become of a request, as the rooms that serve see it.
 //!
 //! The request goes through a gateway of this configuration, in this process and over a connection of its own; only the app
-//! behind it is another one, which keeps what it is sent ([`rehearsal`]). So what is shown is what is done, and no second
-//! opinion. Neither the app nor the store of revocations is asked. What is secret is not shown ([`shown`]).
+//! behind it is another one, which keeps what it is sent (`rehearsal`). So what is shown is what is done, and no second
+//! opinion. Neither the app nor the store of revocations is asked. What is secret is not shown (`shown`).
 
 mod rehearsal;
 mod shown;
@@ -34,7 +34,7 @@ use crate::time::UnixTime;
 pub struct Arguments {
     /// The method, such as GET.
     method: Method,
-    /// The whole address, such as https://members.example.org/classes?week=2.
+    /// The whole address, such as `https://members.example.org/classes?week=2`.
     #[arg(value_name = "URL")]
     url: Uri,
     /// As this member, with a session that begins now: member:ID.

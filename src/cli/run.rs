@@ -29,7 +29,7 @@ use crate::provider::Registered;
 use crate::sandbox::legacy_app::LegacyApp;
 use crate::server::tls::Tls;
 use crate::server::{Inherited, Listen, Running, handover};
-use crate::telemetry::{self, EventFormat, Telemetry};
+use crate::telemetry::{self, EventFormat, Events, Telemetry};
 use crate::time::Clock;
 
 /// How long what is under way may take once the gateway is to stop.
@@ -82,7 +82,7 @@ impl std::fmt::Debug for Sandbox {
 /// Where the configuration is not as it should be, or an address is taken.
 pub fn command(config: &Path, takeover: bool) -> Result<(), CommandError> {
     let (source, folder) = super::source(config)?;
-    let _events = telemetry::start(event_format(&source));
+    let events = telemetry::start(event_format(&source));
     let failed = |error: io::Error| CommandError::Failed(format!("cannot wait for signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let mut signals = Signals::listen(&runtime).map_err(failed)?;
@@ -95,7 +95,7 @@ pub fn command(config: &Path, takeover: bool) -> Result<(), CommandError> {
     if let Some(predecessor) = predecessor {
         takeover::relieve(predecessor, inherited);
     }
-    greet(&started, config);
+    greet(&started, config, &events);
     let (office, handed_over) = started.open_office()?;
     notify.ready();
 
@@ -222,8 +222,7 @@ impl Signals {
 }
 
 /// Says on standard error what can be done now.
-#[expect(clippy::print_stderr, reason = "this is where whoever started it looks")]
-fn greet(started: &Started, config: &Path) {
+fn greet(started: &Started, config: &Path, events: &Events) {
     let mut bound = started.running.addresses().iter();
     let addresses: Vec<String> = started
         .listen
@@ -241,7 +240,7 @@ fn greet(started: &Started, config: &Path) {
         tracing::info!(%listen, "the vendor's API for apps");
     }
     let Some(sandbox) = &started.sandbox else { return };
-    eprintln!(
+    events.say(&format!(
         "
   This is the SANDBOX: {vendors}{app}.
 
@@ -262,5 +261,5 @@ fn greet(started: &Started, config: &Path) {
         },
         sites = started.sites.join(" or "),
         config = config.display(),
-    );
+    ));
 }

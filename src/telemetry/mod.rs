@@ -15,11 +15,11 @@ mod process;
 pub mod spans;
 pub mod trace;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -143,7 +143,16 @@ pub enum EventFormat {
 /// Events on their way to standard error; dropped, it waits a moment for the last of them.
 #[must_use = "events end with it"]
 pub struct Events {
-    _writer: WorkerGuard,
+    writer: NonBlocking,
+    _thread: WorkerGuard,
+}
+
+impl Events {
+    /// Puts words for whoever watches the start between the events.
+    pub fn say(&self, words: &str) {
+        // It is lost where nobody reads, as events are.
+        let _ = writeln!(self.writer.clone(), "{words}");
+    }
 }
 
 /// Starts to log. `RUST_LOG` chooses what: `info`, `debug`, `member_gateway=debug`.
@@ -154,11 +163,11 @@ pub fn start(format: EventFormat) -> Events {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     let builder = NonBlockingBuilder::default().buffered_lines_limit(EVENTS_THAT_WAIT).thread_name("events");
     let (writer, guard) = builder.finish(io::stderr());
-    let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let events = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer.clone());
     // A second start, in a test, changes nothing.
     let _ = match format {
         EventFormat::Text => events.with_ansi(io::stderr().is_terminal()).try_init(),
         EventFormat::Json => events.json().flatten_event(true).try_init(),
     };
-    Events { _writer: guard }
+    Events { writer, _thread: guard }
 }
