@@ -9,7 +9,10 @@
 
 mod original;
 
-use http::header::{HeaderValue, LOCATION, SEC_WEBSOCKET_KEY};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+};
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 
@@ -23,6 +26,7 @@ use super::site::Site;
 use super::{Gateway, Worker, endpoints, head, no_site, rule_of, stranger};
 use crate::identity::RequestLine;
 use crate::login::return_to::ReturnTo;
+use crate::route::path::Readings;
 use crate::route::rule::{Rule, Unauthenticated};
 use crate::server::peer::Client;
 use crate::time::UnixTime;
@@ -30,10 +34,19 @@ use crate::upstream::upgrade;
 use original::Original;
 
 const PATH: &str = "/_gateway/auth";
+const HANDSHAKE: [HeaderName; 4] =
+    [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_EXTENSIONS];
 
-/// Whether a path is the one at which proxies ask. Envoy puts the path that it asks about behind it.
+/// Whether a path is the one at which proxies ask, in every reading of it. Envoy puts the path that it asks about behind it.
+///
+/// A server in front keeps this path from browsers, as it reads it, and may pass a request on as it was written: one that
+/// could be read as another path is no question, or a browser could ask.
 pub(super) fn is_asked(path: &str) -> bool {
-    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let is_here = |path: &[u8]| {
+        path.strip_prefix(PATH.as_bytes()).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == b'/'))
+    };
+    is_here(path.as_bytes())
+        && Readings::of(path.as_bytes()).is_ok_and(|readings| readings.iter().all(is_here))
 }
 
 /// Answers a question.
@@ -87,10 +100,12 @@ fn about(
     // That of the question is another one: nginx asks with HTTP/1.0.
     head.version = Version::HTTP_11;
     // What makes a request a handshake belongs to the connection (RFC 6455 §4.1), so the proxy has not passed it on. No
-    // script can send this field, and no browser leaves it out.
-    if head.headers.contains_key(SEC_WEBSOCKET_KEY) {
+    // script can send one of these fields, and no browser leaves all of them out; over HTTP/2 there is no key (RFC 8441 §5).
+    if HANDSHAKE.iter().any(|name| head.headers.contains_key(name)) {
         upgrade::write_fields(&mut head.headers);
     }
+    // A preflight has no body, and only the proxy knows whether this request has: nothing passes for one here.
+    head.headers.remove(ACCESS_CONTROL_REQUEST_METHOD);
     Ok((index, Request::from_parts(head, body)))
 }
 

@@ -135,7 +135,7 @@ fn whoever_leaves_at_any_time_leaves_nothing_behind() {
                 for number in (thread..ABORTS).step_by(4) {
                     // Anywhere in the request, and anywhere in the answer of some 8 KiB.
                     let said = UPLOAD.len() - (number * 7) % 40;
-                    let reads = if said == UPLOAD.len() { (number * 131) % 9_000 } else { 0 };
+                    let reads = if said == UPLOAD.len() { (number * 131) % 8_000 } else { 0 };
                     leave(address, &UPLOAD.as_bytes()[..said], reads, number % 3 == 0);
                 }
             });
