@@ -115,11 +115,17 @@ pub(super) fn warn(site: &str, bridge: &Bridge, upstream: &Upstream, warnings: &
              reaches the app"
         ));
     }
-    let Some((_, name)) = &bridge.remote_user else { return };
     for (target, _) in upstream.targets() {
-        if let Some((host, port)) = target.host_and_port()
-            && !is_loopback_host(&host)
-        {
+        let Some((host, port)) = target.host_and_port().filter(|(host, _)| !is_loopback_host(host)) else {
+            continue;
+        };
+        if bridge.basic.is_some() && !target.is_secure() {
+            warnings.push(format!(
+                "{site}: the password of [site.bridge.basic] travels in the clear to {host}:{port}: let the app be an \
+                 https:// one"
+            ));
+        }
+        if let Some((_, name)) = &bridge.remote_user {
             warnings.push(format!(
                 "{site}: the app at {host}:{port} believes {name} from whoever reaches it: let nobody but this gateway \
                  reach it"

@@ -157,11 +157,25 @@ fn check_warns_of_a_short_password_and_of_an_app_on_another_machine() {
     ));
 
     assert_eq!((ended.status, &*ended.errors), (0, ""));
-    for words in ["shorter than 16 characters", "10.0.0.5:3000 believes remote-user from whoever reaches it"]
-    {
+    for words in [
+        "shorter than 16 characters",
+        "the password of [site.bridge.basic] travels in the clear to 10.0.0.5:3000",
+        "10.0.0.5:3000 believes remote-user from whoever reaches it",
+    ] {
         assert!(ended.output.contains(words), "{words}: {}", ended.output);
     }
     assert!(!ended.output.contains("swordfish"), "{}", ended.output);
+}
+
+#[test]
+fn a_password_that_travels_by_tls_or_on_this_machine_is_not_warned_of() {
+    for upstream in ["http://127.0.0.1:3000", "https://app.example.org"] {
+        let near = production().replace("http://127.0.0.1:3000", upstream);
+        let ended = check(&format!("{near}\n[site.bridge]\nbasic = {{ password = \"{PASSWORD}\" }}\n"));
+
+        assert_eq!((ended.status, &*ended.errors), (0, ""));
+        assert!(!ended.output.contains("in the clear"), "{}", ended.output);
+    }
 }
 
 #[test]
