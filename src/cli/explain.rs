@@ -176,6 +176,12 @@ impl<'a> Asked<'a> {
                     output,
                     "as          member {id} of unit {unit_id} ({provider}), signed in just now"
                 )?;
+                if arguments.unit.is_none() {
+                    writeln!(
+                        output,
+                        "            unit not given; the same as the id is assumed: --unit ID says it"
+                    )?;
+                }
             }
             None => writeln!(output, "as          nobody who has signed in, unless a cookie says so")?,
         }

@@ -165,7 +165,12 @@ fn what_the_gateway_refuses_or_answers_itself_is_shown_so() {
         (&["DELETE", "https://members.localhost/_gateway/keys"], &["rule      none", "405", "allow: GET"]),
         (
             &["GET", "https://members.localhost/public/a", "--as", "member:1"],
-            &["1 of 5: public", "It goes on to", "Nobody is named to the app"],
+            &[
+                "1 of 5: public",
+                "of unit 1 (ymca), signed in just now\n            unit not given; the same as the id is assumed",
+                "It goes on to",
+                "Nobody is named to the app",
+            ],
         ),
         (
             &[
