@@ -4,7 +4,7 @@
 //! hear that it is kept.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -128,6 +128,8 @@ const LOST: u8 = 2;
 pub(super) struct Condition {
     state: AtomicU8,
     lost_at: AtomicU64,
+    /// Somebody has been told that it cannot be reached for the first time.
+    is_told: AtomicBool,
     /// Sign-outs that wait to be kept.
     waiting: AtomicUsize,
 }
@@ -135,7 +137,12 @@ pub(super) struct Condition {
 impl Default for Condition {
     /// Where revocations are kept nowhere but here, all of them are known.
     fn default() -> Self {
-        Self { state: AtomicU8::new(THERE), lost_at: AtomicU64::new(0), waiting: AtomicUsize::new(0) }
+        Self {
+            state: AtomicU8::new(THERE),
+            lost_at: AtomicU64::new(0),
+            is_told: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -166,6 +173,9 @@ impl Condition {
             self.lost_at.store(now.0, Ordering::Relaxed);
             self.state.store(LOST, Ordering::Release);
             tracing::error!(%error, "the store of revocations is lost: what is known goes on to count");
+        } else if !self.is_told.swap(true, Ordering::Relaxed) {
+            let help = "see to it that it runs, and that `store` in [session] is its address";
+            tracing::warn!(%error, help, "the store of revocations cannot be reached");
         } else {
             tracing::debug!(%error, "the store of revocations cannot be reached");
         }
