@@ -249,6 +249,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     let origins = origins(config, mistakes);
     let on_loopback = origins.iter().flatten().all(Origin::is_loopback);
     let mut warnings = Vec::new();
+    server::warn(config, &mut warnings);
     let admin_listen = log::admin(config, &listen, &mut warnings, mistakes);
     let access_log = log::access(config, mistakes);
 

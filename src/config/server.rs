@@ -254,6 +254,18 @@ pub(super) fn trusted_proxies(config: &Config, mistakes: &mut Mistakes<'_>) -> T
     TrustedProxies::new(networks)
 }
 
+/// Says which entries of `trusted_proxies` trust everybody: any browser may then name its own address and site.
+pub(super) fn warn(config: &Config, warnings: &mut Vec<String>) {
+    for text in &config.server.trusted_proxies {
+        if text.parse::<IpNet>().is_ok_and(|network| network.prefix_len() == 0) {
+            warnings.push(format!(
+                "trusted_proxies: {text} trusts everybody in what they say of their address and of the site, and lets \
+                 them ask at /_gateway/auth: name the proxy in front"
+            ));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -125,6 +125,24 @@ fn an_upstream_at_the_gateways_own_address_is_warned_of() {
 }
 
 #[test]
+fn trusting_everybody_as_a_proxy_is_warned_of() {
+    let with = |list: &str| check(&format!("[server]\ntrusted_proxies = [{list}]\n{}", production()));
+    for (list, everybody) in [
+        ("\"0.0.0.0/0\"", "0.0.0.0/0"),
+        ("\"10.0.0.0/8\", \"::/0\"", "::/0"),
+        ("\"192.0.2.7/0\"", "192.0.2.7/0"),
+    ] {
+        let ended = with(list);
+        let warning = format!("warning: trusted_proxies: {everybody} trusts everybody");
+        assert!(ended.status == 0 && ended.output.contains(&warning), "{}{}", ended.output, ended.errors);
+        assert_eq!(ended.output.matches("warning").count(), 1, "{}", ended.output);
+    }
+    for list in ["\"127.0.0.1\", \"::1\"", "\"10.0.0.0/8\"", "\"0.0.0.0/32\"", "\"::/128\""] {
+        assert!(!with(list).output.contains("warning"), "{list}");
+    }
+}
+
+#[test]
 fn one_site_beyond_loopback_is_enough_to_need_keys() {
     let second = "[[site]]\npublic_url = \"http://localhost:8080\"\nupstream = [\"http://a\"]\nproviders = [\"ymca\"]\n";
     let configuration = production().replacen("keys = [", "# keys = [", 1) + second;
