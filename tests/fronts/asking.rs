@@ -1,7 +1,7 @@
 //! Forward-auth: the program has the request and asks the gateway about it.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::Method;
 use member_gateway::secret::Secret;
 use member_gateway::verify::{Key, Request, Verifier};
@@ -12,6 +12,26 @@ use crate::harness::{
 };
 
 pub const TRUSTING: Options = Options { server: "trusted_proxies = [\"127.0.0.1\"]", ..Options::USUAL };
+/// A gateway that tells the app in every way there is.
+const BRIDGED: Options = Options {
+    identity: "[identity.jwt]",
+    signing_keys: Some(
+        "{ id = \"2026-11\", algorithm = \"hmac-sha256\", key = \"c2lnbmluZy1rZXktb2YtdGhlLXRlc3RzLTAxMjM0NTY\" }, \
+         { id = \"pair\", algorithm = \"ed25519\", key = \"ZWQyNTUxOS1zZWVkLW9mLXRoZS10ZXN0cy0wMTIzNDU\" }",
+    ),
+    site: "[site.bridge]\nremote_user = { field = \"X-Remote-User\", holds = \"member_id\" }\n\
+           basic = { password = \"a-password-of-the-app\" }",
+    ..TRUSTING
+};
+/// What an app might take for what a bridge or a JWT says.
+const FORGED_BRIDGES: [(&str, &str); 6] = [
+    ("X-Remote-User", "1"),
+    ("X_Remote_User", "2"),
+    ("X.Remote-User", "3"),
+    ("Authorization", "Basic MTo="),
+    ("X-Member-Assertion", "e30.e30."),
+    ("x_member_assertion", "e30.e30."),
+];
 /// Every spelling that an app might take for one of the gateway's fields, and the words of a proxy.
 pub const FORGED: [(&str, &str); 14] = [
     ("X-Member-Id", "1"),
@@ -40,18 +60,15 @@ pub const WORDS: [(&str, &str); 6] = [
 ];
 
 /// A program in front of the app, that asks this gateway.
-fn in_front_of(gateway: &Gateway, program: Program) -> Front {
-    Front::start(
-        program,
-        Task::Asking,
-        Behind { gateway: gateway.address(), app: gateway.upstream().address() },
-    )
+fn in_front_of(gateway: &Gateway, program: Program, task: Task) -> Front {
+    Front::start(program, task, Behind { gateway: gateway.address(), app: gateway.upstream().address() })
 }
 
 /// Whom the app takes a request for, if it verifies what arrived.
 pub fn believed(request: &Recorded) -> Result<String, String> {
     let secret = Secret::new(URL_SAFE_NO_PAD.decode(SIGNING_KEY).unwrap());
-    let verifier = Verifier::new(vec![Key::hmac("2026-11", &secret)]).at("members.localhost");
+    let names = ["x-member-id", "x-member-unit-id", "x-member-provider", "x-member-assertion?"];
+    let verifier = Verifier::new(vec![Key::hmac("2026-11", &secret)]).at("members.localhost").reading(names);
     let fields = request.fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     let request = Request { method: &request.method, target: &request.target, fields };
     let proof = verifier.verify(&request, NOW).map_err(|refused| refused.to_string())?;
@@ -108,7 +125,7 @@ pub async fn is_not_to_be_asked(browser: &mut Browser) {
 /// The whole of a visit: out and in again.
 async fn asks(program: Program) {
     let gateway = Gateway::with(&TRUSTING);
-    let front = in_front_of(&gateway, program);
+    let front = in_front_of(&gateway, program, Task::Asking);
     let app = gateway.upstream();
     let mut browser = Browser::new(front.address);
 
@@ -200,10 +217,44 @@ async fn asks(program: Program) {
     assert!(app.requests().is_empty());
 }
 
+/// An app that believes a bridge or a JWT is told by the gateway alone.
+async fn tells_of_bridges(program: Program) {
+    let gateway = Gateway::with(&BRIDGED);
+    let front = in_front_of(&gateway, program, Task::AskingForBridges);
+    let app = gateway.upstream();
+    let mut browser = Browser::new(front.address);
+    let told = |request: &Recorded| -> Vec<String> {
+        let mut names = request.folded_names();
+        names.retain(|name| {
+            name.contains("REMOTE") || name.contains("AUTHORIZATION") || name.contains("ASSERTION")
+        });
+        names.sort_unstable();
+        names
+    };
+
+    let page = go(&mut browser, Method::GET, "/public/x", &FORGED_BRIDGES).await;
+    assert_eq!(page.status, 200, "{}\n{}", page.body, front.output());
+    assert_eq!(told(&app.last_request()), [""; 0], "{:?}", app.last_request());
+
+    assert_eq!(browser.visit("/classes").await.status, 200);
+    for forged in [&[][..], &FORGED_BRIDGES] {
+        let page = go(&mut browser, Method::GET, "/classes", forged).await;
+        assert_eq!(page.status, 200, "{}", page.body);
+        let request = app.last_request();
+        assert_eq!(told(&request), ["AUTHORIZATION", "X_MEMBER_ASSERTION", "X_REMOTE_USER"], "{request:?}");
+        assert_eq!(request.field("x-remote-user"), "400007995-00");
+        let credentials = STANDARD.encode("400007995-00:a-password-of-the-app");
+        assert_eq!(request.field("authorization"), format!("Basic {credentials}"));
+        assert_eq!(request.field("x-member-assertion").split('.').count(), 3);
+        assert!(request.field("signature-input").contains("\"x-member-assertion\""), "{request:?}");
+        assert_eq!(believed(&request).as_deref(), Ok("400007995-00"), "{request:?}");
+    }
+}
+
 /// Nothing passes where the gateway does not believe the program, or is not there.
 async fn lets_nobody_in_by_mistake(program: Program) {
     let gateway = Gateway::with_sandbox();
-    let front = in_front_of(&gateway, program);
+    let front = in_front_of(&gateway, program, Task::Asking);
     for target in ["/public/x", "/classes"] {
         let answer = raw_to(
             front.address,
@@ -236,6 +287,26 @@ async fn traefik_asks_the_gateway() {
 #[tokio::test]
 async fn haproxy_asks_the_gateway() {
     asks(Program::Haproxy).await;
+}
+
+#[tokio::test]
+async fn nginx_tells_of_bridges() {
+    tells_of_bridges(Program::Nginx).await;
+}
+
+#[tokio::test]
+async fn caddy_tells_of_bridges() {
+    tells_of_bridges(Program::Caddy).await;
+}
+
+#[tokio::test]
+async fn traefik_tells_of_bridges() {
+    tells_of_bridges(Program::Traefik).await;
+}
+
+#[tokio::test]
+async fn haproxy_tells_of_bridges() {
+    tells_of_bridges(Program::Haproxy).await;
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ pub enum Program {
 pub enum Task {
     /// Keeps the requests for the app, and asks about them.
     Asking,
+    /// The same for an app that is told in other ways too, with the lines that the page has for it.
+    AskingForBridges,
     /// Passes everything on.
     Passing,
     /// Passes connections on, and says whose they are.
@@ -115,13 +117,36 @@ impl Setting<'_> {
 
 impl Program {
     fn command(self, task: Task, setting: &Setting<'_>) -> Command {
-        let page = if task == Task::Asking { FORWARD_AUTH } else { IN_FRONT };
+        let (page, is_bridged) = match task {
+            Task::Asking => (FORWARD_AUTH, false),
+            Task::AskingForBridges => (FORWARD_AUTH, true),
+            Task::Passing | Task::PassingConnections => (IN_FRONT, false),
+        };
         match (self, task) {
-            (Self::Nginx, _) => nginx(setting, &recipe(page, "nginx", "http {")),
-            (Self::Caddy, _) => caddy(setting, &recipe(page, "caddyfile", "members.example.org {")),
-            (Self::Traefik, _) => traefik(setting),
-            (Self::Haproxy, Task::Asking) => {
-                setting.write("member_auth.lua", &setting.here(&recipe(page, "lua", "--")));
+            (Self::Nginx, _) => {
+                let mut whole = recipe(page, "nginx", "http {");
+                if is_bridged {
+                    insert(&mut whole, "location / {\n", &recipe(page, "nginx", "# To the lines"));
+                }
+                nginx(setting, &whole)
+            }
+            (Self::Caddy, _) => {
+                let mut whole = recipe(page, "caddyfile", "members.example.org {");
+                if is_bridged {
+                    let more = recipe(page, "caddyfile", "# To the lines");
+                    let (copied, removed) = more.split_once("# In front of").unwrap();
+                    insert(&mut whole, "uri /_gateway/auth?unauthenticated=auto\n", copied);
+                    insert(&mut whole, "request_header -*signature*\n", &format!("# In front of{removed}"));
+                }
+                caddy(setting, &whole)
+            }
+            (Self::Traefik, _) => traefik(setting, is_bridged),
+            (Self::Haproxy, Task::Asking | Task::AskingForBridges) => {
+                let mut lua = recipe(page, "lua", "--");
+                if is_bridged {
+                    insert(&mut lua, "\"signature\" }\n", &recipe(page, "lua", "-- Below IDENTITY"));
+                }
+                setting.write("member_auth.lua", &setting.here(&lua));
                 haproxy(setting, &recipe(page, "haproxy", "global"))
             }
             (Self::Haproxy, Task::Passing) => {
@@ -165,13 +190,18 @@ fn caddy(setting: &Setting<'_>, recipe: &str) -> Command {
     command
 }
 
-fn traefik(setting: &Setting<'_>) -> Command {
+fn traefik(setting: &Setting<'_>, is_bridged: bool) -> Command {
     let fixed = recipe(FORWARD_AUTH, "yaml", "entryPoints:")
         .replace(":443", &setting.address.to_string())
         .replace("/etc/traefik", &setting.folder.display().to_string());
     setting.write("traefik.yml", &fixed);
-    let sites = setting.here(&recipe(FORWARD_AUTH, "yaml", "http:")).replace("tls: {}", "");
-    setting.write("members.yml", &sites);
+    let mut sites = recipe(FORWARD_AUTH, "yaml", "http:");
+    if is_bridged {
+        let longer = recipe(FORWARD_AUTH, "yaml", "authResponseHeaders:").replace('\n', "");
+        let (start, rest) = sites.split_once("authResponseHeaders:").unwrap();
+        sites = format!("{start}{longer}\n{}", rest.split_once('\n').unwrap().1);
+    }
+    setting.write("members.yml", &setting.here(&sites).replace("tls: {}", ""));
     let mut command = Command::new(format!("{PYPI}/traefik"));
     command.arg("--configFile=traefik.yml");
     command
@@ -217,6 +247,12 @@ fn recipe(page: &str, language: &str, beginning: &str) -> String {
         .unwrap_or_else(|| panic!("the page has a block of {language} that begins with {beginning}"))
         .0
         .to_owned()
+}
+
+/// Puts more lines behind the one that ends so.
+fn insert(recipe: &mut String, end: &str, lines: &str) {
+    let place = recipe.find(end).unwrap() + end.len();
+    recipe.insert_str(place, &format!("{lines}\n"));
 }
 
 /// A program of the system's, whose folder not everybody has in the path.
