@@ -26,7 +26,12 @@ const PATIENCE_WITH_A_VENDOR: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// Where the configuration is not as it should be, or something is wrong.
-pub fn command(config: &Path, offline: bool, output: &mut impl Write) -> Result<(), CommandError> {
+pub fn command(
+    config: &Path,
+    offline: bool,
+    before_start: bool,
+    output: &mut impl Write,
+) -> Result<(), CommandError> {
     let online = Online::start(config, Simulation::SetUp)?;
     let (assembled, loaded) = (&online.assembled, &online.loaded);
     let now = Clock::System.now();
@@ -37,7 +42,7 @@ pub fn command(config: &Path, offline: bool, output: &mut impl Write) -> Result<
     report.part("configuration", findings)?;
     report.part("keys and secrets", here::keys(config, &online))?;
     report.part("certificates", here::certificates(assembled, now))?;
-    report.part("addresses", online.wait(here::addresses(assembled)))?;
+    report.part("addresses", online.wait(here::addresses(assembled, before_start)))?;
     for (site, table) in assembled.gateway.sites.iter().zip(&loaded.config.site) {
         let findings = online.wait(there::upstream(site, table));
         report.part(&format!("app behind {}", site.origin.as_str()), findings)?;

@@ -59,6 +59,9 @@ enum Command {
         /// Ask no vendor.
         #[arg(long)]
         offline: bool,
+        /// The gateway has not been started yet: addresses at which nothing serves are as they should be.
+        #[arg(long)]
+        before_start: bool,
     },
     /// Print what would become of a request: site, rule, every reading of its path, the answer or what the app would get.
     Explain(explain::Arguments),
@@ -138,7 +141,7 @@ pub fn main() -> ExitCode {
         Command::Run { takeover } => run::command(&config, takeover),
         Command::Check { online } => check::command(&config, online, output),
         Command::Daxko { command } => daxko::command(&config, &command, output),
-        Command::Doctor { offline } => doctor::command(&config, offline, output),
+        Command::Doctor { offline, before_start } => doctor::command(&config, offline, before_start, output),
         Command::Explain(arguments) => explain::command(&config, &arguments, output),
         Command::Keygen { kind } => keygen::command(kind, output),
         Command::Revoke(arguments) => revoke::command(&config, arguments),

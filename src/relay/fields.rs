@@ -12,7 +12,7 @@ use reqwest::Url;
 use crate::upstream::fields::drop_connection_specific;
 
 /// Says of an answer that it is ours, or why it is the vendor's 401 although we could have asked again.
-pub(super) const REASON: HeaderName = HeaderName::from_static("member-gateway-reason");
+pub const REASON: HeaderName = HeaderName::from_static("member-gateway-reason");
 
 /// Fields of an answer that are there to carry a credential.
 const CREDENTIALS: [&str; 9] = [

@@ -31,7 +31,7 @@ use reqwest::Url;
 pub use self::body::{Body, Broken};
 use self::body::{Source, VendorBody};
 use self::content::Content;
-use self::fields::REASON;
+pub use self::fields::REASON;
 use self::gate::Gate;
 use self::paths::{Closed, Paths};
 use self::record::{Desk, Outcome, Record};

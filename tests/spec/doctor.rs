@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::configuration::{SESSION_KEY, SIGNING_KEY};
 use crate::daxko_settings::{discreet, operator};
 use crate::harness::{
-    Authority, Ended, Folder, RawUpstream, Redis, Running, Upstream, free_address, member_gateway,
+    Authority, Ended, Folder, RawUpstream, Redis, Running, Upstream, eventually, free_address, member_gateway,
 };
 
 const GOOD_KEYS: &str = "keys = [{ file = \"session.key\" }]";
@@ -117,17 +117,64 @@ fn where_nothing_runs_each_finding_says_what_to_start() {
 
     let ended = doctor(&folder, &[]);
 
-    assert_eq!((ended.status, ended.errors.contains("1 finding is wrong")), (1, true), "{ended:?}");
+    assert_eq!((ended.status, ended.errors.contains("3 findings are wrong")), (1, true), "{ended:?}");
     for lines in [
         format!(
-            "  warning  {address}: free, so no gateway listens there\n           start it, or see in its log"
+            "  WRONG    {address}: nothing serves here\n           start it; `systemctl status member-gateway`"
         ),
-        format!("  warning  {admin}: no gateway answers: Connection refused"),
+        format!("  WRONG    {admin}: nothing serves here\n"),
         format!("  WRONG    http://{app}: "),
         "           start the app, or compare `upstream` with where it listens\n".to_owned(),
     ] {
         assert!(ended.output.contains(&lines), "no {lines:?} in\n{}", ended.output);
     }
+}
+
+#[test]
+fn a_gateway_that_is_dead_is_wrong_and_one_that_has_never_run_is_not() {
+    let app = Upstream::start();
+    let [address, admin, relay] = [free_address(), free_address(), free_address()];
+    let folder = folder(
+        &format!("http://{}", app.address()),
+        &format!("listen = [\"{address}\", \"unix:gateway.sock\"]\nadmin_listen = \"{admin}\""),
+        "",
+    );
+    let folder = with_relay(folder, relay);
+
+    let dead = doctor(&folder, &[]);
+    let never_ran = doctor(&folder, &["--before-start"]);
+
+    assert_eq!((dead.status, never_ran.status), (1, 0), "{dead:?} {never_ran:?}");
+    for place in [&*address.to_string(), &*admin.to_string(), &*relay.to_string(), "gateway.sock"] {
+        let wrong = dead.output.contains(&format!("{place}: nothing serves here\n"));
+        let free = never_ran.output.contains(&format!("{place}: free\n"));
+        assert!(wrong && free, "{place}: {dead:?} {never_ran:?}");
+    }
+}
+
+/// The same, with the API for apps at this address.
+fn with_relay(folder: Folder, address: SocketAddr) -> Folder {
+    let text = std::fs::read_to_string(folder.path().join("gateway.toml")).unwrap();
+    let sandbox = "environment = \"sandbox\"";
+    folder.and("gateway.toml", &text.replace(sandbox, &format!("{sandbox}\napi_listen = \"{address}\"")))
+}
+
+#[test]
+fn the_api_for_apps_is_told_from_another_program() {
+    let app = Upstream::start();
+    let [address, relay] = [free_address(), free_address()];
+    let folder = folder(&format!("http://{}", app.address()), &format!("listen = [\"{address}\"]"), "");
+    let folder = with_relay(folder, relay);
+    let _running = Running::start(&folder, address);
+    eventually("the relay serves", || std::net::TcpStream::connect(relay).is_ok());
+    finds(&folder, &[&format!("  ok       {relay}: the API for apps answers")]);
+
+    let other = Upstream::start();
+    let text = std::fs::read_to_string(folder.path().join("gateway.toml")).unwrap();
+    let text = text.replace(&relay.to_string(), &other.address().to_string());
+    let folder = folder.and("gateway.toml", &text);
+    let words = format!("  WRONG    {}: another program answers\n", other.address());
+    finds(&folder, &[&words, "change `api_listen` of the provider"]);
 }
 
 #[test]

@@ -1,21 +1,24 @@
 //! What is on this machine: keys and the files they are in, certificates, the addresses to listen on, limits.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use http::header::ORIGIN;
 use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Socket, Type};
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::{PATIENCE, finding};
 use crate::cli::online::Online;
 use crate::cli::revoke::reachable;
 use crate::config::assemble::Assembled;
 use crate::provider::inspection::{Finding, Verdict};
+use crate::relay::REASON;
 use crate::server::tls::Tls;
 use crate::server::{Address, Entrance, Limits, Listen};
 use crate::time::UnixTime;
@@ -106,19 +109,21 @@ pub(super) fn certificates(assembled: &Assembled, now: UnixTime) -> Vec<Finding>
     found.collect()
 }
 
-/// Whether the addresses are free, or a gateway answers there.
-pub(super) async fn addresses(assembled: &Assembled) -> Vec<Finding> {
+/// Whether a gateway answers at its addresses; before the start, whether they are free.
+pub(super) async fn addresses(assembled: &Assembled, before_start: bool) -> Vec<Finding> {
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE);
     // Whose certificate it is, is not the question here.
     let Ok(client) = client.danger_accept_invalid_certs(true).build() else {
         return vec![finding(Verdict::Unknown, "no client for HTTP can be made, so nobody is asked")];
     };
     let mut findings = Vec::new();
-    for listen in &assembled.listen {
-        findings.push(listener(listen, &client).await);
+    let ours = assembled.listen.iter().map(|listen| (listen, Answering::Gateway));
+    let relays = assembled.relays.iter().map(|relayed| (&relayed.listen, Answering::Relay));
+    for (listen, answering) in ours.chain(relays) {
+        findings.push(listener(listen, answering, before_start, &client).await);
     }
     findings.push(match assembled.admin_listen {
-        Some(address) => admin(reachable(address), &client).await,
+        Some(address) => admin(reachable(address), before_start, &client).await,
         None => Finding {
             verdict: Verdict::Unknown,
             what: "no admin address, so whether a gateway that runs is ready cannot be asked".to_owned(),
@@ -128,28 +133,91 @@ pub(super) async fn addresses(assembled: &Assembled) -> Vec<Finding> {
     findings
 }
 
-const START_IT: &str = "start it, or see in its log why it has ended: docs/running.md";
+/// What should answer at an address.
+#[derive(Clone, Copy)]
+enum Answering {
+    /// The gateway, at `listen`.
+    Gateway,
+    /// The API for apps, at `api_listen`.
+    Relay,
+}
 
-async fn listener(listen: &Listen, client: &reqwest::Client) -> Finding {
+impl Answering {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "a gateway",
+            Self::Relay => "the API for apps",
+        }
+    }
+
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Gateway => "`listen` in [server]",
+            Self::Relay => "`api_listen` of the provider",
+        }
+    }
+
+    /// Asks for what nobody else answers so, and says whether it did.
+    async fn is_at(self, base: &str, client: &reqwest::Client) -> reqwest::Result<bool> {
+        match self {
+            Self::Gateway => {
+                let answer = client.get(format!("{base}/_gateway/health")).send().await?;
+                let is_good = answer.status().is_success();
+                Ok(is_good && answer.text().await?.trim() == "ok")
+            }
+            // As a page it is turned away in any case, so that the vendor is not asked.
+            Self::Relay => {
+                let answer = client.get(base).header(ORIGIN, "null").send().await?;
+                Ok(answer.headers().contains_key(REASON))
+            }
+        }
+    }
+}
+
+/// Nobody serves at an address, which is wrong once the gateway should run.
+fn nobody_serves(address: &impl Display, before_start: bool) -> Finding {
+    if before_start {
+        return Finding::good(format!("{address}: free"));
+    }
+    Finding::wrong(
+        format!("{address}: nothing serves here"),
+        "start it; `systemctl status member-gateway` and its log say why it has ended (--before-start: it never ran)",
+    )
+}
+
+async fn listener(
+    listen: &Listen,
+    answering: Answering,
+    before_start: bool,
+    client: &reqwest::Client,
+) -> Finding {
     let address = match &listen.address {
         Address::Tcp(address) if address.port() == 0 => {
             return Finding::good(format!("{address}: any port that is free"));
         }
         Address::Tcp(address) => *address,
-        Address::Unix(path) => return unix_listener(path).await,
+        Address::Unix(path) => return unix_listener(path, before_start).await,
     };
     match try_to_bind(address) {
-        Ok(()) => Finding::noted(format!("{address}: free, so no gateway listens there"), START_IT),
+        Ok(()) => nobody_serves(&address, before_start),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            in_use(listen, reachable(address), client).await
+            in_use(listen, answering, reachable(address), client).await
         }
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::noted(
-            format!("{address}: this user may not listen there"),
-            "the gateway needs CAP_NET_BIND_SERVICE for ports below 1024, or a socket unit of systemd: docs/running.md",
-        ),
+        // Whether the port is free has not been looked at.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let address = reachable(address);
+            match tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await {
+                Ok(Ok(_)) => in_use(listen, answering, address, client).await,
+                Ok(Err(_)) | Err(_) if before_start => Finding::noted(
+                    format!("{address}: this user may not listen there"),
+                    "the gateway needs CAP_NET_BIND_SERVICE for ports below 1024, or a socket unit of systemd: docs/running.md",
+                ),
+                Ok(Err(_)) | Err(_) => nobody_serves(&address, before_start),
+            }
+        }
         Err(error) => Finding::wrong(
             format!("{address}: nobody can listen there: {error}"),
-            "compare `listen` in [server] with the addresses of this machine",
+            format!("compare {} with the addresses of this machine", answering.key()),
         ),
     }
 }
@@ -161,8 +229,13 @@ fn try_to_bind(address: SocketAddr) -> std::io::Result<()> {
     socket.bind(&address.into())
 }
 
-/// Asks whoever listens there for what a gateway answers under any name.
-async fn in_use(listen: &Listen, address: SocketAddr, client: &reqwest::Client) -> Finding {
+/// Asks whoever listens there for what nobody else would answer.
+async fn in_use(
+    listen: &Listen,
+    answering: Answering,
+    address: SocketAddr,
+    client: &reqwest::Client,
+) -> Finding {
     if listen.proxy_protocol {
         return finding(
             Verdict::Unknown,
@@ -173,14 +246,9 @@ async fn in_use(listen: &Listen, address: SocketAddr, client: &reqwest::Client) 
         Entrance::Tls => "https",
         Entrance::Plain | Entrance::Redirect => "http",
     };
-    let asked = async {
-        let answer = client.get(format!("{scheme}://{address}/_gateway/health")).send().await?;
-        let is_good = answer.status().is_success();
-        Ok::<_, reqwest::Error>(is_good && answer.text().await?.trim() == "ok")
-    };
-    let other = "see who it is with `ss -ltnp`, and end it or change `listen` in [server]";
-    match asked.await {
-        Ok(true) => Finding::good(format!("{address}: a gateway answers")),
+    let other = format!("see who it is with `ss -ltnp`, and end it or change {}", answering.key());
+    match answering.is_at(&format!("{scheme}://{address}"), client).await {
+        Ok(true) => Finding::good(format!("{address}: {} answers", answering.name())),
         Ok(false) => Finding::wrong(format!("{address}: another program answers"), other),
         Err(error) => {
             Finding::wrong(format!("{address}: whoever listens gives no answer: {}", reason(&error)), other)
@@ -188,13 +256,13 @@ async fn in_use(listen: &Listen, address: SocketAddr, client: &reqwest::Client) 
     }
 }
 
-async fn unix_listener(path: &Path) -> Finding {
+async fn unix_listener(path: &Path, before_start: bool) -> Finding {
     let name = path.display();
     let connected = tokio::time::timeout(PATIENCE, UnixStream::connect(path)).await;
     match connected.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())) {
         Ok(_) => Finding::good(format!("{name}: somebody listens")),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-            Finding::noted(format!("{name}: nobody listens"), START_IT)
+            nobody_serves(&name, before_start)
         }
         Err(error) => Finding::noted(
             format!("{name}: cannot be reached by this user: {error}"),
@@ -213,7 +281,7 @@ fn reason(error: &reqwest::Error) -> String {
 }
 
 /// What a running gateway says of itself.
-async fn admin(address: SocketAddr, client: &reqwest::Client) -> Finding {
+async fn admin(address: SocketAddr, before_start: bool, client: &reqwest::Client) -> Finding {
     let asked = async {
         let answer = client.get(format!("http://{address}/readyz")).send().await?;
         let status = answer.status();
@@ -227,7 +295,11 @@ async fn admin(address: SocketAddr, client: &reqwest::Client) -> Finding {
             let said: String = text.trim().chars().take(200).collect();
             Finding::wrong(format!("{address}: the gateway says it is not ready: {said}"), "see its log")
         }
-        Err(error) => Finding::noted(format!("{address}: no gateway answers: {}", reason(&error)), START_IT),
+        Err(error) if error.is_connect() => nobody_serves(&address, before_start),
+        Err(error) => Finding::wrong(
+            format!("{address}: whoever listens gives no answer: {}", reason(&error)),
+            "see who it is with `ss -ltnp`, and end it or change `admin_listen` in [server]",
+        ),
     }
 }
 
