@@ -67,7 +67,7 @@ pub(super) fn bridge(
     taken: &[HeaderName],
     mistakes: &mut Mistakes<'_>,
 ) -> Bridge {
-    if table.remote_user.is_none() && table.basic.is_none() {
+    if table.remote_user.is_none() && table.basic.is_none() && !mistakes.has_lost_of(path) {
         mistakes.note(path, "this bridge leads nowhere", "remote_user = { … } or basic = { … }");
     }
     let basic = table.basic.as_ref().and_then(|table| password(table, &path.key("basic"), mistakes));

@@ -79,6 +79,11 @@ impl<'a> Mistakes<'a> {
             && self.lost.iter().filter(|lost| lost.parent() == path.parent()).any(|lost| is_it(&lost))
     }
 
+    /// Whether an entry of the table at `path` could not be read; that has been noted.
+    pub(super) fn has_lost_of(&self, path: &Path) -> bool {
+        self.lost.iter().any(|lost| lost.parent().as_ref() == Some(path))
+    }
+
     /// Where relative paths start.
     pub(super) const fn folder(&self) -> &std::path::Path {
         self.folder

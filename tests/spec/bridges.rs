@@ -199,3 +199,19 @@ fn mistakes_about_a_bridge_say_what_to_do_and_never_the_password() {
         assert!(!ended.errors.contains("swordfish"), "{bridge}: {}", ended.errors);
     }
 }
+
+#[test]
+fn a_bridge_that_is_written_wrong_is_not_said_to_lead_nowhere() {
+    for bridge in [
+        "basic = \"swordfish\"",
+        "remote_user = \"X-Remote-User\"",
+        "remote_user = { holds = \"member_id\" }",
+        "basics = { password = \"swordfish\" }",
+    ] {
+        let ended = with_bridge(bridge);
+
+        assert!(ended.status == 2 && !ended.errors.contains("swordfish"), "{bridge}: {}", ended.errors);
+        assert!(!ended.errors.contains("leads nowhere"), "{bridge}: {}", ended.errors);
+        assert_eq!(ended.errors.matches("error: ").count(), 1, "{bridge}: {}", ended.errors);
+    }
+}
