@@ -142,7 +142,8 @@ impl<'a> Asked<'a> {
         let session = match (&arguments.member, &site) {
             (Some(id), Ok(site)) => Some(session(id, arguments, site, now)?),
             (Some(_), Err(_)) => {
-                return Err(usage("--as needs a site, and the request is for none of the configuration"));
+                let what = "--as needs a site, and the request is for none of the configuration";
+                return Err(CommandError::Usage(format!("{what}\n\n{}", sites(assembled))));
             }
             (None, _) => None,
         };
@@ -167,7 +168,10 @@ impl<'a> Asked<'a> {
                 writeln!(output, "site        {}", site.origin.as_str())?;
                 print_rule(site, method, url.path(), output)?;
             }
-            Err(error) => writeln!(output, "site        none: {error}")?,
+            Err(error) => {
+                writeln!(output, "site        none: {error}")?;
+                writeln!(output, "            {}", sites(assembled))?;
+            }
         }
         match &self.session {
             Some(Session { member, .. }) => {
@@ -212,6 +216,12 @@ impl<'a> Asked<'a> {
             ""
         }
     }
+}
+
+/// Which sites there are, for whoever has asked for none of them.
+fn sites(assembled: &Assembled) -> String {
+    let sites: Vec<&str> = assembled.gateway.sites.iter().map(|site| site.origin.as_str()).collect();
+    format!("sites are: {}; write the address as `public_url` has it", sites.join(", "))
 }
 
 /// The session of whoever asks, sealed at this moment.

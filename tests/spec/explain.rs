@@ -146,7 +146,8 @@ The gateway answers itself, with 400 Bad Request
 
     content-type: application/problem+json
 
-It says: This address is not clear."
+It says: This address is not clear.
+         Please check the link: its path can be read in several ways that are treated differently."
     );
 }
 
@@ -155,7 +156,14 @@ fn what_the_gateway_refuses_or_answers_itself_is_shown_so() {
     let gateway =
         Gateway::with(&Options { server: "trusted_proxies = [\"10.0.0.0/8\"]", ..Options::default() });
     for (arguments, words) in [
-        (&["GET", "https://elsewhere.example/"][..], &["site        none", "421 Misdirected Request"][..]),
+        (
+            &["GET", "https://elsewhere.example/"][..],
+            &[
+                "site        none",
+                "sites are: https://members.localhost; write the address as `public_url` has it",
+                "421 Misdirected Request",
+            ][..],
+        ),
         (&["GET", "https://members.localhost/denied/a"], &["3 of 5: deny /denied/**", "403 Forbidden"]),
         (
             &["GET", "https://members.localhost/staff/a", "--as", "member:1"],
@@ -189,6 +197,20 @@ fn what_the_gateway_refuses_or_answers_itself_is_shown_so() {
             assert!(shown.contains(words), "{arguments:?}: no {words:?} in\n{shown}");
         }
     }
+}
+
+const POOL: &str =
+    "[[site.rule]]\npath = \"/pool/**\"\naccess = \"deny\"\nremedy = \"The pool's <gate> opens in May.\"";
+
+#[test]
+fn a_page_is_told_with_its_advice_and_the_remedy_of_the_rule() {
+    let gateway = Gateway::with(&Options { more: POOL, ..Options::default() });
+
+    let shown = golden(&gateway, &["GET", "https://members.localhost/pool/a", "--header", NAVIGATION]);
+
+    let (_, said) = shown.split_once("\nIt says: ").unwrap_or_else(|| panic!("{shown}"));
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines.len() == 3 && lines[2] == "         The pool's <gate> opens in May.", "{shown}");
 }
 
 #[tokio::test]
@@ -317,7 +339,7 @@ fn a_request_that_makes_no_sense_exits_2_and_says_what_to_write() {
         (&["GET", "https://members.localhost/", "--as", "1"], "member:ID"),
         (&["GET", "https://members.localhost/", "--as", "member:a b"], "visible ASCII"),
         (&["GET", "https://members.localhost/", "--as", "member:1", "--provider", "rewards"], "ymca"),
-        (&["GET", "https://elsewhere.example/", "--as", "member:1"], "for none of the configuration"),
+        (&["GET", "https://elsewhere.example/", "--as", "member:1"], "sites are: https://members.localhost;"),
         (&["GET", "https://members.localhost/", "--header", "nothing"], "'Name: value'"),
         (&["POST", "https://members.localhost/", "--header", "Content-Length: 5"], "without a body"),
         (&["GET", "https://members.localhost/", "--unit", "1"], "--as"),

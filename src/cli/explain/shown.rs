@@ -97,21 +97,54 @@ pub(super) fn print_answer(answer: &Response<Bytes>, output: &mut impl Write) ->
             writeln!(output, "    {name}: {}", field(&name, value, None))?;
         }
     }
-    if let Some(said) = said(answer) {
-        writeln!(output, "\nIt says: {}", printable(&said))?;
+    let said: Vec<String> = said(answer).iter().map(|line| printable(line)).collect();
+    if !said.is_empty() {
+        writeln!(output, "\nIt says: {}", said.join("\n         "))?;
     }
     Ok(())
 }
 
-/// The heading of a page, or the title of a problem (RFC 9457).
-fn said(answer: &Response<Bytes>) -> Option<String> {
-    let text = std::str::from_utf8(answer.body()).ok()?;
-    if let Ok(problem) = serde_json::from_str::<serde_json::Value>(text) {
-        return Some(problem.get("title")?.as_str()?.to_owned());
+/// What a reader is told: title and detail of a problem (RFC 9457), or what stands on a page.
+fn said(answer: &Response<Bytes>) -> Vec<String> {
+    let Ok(text) = std::str::from_utf8(answer.body()) else { return Vec::new() };
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(problem) => {
+            let parts = ["title", "detail"].into_iter().filter_map(|key| problem.get(key)?.as_str());
+            parts.map(str::to_owned).collect()
+        }
+        Err(_) => paragraphs(text),
     }
-    let (_, rest) = text.split_once("<h1")?;
-    let (_, rest) = rest.split_once('>')?;
-    Some(rest.split_once("</h1>")?.0.to_owned())
+}
+
+/// The paragraphs of a page from its heading on, without what is to be clicked on or shown later.
+fn paragraphs(page: &str) -> Vec<String> {
+    const LEFT_OUT: [&str; 5] = ["button", "noscript", " hidden", "class=\"button", "class=\"reference\""];
+    let Some((_, page)) = page.split_once("<h1") else { return Vec::new() };
+    let Some((_, mut rest)) = page.split("</main>").next().unwrap_or(page).split_once('>') else {
+        return Vec::new();
+    };
+    let (mut paragraphs, mut paragraph, mut is_left_out) = (Vec::new(), String::new(), false);
+    while let Some((text, after)) = rest.split_once('<') {
+        paragraph.push_str(text);
+        let (tag, after) = after.split_once('>').unwrap_or((after, ""));
+        is_left_out |= LEFT_OUT.iter().any(|mark| tag.contains(mark) && !tag.starts_with('/'));
+        if ["/h1", "/p", "/li"].contains(&tag) {
+            let words: Vec<&str> = paragraph.split_whitespace().collect();
+            if !words.is_empty() && !is_left_out {
+                paragraphs.push(unescaped(&words.join(" ")));
+            }
+            (paragraph, is_left_out) = (String::new(), false);
+        }
+        rest = after;
+    }
+    paragraphs
+}
+
+/// Text of HTML as a reader sees it.
+fn unescaped(text: &str) -> String {
+    let known =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")];
+    known.iter().fold(text.to_owned(), |text, (written, meant)| text.replace(written, meant))
 }
 
 /// A field's value without what opens a door.
@@ -197,6 +230,18 @@ mod tests {
             ("x-anything", "a\u{202e}b", "a\u{fffd}b"),
         ] {
             assert_eq!(shown(name, value), expected, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_told_without_what_is_clicked_on() {
+        let page = "<p>Site</p><h1 class=\"a\">No.</h1><p>One &amp;lt;\n two</p><ul><li>three</li></ul>\
+                    <p><a class=\"button quiet\" href=\"/\">Front page</a></p><p hidden>later</p>\
+                    <p class=\"contact\">Ask <a href=\"mailto:a\">a</a></p>\
+                    <p class=\"reference\">Number <strong>AB</strong></p></main><p>below</p>";
+        assert_eq!(paragraphs(page), ["No.", "One &lt; two", "three", "Ask a"]);
+        for cut in 0..page.len() {
+            paragraphs(&page[..cut]);
         }
     }
 
