@@ -11,7 +11,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::path::Path;
 
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{ACCEPT, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Uri};
 
 use self::rehearsal::{Rehearsal, rehearse};
@@ -87,9 +87,18 @@ pub fn command(config: &Path, arguments: &Arguments, output: &mut impl Write) ->
     let surroundings = surroundings(folder);
     let assembled = loaded.assemble(&surroundings)?;
     let asked = Asked::new(arguments, &assembled, surroundings.clock.now())?;
-    let rehearsal = rehearse(&loaded, &surroundings, asked.request.clone(), asked.arrival)
-        .map_err(|error| CommandError::Failed(format!("the request cannot be tried: {error}")))?;
-    asked.print(arguments, &assembled, &rehearsal, output)
+    let try_it = |request| {
+        rehearse(&loaded, &surroundings, request, asked.arrival)
+            .map_err(|error| CommandError::Failed(format!("the request cannot be tried: {error}")))
+    };
+    let rehearsal = try_it(asked.request.clone())?;
+    asked.print(arguments, &assembled, &rehearsal, output)?;
+    if rehearsal.arrived.is_none()
+        && let Some(navigation) = asked.as_navigation(arguments)
+    {
+        shown::print_difference(&rehearsal.answer, &try_it(navigation)?.answer, output)?;
+    }
+    Ok(())
 }
 
 /// The request as it comes to the gateway, and what is known of it before anybody looks at it.
@@ -151,6 +160,15 @@ impl<'a> Asked<'a> {
             add_cookie(request.headers_mut(), &site.cookies.set_session(session));
         }
         Ok(Self { request, arrival, site, session })
+    }
+
+    /// The same as a browser sends it for a person, where nothing was said of who reads the answer. A cookie is not sent
+    /// twice: the vendor might be asked because of it.
+    fn as_navigation(&self, arguments: &Arguments) -> Option<Request<()>> {
+        let has_said = arguments.fields.iter().any(|(name, _)| *name == ACCEPT || *name == COOKIE);
+        let mut request = self.request.clone();
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/html"));
+        (!has_said).then_some(request)
     }
 
     fn print(

@@ -211,6 +211,27 @@ fn a_page_is_told_with_its_advice_and_the_remedy_of_the_rule() {
     let (_, said) = shown.split_once("\nIt says: ").unwrap_or_else(|| panic!("{shown}"));
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines.len() == 3 && lines[2] == "         The pool's <gate> opens in May.", "{shown}");
+    let shown = golden(&gateway, &["GET", "https://members.localhost/pool/a"]);
+    assert!(shown.contains("navigation would get a page that says more; --header 'Accept"), "{shown}");
+}
+
+#[test]
+fn what_a_browser_would_get_instead_is_said_where_nothing_was_said_of_who_asks() {
+    let gateway = Gateway::with_sandbox();
+    let url = "https://members.localhost/classes";
+    let words = "A browser's navigation would get 302 Found instead; --header 'Accept: text/html' shows it.";
+    let as_script = golden(&gateway, &["GET", url]);
+    assert!(as_script.contains("with 401 Unauthorized") && as_script.ends_with(words), "{as_script}");
+    for (url, field) in [
+        (url, "Accept: application/json"),
+        (url, "Cookie: a=b"),
+        (url, NAVIGATION),
+        ("https://members.localhost/api/a", "X-A: 1"),
+        ("https://members.localhost/public/a", "X-A: 1"),
+    ] {
+        let shown = golden(&gateway, &["GET", url, "--header", field]);
+        assert!(!shown.contains("A browser's navigation"), "{url} {field}: {shown}");
+    }
 }
 
 #[tokio::test]

@@ -104,6 +104,23 @@ pub(super) fn print_answer(answer: &Response<Bytes>, output: &mut impl Write) ->
     Ok(())
 }
 
+/// Prints what a person in a browser would get, where that is more than a program gets, or something else.
+pub(super) fn print_difference(
+    answer: &Response<Bytes>,
+    navigation: &Response<Bytes>,
+    output: &mut impl Write,
+) -> io::Result<()> {
+    const SHOW: &str = "--header 'Accept: text/html' shows it";
+    let (said, also) = (said(answer), said(navigation));
+    if navigation.status() != answer.status() {
+        writeln!(output, "\nA browser's navigation would get {} instead; {SHOW}.", navigation.status())
+    } else if also.iter().any(|line| !said.contains(line)) {
+        writeln!(output, "\nA browser's navigation would get a page that says more; {SHOW}.")
+    } else {
+        Ok(())
+    }
+}
+
 /// What a reader is told: title and detail of a problem (RFC 9457), or what stands on a page.
 fn said(answer: &Response<Bytes>) -> Vec<String> {
     let Ok(text) = std::str::from_utf8(answer.body()) else { return Vec::new() };
