@@ -133,8 +133,8 @@ impl Pause {
     }
 
     fn begin(&mut self, retry_after: Option<Duration>, begun_after: u64, now: UnixTime) -> u64 {
-        // Of many calls under way each may be told the same: that is one pause.
-        if begun_after == self.count {
+        // Of many calls under way each may be told the same: that is one pause, for as long as it holds.
+        if begun_after == self.count || self.in_a_row == 0 {
             self.count += 1;
             self.in_a_row += 1;
             self.until = now;
@@ -201,6 +201,19 @@ mod tests {
         }
         pause.is_over(0);
         assert!(pause.passes(NOW).is_err());
+    }
+
+    #[test]
+    fn what_began_before_a_pause_and_is_told_so_after_its_end_begins_a_first_one() {
+        let mut pause = Pause::default();
+        let (told, late) = (pause.begins(NOW).unwrap(), pause.begins(NOW).unwrap());
+        assert_eq!(pause.begin(None, told, NOW), 1);
+        let trial = pause.begins(at(1)).unwrap();
+        pause.is_over(trial);
+
+        assert_eq!(pause.begin(None, late, at(1)), 1);
+        assert_eq!(pause.passes(at(1)), Err(NoCall::Paused { seconds: 1 }));
+        assert!(pause.passes(at(2)).is_ok());
     }
 
     #[test]
