@@ -94,6 +94,31 @@ async fn so_many_calls_are_under_way_at_a_time_and_others_wait_for_their_turn() 
 }
 
 #[tokio::test]
+async fn bodies_that_do_not_come_take_nobodys_turn() {
+    let vendor = Vendor::default();
+    let admin = Options { server: "admin_listen = \"127.0.0.1:0\"", ..Options::USUAL };
+    let gateway = vendor.relaying_with("", &admin);
+    let mut app = App::at(gateway.relay());
+    let _stalled: Vec<Wire> = (0..40)
+        .map(|_| {
+            let mut wire = Wire::to(gateway.relay());
+            wire.send(
+                "POST /v3/members/1/notes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n",
+            );
+            wire
+        })
+        .collect();
+    let question = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    eventually("all of them are there", || {
+        raw_to(gateway.admin(), question)
+            .contains("member_gateway_relay_requests_in_flight{provider=\"ymca\"} 40\n")
+    });
+
+    let answer = app.get(MEMBER);
+    assert_eq!((answer.status, answer.field("member-gateway-reason")), (200, None), "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_vendor_that_is_away_is_502_or_503_and_one_that_is_silent_504() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap();
     let provider = format!("{API}\napi_base_url = \"http://{}\"", gone.local_addr().unwrap());
