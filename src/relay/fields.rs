@@ -4,11 +4,13 @@
 //! show to the vendor.
 
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap,
-    HeaderName, HeaderValue, LOCATION, ORIGIN, REFERER, SET_COOKIE, TRAILER, VIA,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED,
+    HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, REFERER, SET_COOKIE, TRAILER,
+    TRANSFER_ENCODING, VIA,
 };
 use reqwest::Url;
 
+use super::sieve;
 use crate::upstream::fields::drop_connection_specific;
 
 /// Says of an answer that it is ours, or why it is the vendor's 401 although we could have asked again.
@@ -86,7 +88,7 @@ pub(super) fn to_app(fields: &mut HeaderMap, token: &[u8], asked: &Url, base: &U
 /// Whether a value holds this token, or anything of the form that the vendor's tokens have: a JWT (RFC 7519 §3), which
 /// begins with the Base64 of `{"`.
 fn holds_token(value: &[u8], token: &[u8]) -> bool {
-    if memchr::memmem::find(value, token).is_some() {
+    if sieve::holds(value, token) {
         return true;
     }
     let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'=');
@@ -96,6 +98,16 @@ fn holds_token(value: &[u8], token: &[u8]) -> bool {
         first.is_some_and(|first| first.iter().all(is_part))
             && second.is_some_and(|second| second.first().is_some_and(is_part))
     })
+}
+
+/// Whether an answer is in a coding, although none was asked for: a token that stands in it would not be found.
+pub(super) fn is_coded(fields: &HeaderMap) -> bool {
+    let has_other = |name, none: &[u8]| {
+        let codings =
+            fields.get_all(name).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+        codings.map(<[u8]>::trim_ascii).any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(none))
+    };
+    has_other(CONTENT_ENCODING, b"identity") || has_other(TRANSFER_ENCODING, b"chunked")
 }
 
 /// An address of the API as it is here: a path below the relay. One elsewhere stays as it is.
@@ -167,6 +179,7 @@ mod tests {
             ("set-cookie", "session=1"),
             ("x-auth-token", "abc"),
             ("x-debug", "sent opaque-0123456789"),
+            ("x-asked", "/login?token=opaque%2D0123456789"),
             (
                 "www-authenticate",
                 "Bearer error_description=\"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.sig has expired\"",

@@ -158,6 +158,7 @@ impl Relay {
 
         let status = answer.status();
         let (mut head, body) = answer.into_parts();
+        let is_coded = fields::is_coded(&head.headers);
         fields::to_app(&mut head.headers, token.expose(), &question.url, self.api());
         if status == StatusCode::TOO_MANY_REQUESTS {
             let now = self.clock.now();
@@ -165,6 +166,9 @@ impl Relay {
             head.headers.insert(RETRY_AFTER, seconds.into());
         } else {
             call.was_taken();
+        }
+        if is_coded {
+            return Err(Refusal::Coded);
         }
         if let Some(reason) = reason {
             head.headers.insert(REASON, HeaderValue::from_static(reason));

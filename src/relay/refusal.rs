@@ -47,6 +47,9 @@ pub(super) enum Refusal {
     /// What it sends is none.
     #[error("what the vendor sends is no answer")]
     NoAnswer,
+    /// What it sends is in a coding, so that nobody can look for the token in it.
+    #[error("the vendor's answer is in a coding that was not asked for")]
+    Coded,
     /// It says nothing.
     #[error("the vendor has not answered in time")]
     Silent,
@@ -60,7 +63,7 @@ impl Refusal {
             Self::Body => Outcome::Aborted,
             Self::NoCall(_) => Outcome::Throttled,
             Self::NoToken(_) => Outcome::NoToken,
-            Self::Away(_) | Self::NoAnswer => Outcome::VendorAway,
+            Self::Away(_) | Self::NoAnswer | Self::Coded => Outcome::VendorAway,
             Self::Silent => Outcome::VendorSilent,
         }
     }
@@ -68,7 +71,7 @@ impl Refusal {
     /// Whether an operator should hear of it.
     pub(super) const fn is_noteworthy(&self) -> bool {
         match self {
-            Self::NoToken(_) | Self::Away(_) | Self::NoAnswer | Self::Silent => true,
+            Self::NoToken(_) | Self::Away(_) | Self::NoAnswer | Self::Coded | Self::Silent => true,
             Self::NotAdmitted(_) | Self::Closed(_) | Self::Method | Self::Body | Self::NoCall(_) => false,
         }
     }
@@ -116,6 +119,7 @@ impl Refusal {
             | Self::NoToken(_)
             | Self::Away(_)
             | Self::NoAnswer
+            | Self::Coded
             | Self::Silent => None,
         }
     }
@@ -185,6 +189,11 @@ impl Refusal {
             Self::Away(_) | Self::NoAnswer => {
                 (StatusCode::BAD_GATEWAY, "vendor-away", "The vendor gives no answer.")
             }
+            Self::Coded => (
+                StatusCode::BAD_GATEWAY,
+                "vendor-coded",
+                "The vendor's answer is compressed, though it was asked not to be. It was dropped, for nobody can look for a token in it.",
+            ),
             Self::Silent => {
                 (StatusCode::GATEWAY_TIMEOUT, "vendor-silent", "The vendor has not answered in time.")
             }

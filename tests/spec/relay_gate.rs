@@ -263,6 +263,33 @@ async fn an_answer_that_repeats_the_token_is_broken_off_in_front_of_it() {
 }
 
 #[tokio::test]
+async fn an_answer_in_a_coding_that_nobody_has_asked_for_goes_no_further() {
+    let vendor = Vendor::reading(|asked| {
+        let coding = asked.field("x-coding").unwrap_or_default().replace('|', ":");
+        let end = if coding.starts_with("Transfer") { "4\r\ntext\r\n0\r\n\r\n" } else { "text" };
+        let length = if coding.starts_with("Transfer") { "" } else { "Content-Length: 4\r\n" };
+        format!("HTTP/1.1 200 OK\r\n{coding}\r\n{length}\r\n{end}")
+    });
+    let gateway = vendor.relaying("");
+    let with = |coding: &str| {
+        ask(&gateway, "GET /v3/units/1", &format!("Host: localhost\r\nX-Coding: {coding}\r\n"))
+    };
+    for coding in [
+        "Content-Encoding| gzip",
+        "Content-Encoding| x-unknown",
+        "Content-Encoding| identity, br",
+        "Transfer-Encoding| gzip, chunked",
+    ] {
+        let answer = with(coding);
+        assert!(refused(&answer, 502, "vendor-coded") && !answer.contains("text"), "{coding}: {answer}");
+    }
+    for coding in ["Content-Encoding| Identity", "Content-Encoding|", "Transfer-Encoding| chunked"] {
+        let answer = with(coding);
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("text"), "{coding}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_member_who_gets_there_through_a_site_gets_nothing() {
     // The configuration does not see it: the address is found out only when everything runs.
     let vendor = Vendor::default();
