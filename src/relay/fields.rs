@@ -4,14 +4,14 @@
 //! show to the vendor.
 
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED,
-    HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, ORIGIN, REFERER, SET_COOKIE, TRAILER,
-    TRANSFER_ENCODING, VIA,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
+    TRAILER, TRANSFER_ENCODING, VIA,
 };
 use reqwest::Url;
 
 use super::sieve;
-use crate::upstream::fields::drop_connection_specific;
+use crate::field_name::reads_as;
+use crate::upstream::fields::{drop_connection_specific, is_disguised, is_forwarding};
 
 /// Says of an answer that it is ours, or why it is the vendor's 401 although we could have asked again.
 pub const REASON: HeaderName = HeaderName::from_static("member-gateway-reason");
@@ -29,27 +29,38 @@ const CREDENTIALS: [&str; 9] = [
     "x-refresh-token",
 ];
 
+/// Fields of a request that are not for the vendor, with their names folded.
+const NOT_FOR_VENDOR: [&[u8]; 19] = [
+    b"accept-encoding",
+    b"authorization",
+    b"connection",
+    b"content-length",
+    b"cookie",
+    b"expect",
+    b"forwarded",
+    b"host",
+    b"origin",
+    b"referer",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+    b"via",
+    b"x-host",
+    b"x-http-method",
+    b"x-http-method-override",
+    b"x-method-override",
+];
+
+/// And how the names of others begin. Rewriting servers ask for what stands in `X-Original-URL` and `X-Rewrite-URL`.
+const NOT_FOR_VENDOR_FROM: [&[u8]; 5] = [b"proxy-", b"sec-", b"x-forwarded-", b"x-original-", b"x-rewrite-"];
+
 /// Makes the fields of a request those that the vendor gets, beside the token.
 pub(super) fn to_vendor(fields: &mut HeaderMap) {
     drop_connection_specific(fields);
     let is_ours = |name: &HeaderName| {
         let text = name.as_str();
-        matches!(
-            *name,
-            AUTHORIZATION
-                | COOKIE
-                | CONTENT_LENGTH
-                | EXPECT
-                | FORWARDED
-                | HOST
-                | ORIGIN
-                | REFERER
-                | TRAILER
-                | VIA
-        ) || text.starts_with("x-forwarded-")
-            || text.starts_with("proxy-")
-            || text.starts_with("sec-")
-            || text == "x-real-ip"
+        is_forwarding(text) || is_disguised(text) || is_not_for_vendor(text)
     };
     let names: Vec<HeaderName> = fields.keys().filter(|name| is_ours(name)).cloned().collect();
     for name in names {
@@ -61,6 +72,14 @@ pub(super) fn to_vendor(fields: &mut HeaderMap) {
     fields.insert(VIA, HeaderValue::from_static("1.1 member-gateway-relay"));
     // What is compressed nobody can look into.
     fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+}
+
+/// Whether a field is not for the vendor, however its name is spelt: it was said to us, is written anew, or has some server
+/// of the vendor see another request than the one that was judged.
+fn is_not_for_vendor(name: &str) -> bool {
+    let name = name.trim_matches(|character: char| !character.is_ascii_alphanumeric());
+    let begins = |start: &&[u8]| name.get(..start.len()).is_some_and(|text| reads_as(text, start));
+    NOT_FOR_VENDOR.iter().any(|other| reads_as(name, other)) || NOT_FOR_VENDOR_FROM.iter().any(begins)
 }
 
 /// Makes the fields of an answer those that the app gets. `token` was attached to the request, and `asked` is where it went.
@@ -127,10 +146,10 @@ mod tests {
 
     const TOKEN: &[u8] = b"opaque-0123456789";
 
-    fn fields(lines: &[(&'static str, &str)]) -> HeaderMap {
+    fn fields(lines: &[(&str, &str)]) -> HeaderMap {
         let mut fields = HeaderMap::new();
         for (name, value) in lines {
-            fields.append(*name, HeaderValue::try_from(*value).unwrap());
+            fields.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
         }
         fields
     }
@@ -158,6 +177,22 @@ mod tests {
             ("host", "127.0.0.1:8091"),
             ("content-type", "application/json"),
             ("x-request-id", "1"),
+            ("x-original-url", "/v3/partners/oauth2/token"),
+            ("X_Original_Url", "/v3/partners/oauth2/token"),
+            ("x-original-host", "evil.test"),
+            ("x-rewrite-url", "/v3/partners/oauth2/token"),
+            ("x-http-method", "DELETE"),
+            ("x-http-method-override", "DELETE"),
+            ("x.method.override", "DELETE"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "1"),
+            ("x_forwarded_for", "192.0.2.7"),
+            ("authorization_", "Bearer key"),
+            ("authorization.", "Bearer key"),
+            ("_cookie", "a=b"),
+            ("accept_encoding", "gzip"),
+            ("proxy", "http://evil.test"),
+            ("x_request_id", "2"),
         ]);
         to_vendor(&mut sent);
         assert_eq!(names(&sent), ["accept", "accept-encoding", "content-type", "via", "x-request-id"]);

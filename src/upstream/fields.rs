@@ -120,7 +120,8 @@ fn is_connection_specific(name: &HeaderName) -> bool {
 
 /// What tells where a request came from, in any spelling; and `Proxy`, which CGI turns into the address of a proxy
 /// (CVE-2016-5386).
-fn is_forwarding(name: &str) -> bool {
+#[must_use]
+pub fn is_forwarding(name: &str) -> bool {
     match name.as_bytes().first() {
         Some(b'x') => {
             reads_as(name, b"x-real-ip")
@@ -136,7 +137,8 @@ fn is_forwarding(name: &str) -> bool {
 
 /// Whether an upstream may take a name for one of HTTP's own although it is spelt otherwise: CGI makes
 /// `Transfer_Encoding` and `Transfer-Encoding` one variable.
-fn is_disguised(name: &str) -> bool {
+#[must_use]
+pub fn is_disguised(name: &str) -> bool {
     let own: &[u8] = match name.len() {
         4 => b"host",
         6 => b"cookie",
