@@ -32,7 +32,7 @@ pub(super) fn print_changes(
     output: &mut impl Write,
 ) -> io::Result<()> {
     let target = arrived.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    writeln!(output, "    {} {target} HTTP/1.1", arrived.method)?;
+    writeln!(output, "    {} {} HTTP/1.1", arrived.method, address(target))?;
     let before = lines(sent.headers(), site);
     let after = lines(&arrived.headers, site);
     for (name, _, shown) in before.iter().filter(|line| !is_among(line, &after)) {
@@ -81,7 +81,12 @@ pub(super) fn print_signature_base(
         let jwt = site.identity.jwt().filter(|jwt| line.starts_with(&format!("\"{}\": ", jwt.field())));
         match jwt {
             Some(jwt) => writeln!(output, "    \"{}\": …", jwt.field())?,
-            None => writeln!(output, "    {line}")?,
+            // Of what is signed only the query may hold what an address may.
+            None => writeln!(
+                output,
+                "    {}",
+                if line.starts_with("\"@query\": ") { address(line) } else { line.into() }
+            )?,
         }
     }
     Ok(())
