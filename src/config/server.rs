@@ -222,7 +222,7 @@ pub(super) fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
         ),
         http2_bytes: mistakes.size(
             table.http2_bytes.as_ref(),
-            12 * 1024 * 1024,
+            10 * 1024 * 1024,
             1024 * 1024,
             &path.key("http2_bytes"),
         ),

@@ -65,7 +65,7 @@ fn a_handler_that_panics_ends_its_connection_and_nothing_else() {
     bystander.send(head("/"));
     assert_eq!(bystander.answer().1, "ok");
 
-    for _ in 0..scaled(3, 1_000) {
+    for _ in 0..scaled(3, 20) {
         assert_eq!(raw_to(address, head("/panic")), "", "nothing that could be taken for an answer");
         bystander.send(head("/"));
         assert_eq!(bystander.answer().1, "ok");
