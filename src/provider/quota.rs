@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::time::{Clock, UnixTime};
 
@@ -25,6 +25,8 @@ const TRIAL: u64 = 5;
 pub struct Quota {
     most: u16,
     places: Arc<Semaphore>,
+    /// So many of them, rounded up from half, are for calls whose end somebody else decides.
+    streams: Arc<Semaphore>,
     pause: Arc<Mutex<Pause>>,
 }
 
@@ -52,10 +54,20 @@ pub enum NoCall {
     Full,
 }
 
+/// How the request of a call is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sending {
+    /// All of it is here.
+    Whole,
+    /// As it comes from whoever asks, who may be slow: such calls leave places to the others.
+    Streamed,
+}
+
 /// A call that is under way. Its place is free again when this is dropped.
 #[derive(Debug)]
 pub struct Call {
     _place: OwnedSemaphorePermit,
+    _stream: Option<OwnedSemaphorePermit>,
     pause: Arc<Mutex<Pause>>,
     begun_after: u64,
 }
@@ -64,7 +76,8 @@ impl Quota {
     /// So many calls at a time.
     #[must_use]
     pub fn new(most: u16) -> Self {
-        Self { most, places: Arc::new(Semaphore::new(usize::from(most))), pause: Arc::default() }
+        let places = |count: u16| Arc::new(Semaphore::new(usize::from(count)));
+        Self { most, places: places(most), streams: places(most.div_ceil(2)), pause: Arc::default() }
     }
 
     /// How many calls there may be at a time.
@@ -83,13 +96,20 @@ impl Quota {
     ///
     /// # Errors
     /// [`NoCall`] where the vendor is not to be asked now.
-    pub async fn begin(&self, clock: &Clock, patience: Duration) -> Result<Call, NoCall> {
+    pub async fn begin(&self, sending: Sending, clock: &Clock, patience: Duration) -> Result<Call, NoCall> {
         self.paused().passes(clock.now())?;
-        let place = tokio::time::timeout(patience, Arc::clone(&self.places).acquire_owned()).await;
-        let Ok(Ok(place)) = place else { return Err(NoCall::Full) };
+        let places = async {
+            let stream = match sending {
+                Sending::Whole => None,
+                Sending::Streamed => Some(Arc::clone(&self.streams).acquire_owned().await?),
+            };
+            Ok::<_, AcquireError>((stream, Arc::clone(&self.places).acquire_owned().await?))
+        };
+        let places = tokio::time::timeout(patience, places).await;
+        let Ok(Ok((stream, place))) = places else { return Err(NoCall::Full) };
         // Whoever has waited may have waited into a pause.
         let begun_after = self.paused().begins(clock.now())?;
-        Ok(Call { _place: place, pause: Arc::clone(&self.pause), begun_after })
+        Ok(Call { _place: place, _stream: stream, pause: Arc::clone(&self.pause), begun_after })
     }
 
     fn paused(&self) -> MutexGuard<'_, Pause> {
@@ -235,10 +255,10 @@ mod tests {
     #[tokio::test]
     async fn there_are_so_many_calls_at_a_time_and_others_wait_for_a_place() {
         let (quota, clock) = (Quota::new(1), Clock::System);
-        let first = quota.begin(&clock, Duration::ZERO).await.unwrap();
-        assert_eq!(quota.begin(&clock, Duration::ZERO).await.unwrap_err(), NoCall::Full);
+        let first = quota.begin(Sending::Whole, &clock, Duration::ZERO).await.unwrap();
+        assert_eq!(quota.begin(Sending::Whole, &clock, Duration::ZERO).await.unwrap_err(), NoCall::Full);
         let patience = Duration::from_secs(60);
-        let (second, ()) = tokio::join!(quota.begin(&clock, patience), async { drop(first) });
+        let (second, ()) = tokio::join!(quota.begin(Sending::Whole, &clock, patience), async { drop(first) });
         second.unwrap();
     }
 }

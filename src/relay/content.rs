@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
+use crate::provider::quota::Sending;
 use crate::server::pace::Paced;
 
 /// What is held of a body.
@@ -63,6 +64,14 @@ impl Content {
                 let progress = streamed.progress.clone();
                 (Some(reqwest::Body::wrap(*streamed)), progress)
             }
+        }
+    }
+
+    /// How it is going to be sent.
+    pub(super) const fn sending(&self) -> Sending {
+        match self {
+            Self::Nothing | Self::Held(_) | Self::Gone => Sending::Whole,
+            Self::Streamed(_) => Sending::Streamed,
         }
     }
 

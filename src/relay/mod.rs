@@ -137,7 +137,7 @@ impl Relay {
         let body = Paced::new(body, &mut head.extensions);
         let mut content = Content::read(body).await.map_err(|_| Refusal::Body)?;
         // Not before the body is here: whoever does not send would have a place that others wait for.
-        let call = self.quota.begin(&self.clock, PATIENCE).await?;
+        let call = self.quota.begin(content.sending(), &self.clock, PATIENCE).await?;
         fields::to_vendor(&mut head.headers);
         let question = Question { method: head.method, url, fields: head.headers };
 
