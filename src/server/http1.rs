@@ -118,6 +118,8 @@ impl Vitals {
         if phase != Phase::Body {
             self.credit.renew();
         } else if !self.credit.heard(octets, &self.due) {
+            // The deadline stands; what it waits for next is counted again.
+            self.awaited.store(NOTHING, Ordering::Relaxed);
             return;
         }
         if phase == Phase::Head && !self.is_busy() {
@@ -375,4 +377,54 @@ pub(super) async fn serve<R: Respond, S: Transport>(
         })
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::deadline::Ticker;
+
+    fn limits() -> Limits {
+        let long = Duration::from_secs(60);
+        Limits {
+            head_timeout: long,
+            head_bytes: 64 * 1024,
+            fields: 100,
+            body_idle: Duration::from_secs(10),
+            body_rate: NonZeroU32::new(100),
+            idle: long,
+            connections: 1000,
+            connections_per_peer: 1000,
+            http2_bytes: 1024 * 1024,
+        }
+    }
+
+    /// Whether a body is waited for that comes in so many octets ten times a second, for this many seconds.
+    fn is_borne(octets: usize, seconds: u32) -> bool {
+        let ticker = Ticker::default();
+        let watch = ticker.watch().share();
+        let vitals = Vitals::new(limits(), &watch);
+        (1..=10 * seconds).all(|tenth| {
+            vitals.is_silent();
+            if tenth.is_multiple_of(5) {
+                ticker.tick(tenth * Duration::from_millis(100));
+            }
+            let in_time = !watch.client.is_past();
+            vitals.is_heard(octets, Phase::Body);
+            in_time
+        })
+    }
+
+    #[test]
+    fn a_body_below_the_rate_is_given_up_however_close_it_comes_and_one_at_the_rate_never_is() {
+        for octets in [1, 5, 6, 7, 8] {
+            assert!(!is_borne(octets, 120), "{octets}");
+        }
+        for octets in [10, 11, 1000] {
+            assert!(is_borne(octets, 600), "{octets}");
+        }
+    }
 }
