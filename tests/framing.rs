@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -145,6 +146,18 @@ struct Served {
     /// How often the service was called, and whether the body came to a clean end.
     bodies_clean: Vec<bool>,
     statuses: Vec<u16>,
+    /// The last request is the last one by what it says itself, so that nothing behind it is read.
+    last_by_its_words: bool,
+}
+
+/// Whether the connection ends with this request (RFC 9112 §9.3).
+fn ends_the_connection(request: &Request<Incoming>) -> bool {
+    let says = |word: &str| {
+        let values = request.headers().get_all(CONNECTION).into_iter();
+        let mut words = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        words.any(|said| said.trim().eq_ignore_ascii_case(word))
+    };
+    says("close") || (request.version() == Version::HTTP_10 && !says("keep-alive"))
 }
 
 /// Who does what on a connection.
@@ -161,8 +174,11 @@ async fn serve(parts: &[&[u8]], manners: Manners) -> Served {
     let (mut client, server) = tokio::io::duplex(1 << 20);
     let bodies = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&bodies);
+    let ended = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&ended);
     let service = service_fn(move |request: Request<Incoming>| {
         let seen = Arc::clone(&seen);
+        ends.store(ends_the_connection(&request), Ordering::Relaxed);
         async move {
             let is_last = request.headers().contains_key(UPGRADE);
             let clean = !manners.service_reads || request.into_body().collect().await.is_ok();
@@ -199,7 +215,7 @@ async fn serve(parts: &[&[u8]], manners: Manners) -> Served {
     let statuses =
         answer.split("HTTP/1.").skip(1).map(|response| response[2..5].parse().expect("a status")).collect();
     let bodies_clean = bodies.lock().expect("no panic elsewhere").clone();
-    Served { bodies_clean, statuses }
+    Served { bodies_clean, statuses, last_by_its_words: ended.load(Ordering::Relaxed) }
 }
 
 /// A socket as the gateway will have it: what is read is followed first.
@@ -321,6 +337,16 @@ async fn a_violation_ends_the_connection_even_if_nobody_reads_the_body() {
     }
 }
 
+#[tokio::test]
+async fn behind_a_request_that_is_the_last_one_by_its_words_nothing_is_read() {
+    for first in ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nConnection: a, close\r\n\r\n"] {
+        let bytes = format!("{first}GET /behind HTTP/1.1\r\n\r\n");
+        assert_eq!(follow([bytes.as_bytes()]), Ok(2));
+        let served = serve(&[bytes.as_bytes()], Manners { client_ends: true, service_reads: true }).await;
+        assert_eq!((served.statuses, served.bodies_clean), (vec![200], vec![true]), "{first}");
+    }
+}
+
 /// How many heads came to their end before the violation, and in what it is.
 fn broken_at(bytes: &[u8]) -> (usize, Phase) {
     let mut framing = Framing::new();
@@ -399,7 +425,8 @@ proptest! {
     }
 
     /// The promise itself, with bytes that are nearly right: hyper calls the service once for every head that was seen, or
-    /// for fewer, and then it has refused: with 400, or with an error in the last body.
+    /// for fewer, and then it has refused: with 400, or with an error in the last body; or the last request was to be the
+    /// last one, as in HTTP/1.0, and what came behind it was read by nobody.
     #[test]
     fn hyper_frames_what_is_followed_in_the_same_way(
         messages in prop::collection::vec(message(), 1..4),
@@ -422,9 +449,9 @@ proptest! {
         prop_assert!(broken.is_none_or(|broken| broken + 1 == served.bodies_clean.len()), "{:?}", served);
         prop_assert!(served.bodies_clean.len() <= heads, "{:?}", served);
         let refused = answered_400 || broken.is_some();
-        prop_assert!(refused || served.bodies_clean.len() == heads, "{:?}", served);
+        prop_assert!(refused || served.last_by_its_words || served.bodies_clean.len() == heads, "{:?}", served);
         if framing.phase() == Phase::Body {
-            prop_assert!(refused, "a body without an end: {:?}", served);
+            prop_assert!(refused || served.bodies_clean.len() < heads, "a body without an end: {:?}", served);
         }
     }
 
