@@ -24,6 +24,7 @@ pub mod cli;
 pub mod config;
 pub mod deadline;
 pub mod drain;
+pub mod field_lines;
 pub mod field_name;
 pub mod gateway;
 pub mod identity;

@@ -102,13 +102,19 @@ macro_rules! ascii_text {
                 $check(text.into()).map(Self)
             }
 
+            /// The octets of the text, which are ASCII.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                &self.0
+            }
+
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 std::str::from_utf8(&self.0).expect("checked to be ASCII when it was made")
             }
 
-            /// The text as shared bytes, so that a field value need not copy it.
+            /// The text as shared bytes.
             #[must_use]
             pub fn to_bytes(&self) -> Bytes {
                 self.0.clone()

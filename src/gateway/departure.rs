@@ -3,44 +3,48 @@
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING,
-};
+use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, TE, TRAILER, UPGRADE, VIA};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Uri, Version};
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::admission::Visitor;
 use super::body::Body;
 use super::failure::Reference;
+use super::passage::{Customs, InCircles};
 use super::record::Record;
 use super::refusal::Refusal;
 use super::site::Site;
 use super::vigil::{Tie, Vigil};
 use super::{Place, Worker};
 use crate::drain::Draining;
+use crate::field_lines::Lines;
 use crate::identity::RequestLine;
 use crate::identity::bridge::NoUsername;
-use crate::identity::signature::{self, SIGNATURE};
 use crate::random;
 use crate::server::peer::Client;
 use crate::session::{Session, cookie};
 use crate::time::UnixTime;
 use crate::upstream::body::{AnswerBody, RequestBody};
 use crate::upstream::fields::{self, Whence};
+use crate::upstream::outgoing::{Outgoing, Traits};
 use crate::upstream::upgrade;
 
 /// A request as the upstream gets it, and what its answer will be judged by.
 pub(super) struct Departure {
-    pub(super) request: Request<RequestBody>,
+    pub(super) request: Outgoing,
     visitor: Visitor,
     /// The client's connection, should this handshake of a WebSocket succeed.
     upgrade: Option<OnUpgrade>,
 }
 
 impl Worker {
-    /// Makes a request ours: first away with what is not for the upstream, then in with what is ours.
+    /// Makes a request ours: first what is for the upstream of what the client said, then what is ours.
+    ///
+    /// Each connection has its own version (RFC 9112 §2.3). With that of an older client, or an older upstream, an answer
+    /// would end where its connection does, and nobody could tell a whole one from one that broke off.
     #[expect(clippy::too_many_arguments, reason = "the parts of one request, each used once")]
     pub(super) fn prepare(
         &self,
@@ -62,45 +66,52 @@ impl Worker {
             announced = head.headers.remove(TRAILER);
             body = body.with_trailers(site.trailers());
         }
+        // Path and query as they came, which is the target in origin form (RFC 9112 §3.2.1).
+        let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let mut lines = place.pool.head(&head.method, &target, self.spare.take());
+        let customs = Customs {
+            identity: &site.identity,
+            client,
+            pseudonym: &self.gateway.pseudonym,
+            keeps_id: record.keeps_id(),
+            keeps_parent: record.keeps_parent(),
+            keeps_state: record.keeps_state(),
+        };
+        // The first of all fields (RFC 9110 §7.2).
+        lines.field(&HOST, authority);
+        let held =
+            customs.pass(&head.headers, &mut lines).map_err(|InCircles| Refusal::going_in_circles())?;
+        warn_of_lookalike(held.lookalike);
 
-        head.uri = origin_form(head.uri);
-        // Each connection has its own version (RFC 9112 §2.3). With that of an older client, or an older upstream, an
-        // answer would end where its connection does, and nobody could tell a whole one from one that broke off.
-        head.version = Version::HTTP_11;
-        let mut dropped =
-            fields::drop_unwanted(&mut head.headers, client, |name| site.identity.is_guarded(name));
-        let label = signature::remove_label(&mut head.headers).then_some(SIGNATURE);
-        warn_of_lookalike(dropped.lookalike.take().or(label));
-        cookie::remove_ours(&mut head.headers);
-        if knows_trailers && !is_handshake {
-            // gRPC asks for it. It is between two ends of a connection (RFC 9110 §10.1.4); HTTP/2 does not say so.
-            head.headers.insert(TE, HeaderValue::from_static("trailers"));
-            head.headers.insert(CONNECTION, HeaderValue::from_static("TE"));
-        }
-        if let Some(names) = announced {
-            head.headers.insert(TRAILER, names);
-        }
         let peer = &self.texts.peer(client.peer);
         let whence = Whence { client, peer, scheme: site.origin.scheme(), authority };
-        fields::write_forwarding(&mut head.headers, self.gateway.forwarded, &whence, &dropped);
-        head.headers.insert(HOST, authority.clone());
-        self.gateway.pseudonym.sign(&mut head.headers, self.texts.via.clone())?;
-        record.write_ids(&mut head.headers);
-        frame_body(&mut head.headers, &body);
+        fields::write_forwarding(&mut lines, self.gateway.forwarded, &whence, &held.before);
+        lines.field(&VIA, &self.texts.via);
+        record.write_ids(&mut lines);
         if is_handshake {
-            upgrade::write_fields(&mut head.headers);
+            lines.text(&CONNECTION, b"upgrade");
+            lines.text(&UPGRADE, b"websocket");
+        } else if knows_trailers {
+            // gRPC asks for it. It is between two ends of a connection (RFC 9110 §10.1.4); HTTP/2 does not say so.
+            lines.text(&TE, b"trailers");
+            lines.text(&CONNECTION, b"TE");
         }
         if let Visitor::Member { session, .. } = &visitor {
             let line = RequestLine {
                 method: head.method.as_str(),
                 authority: site.origin.authority(),
-                path: head.uri.path(),
-                query: head.uri.query(),
+                path: target.path(),
+                query: target.query(),
             };
-            self.introduce(place.index, session, &line, &mut head.headers, now, record)?;
+            self.introduce(place.index, session, &line, &mut lines, now, record)?;
         }
-        let mut request = Request::from_parts(head, body);
-        let upgrade = is_handshake.then(|| hyper::upgrade::on(&mut request));
+        for (name, value) in held.signatures.iter().flat_map(|others| others.iter()) {
+            lines.field(name, value);
+        }
+        let upgrade = is_handshake.then(|| on_upgrade(&mut head));
+        let traits = Traits { binds: held.binds, upgrades: is_handshake };
+        let (method, room) = (head.method, head.headers);
+        let request = Outgoing::new(method, lines, body, announced, traits, room);
         Ok(Departure { request, visitor, upgrade })
     }
 
@@ -110,19 +121,16 @@ impl Worker {
         index: usize,
         session: &Session,
         line: &RequestLine<'_>,
-        fields: &mut HeaderMap,
+        lines: &mut impl Lines,
         now: UnixTime,
         record: &Record,
     ) -> Result<(), Refusal> {
         let site = &self.gateway.sites[index];
-        let bridged = site.identity.bridge().write(fields, &session.member);
+        let bridged = site.identity.bridge().write(lines, &session.member);
         bridged.map_err(|error| cannot_be_named(site, error, record))?;
-        if let Some(jwt) = site.identity.jwt() {
-            let (policy, kept) = (site.cookies.policy(), &self.assertions[index]);
-            let jwt_of_now = kept.for_session(session, policy, &site.identity, now, random::nonce);
-            jwt_of_now.map(|value| fields.insert(jwt.field(), value));
-        }
-        site.identity.write(fields, &session.member, line, now, random::nonce());
+        let (policy, kept) = (site.cookies.policy(), &self.assertions[index]);
+        let jwt = kept.for_session(session, policy, &site.identity, now, random::nonce);
+        site.identity.write(lines, &session.member, jwt.as_ref(), line, now, random::nonce());
         Ok(())
     }
 }
@@ -169,24 +177,11 @@ fn take_out(site: &Site, fields: &mut HeaderMap) {
     cookie::remove_ours_set_by_upstream(fields);
 }
 
-/// The target in origin form (RFC 9112 §3.2.1), which is what an upstream is asked with; path and query as they came.
-fn origin_form(uri: Uri) -> Uri {
-    if uri.authority().is_none() {
-        return uri;
-    }
-    let mut parts = uri.into_parts();
-    (parts.scheme, parts.authority) = (None, None);
-    Uri::from_parts(parts).expect("a path and query by themselves are a target")
-}
-
-/// The length as it came, or chunks where it was not known or trailers are announced: also for methods that usually have
-/// no body.
-fn frame_body(headers: &mut HeaderMap, body: &RequestBody) {
-    let needs_chunks = body.size_hint().exact().is_none() || headers.contains_key(TRAILER);
-    if !body.is_end_stream() && needs_chunks {
-        headers.remove(CONTENT_LENGTH);
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
+/// The client's connection, once it goes on in another protocol.
+fn on_upgrade(head: &mut Parts) -> OnUpgrade {
+    let mut request = Request::new(());
+    std::mem::swap(request.extensions_mut(), &mut head.extensions);
+    hyper::upgrade::on(&mut request)
 }
 
 /// Logs that a member cannot be told to the app in the one way it understands, under the reference that the page shows.

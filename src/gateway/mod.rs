@@ -18,6 +18,7 @@ mod forward_auth;
 mod head;
 pub mod language;
 pub mod pages;
+pub mod passage;
 pub mod preserve;
 pub mod record;
 mod redirect;
@@ -109,6 +110,8 @@ pub struct Worker {
     assertions: Vec<Assertions>,
     desk: Rc<Desk>,
     texts: Texts,
+    /// Where the head of the last request to an upstream stood, for the next one's.
+    spare: RefCell<Vec<u8>>,
     vigil: Rc<Vigil>,
     draining: Draining,
 }
@@ -167,7 +170,8 @@ impl Worker {
         let texts = Texts::new(&gateway);
         let begun = || Vigil::begin(Arc::clone(&gateway.revocations), gateway.clock.clone());
         let vigil = before.map_or_else(begun, |before| Rc::clone(&before.vigil));
-        Rc::new(Self { texts, gateway, pools, assertions, desk, vigil, draining: draining.clone() })
+        let spare = RefCell::default();
+        Rc::new(Self { texts, gateway, pools, assertions, desk, spare, vigil, draining: draining.clone() })
     }
 }
 
@@ -371,7 +375,9 @@ impl Worker {
         record: &mut Record,
     ) -> Result<Response<Body>, Refusal> {
         record.is_asked();
-        match place.pool.forward(&mut departure.request, watch, &record.target).await {
+        let outcome = place.pool.forward(&mut departure.request, watch, &record.target).await;
+        self.spare.replace(departure.request.take_octets());
+        match outcome {
             Ok(answer) => {
                 record.is_served();
                 departure.conclude(place, answer, now, &self.vigil, &self.draining)

@@ -25,12 +25,13 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::body::Broken;
 use super::desk::{Desk, NONE, Place, SiteDesk};
+use crate::field_lines::Lines;
 use crate::random;
 use crate::server::peer::Client;
 use crate::server::{Arrival, Entrance};
 use crate::session::Session;
 use crate::telemetry::line::Line;
-use crate::telemetry::trace::{TRACEPARENT, TRACESTATE, TraceParent, Tracing, write_hex};
+use crate::telemetry::trace::{TRACEPARENT, TraceParent, Tracing, write_hex};
 use crate::upstream::UpstreamError;
 
 #[cfg(feature = "otel")]
@@ -231,28 +232,40 @@ impl Record {
         self.outcome = Some(if is_told { Outcome::Unauthorized } else { Outcome::Login });
     }
 
-    /// Writes the ids under which the next program knows it, too.
-    pub(super) fn write_ids(&self, fields: &mut HeaderMap) {
-        if let RequestId::Made(id) = &self.request_id {
-            let mut text = [0; 32];
-            write_hex(id, &mut text);
-            let id = HeaderValue::from_bytes(&text).expect("hexadecimal is ASCII");
-            fields.insert(X_REQUEST_ID, id);
-        }
-        let begins_anew = match self.desk.gateway.tracing {
+    /// Whether the client's `X-Request-Id` is the one under which it is known.
+    pub(super) const fn keeps_id(&self) -> bool {
+        matches!(self.request_id, RequestId::Given(_))
+    }
+
+    /// Whether the client's `traceparent` goes on.
+    pub(super) fn keeps_parent(&self) -> bool {
+        !self.begins_trace() && !self.spanned.is_recorded()
+    }
+
+    /// Whether the client's `tracestate` goes on: what vendors said of another trace says nothing of one that begins here.
+    pub(super) fn keeps_state(&self) -> bool {
+        !self.begins_trace()
+    }
+
+    fn begins_trace(&self) -> bool {
+        match self.desk.gateway.tracing {
             Tracing::Make => self.is_new_trace,
             Tracing::Pass => self.trace.is_none(),
             Tracing::Off => false,
-        };
-        if begins_anew {
-            // What vendors said of another trace says nothing of this one.
-            fields.remove(TRACEPARENT);
-            fields.remove(TRACESTATE);
         }
-        if (begins_anew || self.spanned.is_recorded())
+    }
+
+    /// Writes the ids under which the next program knows it, too, as far as the client's do not go on.
+    pub(super) fn write_ids(&self, lines: &mut impl Lines) {
+        if let RequestId::Made(id) = &self.request_id {
+            let mut text = [0; 32];
+            write_hex(id, &mut text);
+            lines.text(&X_REQUEST_ID, &text);
+        }
+        if !self.keeps_parent()
             && let Some(trace) = &self.trace
         {
-            fields.insert(TRACEPARENT, trace.value());
+            lines.text(&TRACEPARENT, &trace.text());
         }
     }
 

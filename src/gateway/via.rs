@@ -1,8 +1,7 @@
 //! `Via`: the gateway leaves its name on what it forwards, and knows by it what has been here before.
 
-use http::header::{HeaderMap, HeaderValue, VIA};
+use http::HeaderValue;
 
-use super::refusal::Refusal;
 use crate::random;
 
 /// What this gateway calls itself in `Via` (RFC 9110 §7.6.3): new at every start, so that it knows its own and no other.
@@ -24,14 +23,8 @@ impl Pseudonym {
         HeaderValue::try_from(format!("1.1 {}", self.0)).expect("letters, digits and hyphens")
     }
 
-    /// Adds `entry`, which is its own, to `Via`; refuses a request on which it stands already.
-    pub(super) fn sign(&self, headers: &mut HeaderMap, entry: HeaderValue) -> Result<(), Refusal> {
-        let has_been_here =
-            |line: &HeaderValue| memchr::memmem::find(line.as_bytes(), self.0.as_bytes()).is_some();
-        if headers.get_all(VIA).iter().any(has_been_here) {
-            return Err(Refusal::going_in_circles());
-        }
-        headers.append(VIA, entry);
-        Ok(())
+    /// Whether it stands on a line of `Via`: then the request has been here before.
+    pub(super) fn has_signed(&self, line: &HeaderValue) -> bool {
+        memchr::memmem::find(line.as_bytes(), self.0.as_bytes()).is_some()
     }
 }

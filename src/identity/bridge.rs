@@ -6,10 +6,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::Attribute;
+use crate::field_lines::Lines;
 use crate::member::Member;
 use crate::secret::Secret;
 
@@ -40,14 +41,14 @@ impl Bridge {
     ///
     /// # Errors
     /// [`NoUsername`] where the member cannot be named so; nothing has been written then.
-    pub fn write(&self, fields: &mut HeaderMap, member: &Member) -> Result<(), NoUsername> {
+    pub fn write(&self, lines: &mut impl Lines, member: &Member) -> Result<(), NoUsername> {
         if let Some(password) = &self.basic {
-            fields.insert(AUTHORIZATION, credentials(member.id.as_str(), password)?);
+            lines.field(&AUTHORIZATION, &credentials(member.id.as_str(), password)?);
         }
         if let Some((attribute, name)) = &self.remote_user
             && let Some(value) = attribute.of(member)
         {
-            fields.insert(name, value);
+            lines.text(name, &value);
         }
         Ok(())
     }
@@ -66,6 +67,8 @@ fn credentials(id: &str, password: &Secret) -> Result<HeaderValue, NoUsername> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
     use crate::member::{MemberId, MemberUnitId, Profile, ProviderName};
 

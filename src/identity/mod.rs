@@ -9,19 +9,20 @@ pub mod jwt;
 pub mod keys;
 pub mod signature;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use crate::field_lines::Lines;
 use crate::field_name::{folded, reads_as};
 use crate::member::Member;
 use crate::time::UnixTime;
 use bridge::Bridge;
 use jwt::Jwt;
 use keys::SigningKeys;
-use signature::{Component, Message, SIGNATURE, SIGNATURE_INPUT, Signer};
+use signature::{Component, Covered, Message, SIGNATURE, SIGNATURE_INPUT, Signer};
 
 /// What a name of a person may not hold bare: whatever has a meaning in a field value, and the percent sign itself.
 const NOT_BARE: &AsciiSet = &CONTROLS.add(b'%').add(b',').add(b';').add(b'"').add(b'\\');
@@ -57,17 +58,17 @@ impl Attribute {
         }
     }
 
-    /// The value for one member; nothing where the vendor did not say.
-    fn of(self, member: &Member) -> Option<HeaderValue> {
-        let id = |bytes: Bytes| HeaderValue::from_maybe_shared(bytes).ok();
+    /// The value for one member, in ASCII; nothing where the vendor did not say.
+    fn of(self, member: &Member) -> Option<Cow<'_, [u8]>> {
+        let id = |text| Some(Cow::Borrowed(text));
         let name = |text: &Option<String>| {
             let text = utf8_percent_encode(text.as_deref()?.trim(), NOT_BARE).to_string();
-            HeaderValue::try_from(text).ok().filter(|value| !value.is_empty())
+            (!text.is_empty()).then(|| Cow::Owned(text.into_bytes()))
         };
         match self {
-            Self::MemberId => id(member.id.to_bytes()),
-            Self::MemberUnitId => id(member.unit_id.to_bytes()),
-            Self::Provider => id(member.provider.to_bytes()),
+            Self::MemberId => id(member.id.as_bytes()),
+            Self::MemberUnitId => id(member.unit_id.as_bytes()),
+            Self::Provider => id(member.provider.as_bytes()),
             Self::FirstName => name(&member.profile.first_name),
             Self::LastName => name(&member.profile.last_name),
             Self::Email => name(&member.profile.email),
@@ -203,38 +204,61 @@ impl Identity {
         forged_signature || self.guarded.iter().any(|guarded| reads_as(name, guarded))
     }
 
-    /// Writes the fields of a member and signs them with the request they stand in. A JWT, where the app wants one,
-    /// stands there already.
+    /// Writes the fields of a member, with the JWT where the app wants one, and signs them with the request they stand in.
     ///
     /// # Panics
-    /// Never: all covered fields have just been written.
+    /// Never: all covered fields are there.
     pub fn write(
         &self,
-        fields: &mut HeaderMap,
+        lines: &mut impl Lines,
         member: &Member,
+        jwt: Option<&HeaderValue>,
         request: &RequestLine<'_>,
         now: UnixTime,
         nonce: [u8; 16],
     ) {
-        let mut complete = self.jwt.as_ref().is_none_or(|jwt| fields.contains_key(jwt.field()));
+        let jwt = self.jwt.as_ref().and_then(|policy| Some((policy.field(), jwt?)));
+        let mut missing = usize::from(self.jwt.is_some() && jwt.is_none());
         for (attribute, name) in &self.fields {
             match attribute.of(member) {
-                Some(value) => {
-                    fields.insert(name, value);
-                }
-                None => complete = false,
+                Some(value) => lines.text(name, &value),
+                None => missing += 1,
             }
         }
-        let partial =
-            (!complete).then(|| signer(self.names().filter(|name| fields.contains_key(*name)), self.ttl));
+        if let Some((name, value)) = jwt {
+            lines.field(name, value);
+        }
+        let fields = &Told { fields: &self.fields, member, jwt };
+        let partial = (missing > 0).then(|| {
+            signer(self.names().filter(|name| fields.write_value(name, &mut Vec::new()).is_some()), self.ttl)
+        });
         let RequestLine { method, authority, path, query } = *request;
         let message = Message { method, authority, path, query, fields };
         let signer = partial.as_ref().unwrap_or(&self.signer);
-        let (input, signature) = signer
+        let signed = signer
             .sign(&message, self.signing_keys.current(), now, nonce)
-            .expect("every covered field has just been written");
-        put_first(fields, &SIGNATURE_INPUT, input);
-        put_first(fields, &SIGNATURE, signature);
+            .expect("every covered field is there");
+        lines.text(&SIGNATURE_INPUT, signed.input());
+        lines.text(&SIGNATURE, signed.signature());
+    }
+}
+
+/// What an app is told of one member.
+struct Told<'a> {
+    fields: &'a [(Attribute, HeaderName)],
+    member: &'a Member,
+    jwt: Option<(&'a HeaderName, &'a HeaderValue)>,
+}
+
+impl Covered for Told<'_> {
+    fn write_value(&self, wanted: &HeaderName, base: &mut Vec<u8>) -> Option<()> {
+        if let Some((_, value)) = self.jwt.filter(|(name, _)| *name == wanted) {
+            base.extend_from_slice(value.as_bytes());
+            return Some(());
+        }
+        let (attribute, _) = self.fields.iter().find(|(_, name)| name == wanted)?;
+        base.extend_from_slice(&attribute.of(self.member)?);
+        Some(())
     }
 }
 
@@ -265,21 +289,6 @@ fn components<'a>(names: impl Iterator<Item = &'a HeaderName>) -> Vec<Component>
 
 fn signer<'a>(names: impl Iterator<Item = &'a HeaderName>, ttl: Duration) -> Signer {
     Signer::new(components(names), ttl.as_secs())
-}
-
-/// Our entry stands before those of others, so that a verifier of a few lines can look at the start of the field.
-fn put_first(fields: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
-    let others: Vec<HeaderValue> = match fields.entry(name) {
-        http::header::Entry::Vacant(entry) => {
-            entry.insert(value);
-            return;
-        }
-        http::header::Entry::Occupied(entry) => entry.remove_entry_mult().1.collect(),
-    };
-    fields.insert(name, value);
-    for other in others {
-        fields.append(name, other);
-    }
 }
 
 #[cfg(test)]
@@ -319,7 +328,7 @@ mod tests {
 
     fn written(member: &Member) -> HeaderMap {
         let mut fields = HeaderMap::new();
-        identity().write(&mut fields, member, &LINE, UnixTime(1_795_300_000), [0; 16]);
+        identity().write(&mut fields, member, None, &LINE, UnixTime(1_795_300_000), [0; 16]);
         fields
     }
 
@@ -402,17 +411,6 @@ mod tests {
         ] {
             assert_eq!(written(&member(Some(name)))["x-member-last-name"], value);
         }
-    }
-
-    #[test]
-    fn our_signature_stands_before_those_of_others() {
-        let mut fields = HeaderMap::new();
-        fields.append(SIGNATURE, HeaderValue::from_static("sig1=:AAAA:"));
-        fields.append(SIGNATURE, HeaderValue::from_static("sig2=:AAAA:"));
-        identity().write(&mut fields, &member(None), &LINE, UnixTime(1_795_300_000), [0; 16]);
-        let lines: Vec<_> = fields.get_all(SIGNATURE).iter().map(|line| line.to_str().unwrap()).collect();
-        assert!(lines[0].starts_with("member=:"));
-        assert_eq!(lines[1..], ["sig1=:AAAA:", "sig2=:AAAA:"]);
     }
 
     #[test]

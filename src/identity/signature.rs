@@ -2,7 +2,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{Dictionary, FieldType, Parser};
 
@@ -44,9 +43,28 @@ impl Component {
     }
 }
 
+/// Fields of which a signature can cover some.
+pub trait Covered {
+    /// Writes the value of a field as RFC 9421 §2.1 has it: trimmed, and its lines behind each other. Nothing where there is no
+    /// such field, or a line is not ASCII.
+    fn write_value(&self, name: &HeaderName, base: &mut Vec<u8>) -> Option<()>;
+}
+
+impl Covered for HeaderMap {
+    fn write_value(&self, name: &HeaderName, base: &mut Vec<u8>) -> Option<()> {
+        let mut lines = self.get_all(name).iter();
+        base.extend_from_slice(lines.next()?.to_str().ok()?.trim().as_bytes());
+        for line in lines {
+            base.extend_from_slice(b", ");
+            base.extend_from_slice(line.to_str().ok()?.trim().as_bytes());
+        }
+        Some(())
+    }
+}
+
 /// What of a request can be signed.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
+#[derive(Debug)]
+pub struct Message<'a, Fields: ?Sized = HeaderMap> {
     /// The method.
     pub method: &'a str,
     /// Host and port as the upstream sees them in `Host`.
@@ -56,7 +74,7 @@ pub struct Message<'a> {
     /// What follows the question mark; nothing where there is none.
     pub query: Option<&'a str>,
     /// The fields.
-    pub fields: &'a HeaderMap,
+    pub fields: &'a Fields,
 }
 
 /// The signature base (RFC 9421 §2.5): what is signed, and what whoever verifies builds again. `params` is the list of
@@ -75,7 +93,11 @@ pub fn signature_base(message: &Message<'_>, components: &[Component], params: &
 const PARAMS: &[u8] = b"\"@signature-params\": ";
 
 /// All lines of a signature base but the last.
-fn write_components(base: &mut Vec<u8>, message: &Message<'_>, components: &[Component]) -> Option<()> {
+fn write_components<Fields: Covered + ?Sized>(
+    base: &mut Vec<u8>,
+    message: &Message<'_, Fields>,
+    components: &[Component],
+) -> Option<()> {
     for component in components {
         base.push(b'"');
         base.extend_from_slice(component.as_str().as_bytes());
@@ -88,14 +110,7 @@ fn write_components(base: &mut Vec<u8>, message: &Message<'_>, components: &[Com
                 base.push(b'?');
                 base.extend_from_slice(message.query.unwrap_or_default().as_bytes());
             }
-            Component::Field(name) => {
-                let mut lines = message.fields.get_all(name).iter();
-                base.extend_from_slice(lines.next()?.to_str().ok()?.trim().as_bytes());
-                for line in lines {
-                    base.extend_from_slice(b", ");
-                    base.extend_from_slice(line.to_str().ok()?.trim().as_bytes());
-                }
-            }
+            Component::Field(name) => message.fields.write_value(name, base)?,
         }
         base.push(b'\n');
     }
@@ -119,20 +134,17 @@ impl Signer {
         Self { covered: format!("({})", names.join(" ")), components, ttl }
     }
 
-    /// The values of `Signature-Input` and `Signature` for a message. Nothing where a covered field is not there.
+    /// Signs a message. Nothing where a covered field is not there.
     ///
     /// Signature base, input and signature are written into one buffer, of which the two values are parts.
-    ///
-    /// # Panics
-    /// Never: all that is written is ASCII.
     #[must_use]
-    pub fn sign(
+    pub fn sign<Fields: Covered + ?Sized>(
         &self,
-        message: &Message<'_>,
+        message: &Message<'_, Fields>,
         key: &SigningKey,
         now: UnixTime,
         nonce: [u8; 16],
-    ) -> Option<(HeaderValue, HeaderValue)> {
+    ) -> Option<Signed> {
         let mut text = Vec::with_capacity(1024);
         write_components(&mut text, message, &self.components)?;
         text.extend_from_slice(PARAMS);
@@ -148,9 +160,7 @@ impl Signer {
         text.extend_from_slice(b"=:");
         text.extend_from_slice(signature.as_bytes());
         text.push(b':');
-        let text = Bytes::from(text);
-        let value = |part: Bytes| HeaderValue::from_maybe_shared(part).expect("ASCII throughout");
-        Some((value(text.slice(base_end..input_end)), value(text.slice(input_end..))))
+        Some(Signed { text, base_end, input_end })
     }
 
     /// What `Signature-Input` says behind the label.
@@ -171,6 +181,28 @@ impl Signer {
         text.extend_from_slice(b"\";tag=\"");
         text.extend_from_slice(TAG.as_bytes());
         text.push(b'"');
+    }
+}
+
+/// A signature: what its two fields say, in ASCII throughout.
+#[derive(Debug)]
+pub struct Signed {
+    text: Vec<u8>,
+    base_end: usize,
+    input_end: usize,
+}
+
+impl Signed {
+    /// The value of `Signature-Input`.
+    #[must_use]
+    pub fn input(&self) -> &[u8] {
+        &self.text[self.base_end..self.input_end]
+    }
+
+    /// The value of `Signature`.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.text[self.input_end..]
     }
 }
 
@@ -196,41 +228,52 @@ fn dictionary(fields: &HeaderMap, name: &HeaderName) -> Option<Dictionary> {
     Parser::new(&lines.join(&b", "[..])).parse_dictionary::<Dictionary>().ok()
 }
 
-/// Takes our label out of what a client sent; its other signatures stay as they came. A field that cannot be read goes
-/// as a whole: somebody else might read our label into it.
-///
-/// Returns whether anything was taken.
-pub fn remove_label(fields: &mut HeaderMap) -> bool {
-    let mut removed = false;
-    for name in [&SIGNATURE_INPUT, &SIGNATURE] {
-        if !fields.contains_key(name) {
-            continue;
-        }
-        let rest = match dictionary(fields, name) {
-            // Behind ours an empty line would be a comma too many (RFC 9651 §4.2.2).
-            Some(dictionary) if dictionary.is_empty() => {
-                fields.remove(name);
+/// What a client has signed itself, without our label; its other signatures stay as they came. A field that cannot be read
+/// goes as a whole: somebody else might read our label into it.
+#[derive(Debug, Default)]
+pub struct Others {
+    /// What is left of `Signature-Input` and `Signature`, line by line.
+    pub fields: HeaderMap,
+    /// Our label was there.
+    pub had_ours: bool,
+}
+
+impl Others {
+    /// What is left of these two fields of a client.
+    #[must_use]
+    pub fn of(mut fields: HeaderMap) -> Self {
+        let mut had_ours = false;
+        for name in [&SIGNATURE_INPUT, &SIGNATURE] {
+            if !fields.contains_key(name) {
                 continue;
             }
-            Some(dictionary) if !dictionary.contains_key(LABEL) => continue,
-            Some(mut dictionary) => {
-                dictionary.shift_remove(LABEL);
-                dictionary.serialize()
+            let rest = match dictionary(&fields, name) {
+                // Behind ours an empty line would be a comma too many (RFC 9651 §4.2.2).
+                Some(dictionary) if dictionary.is_empty() => {
+                    fields.remove(name);
+                    continue;
+                }
+                Some(dictionary) if !dictionary.contains_key(LABEL) => continue,
+                Some(mut dictionary) => {
+                    dictionary.shift_remove(LABEL);
+                    dictionary.serialize()
+                }
+                None => None,
+            };
+            fields.remove(name);
+            if let Some(rest) = rest.and_then(|rest| HeaderValue::try_from(rest).ok()) {
+                fields.insert(name, rest);
             }
-            None => None,
-        };
-        fields.remove(name);
-        if let Some(rest) = rest.and_then(|rest| HeaderValue::try_from(rest).ok()) {
-            fields.insert(name, rest);
+            had_ours = true;
         }
-        removed = true;
+        Self { fields, had_ours }
     }
-    removed
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::field_lines::Lines as _;
     use crate::identity::keys::{Algorithm, SigningKeys};
     use crate::secret::Secret;
 
@@ -275,11 +318,11 @@ mod tests {
         let mut fields = fields();
         let keys = keys(algorithm);
         let signer = Signer::new(demanded(), 60);
-        let (input, signature) = signer
+        let signed = signer
             .sign(&message(&fields), keys.current(), NOW, *b"sixteen nonce by")
             .expect("all fields are there");
-        fields.insert(SIGNATURE_INPUT, input);
-        fields.insert(SIGNATURE, signature);
+        fields.text(&SIGNATURE_INPUT, signed.input());
+        fields.text(&SIGNATURE, signed.signature());
         fields
     }
 
@@ -320,13 +363,14 @@ mod tests {
         for (sent, kept) in cases {
             let mut fields = HeaderMap::new();
             fields.insert(SIGNATURE, HeaderValue::from_static(sent));
-            remove_label(&mut fields);
+            let Others { fields, had_ours } = Others::of(fields);
+            assert_eq!(had_ours, !sent.is_empty() && kept != Some(sent), "{sent}");
             assert_eq!(fields.get(SIGNATURE).map(|value| value.to_str().unwrap()), kept, "{sent}");
         }
         let mut fields = HeaderMap::new();
         fields.append(SIGNATURE, HeaderValue::from_static("sig1=:AAAA:"));
         fields.append(SIGNATURE, HeaderValue::from_static("member=:BBBB:"));
-        remove_label(&mut fields);
+        let Others { fields, .. } = Others::of(fields);
         assert_eq!(fields.get_all(SIGNATURE).iter().collect::<Vec<_>>(), ["sig1=:AAAA:"]);
     }
 }

@@ -12,13 +12,13 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::UPGRADE;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::body::{AnswerBody, Progress, RequestBody};
+use super::body::{AnswerBody, Progress};
 use super::dial::Wanted;
+use super::outgoing::{Outgoing, Traits};
 use super::pool::{Carrier, Lease, Pool, Tried};
 use super::{Fault, UpstreamError, fields, http1, http2};
 use crate::deadline::Watch;
@@ -45,16 +45,15 @@ pub(super) enum Fate {
 }
 
 impl Sent {
-    fn new(request: &Request<RequestBody>) -> Self {
-        let binds = fields::authenticates_connection(request.headers());
-        // HTTP/2 knows neither upgrades nor connections that belong to one member.
-        let needs_its_own = binds || request.headers().contains_key(UPGRADE);
+    fn new(request: &Outgoing) -> Self {
+        let Traits { binds, upgrades } = request.traits;
         Self {
-            method: request.method().clone(),
-            has_body: !request.body().is_end_stream(),
+            method: request.method.clone(),
+            has_body: !request.body.is_end_stream(),
             binds,
-            wanted: if needs_its_own { Wanted::Http1 } else { Wanted::AsSettled },
-            progress: request.body().progress(),
+            // HTTP/2 knows neither upgrades nor connections that belong to one member.
+            wanted: if binds || upgrades { Wanted::Http1 } else { Wanted::AsSettled },
+            progress: request.body.progress(),
         }
     }
 
@@ -91,7 +90,7 @@ impl Pool {
     /// [`UpstreamError`] where there is no answer.
     pub async fn forward(
         self: &Rc<Self>,
-        request: &mut Request<RequestBody>,
+        request: &mut Outgoing,
         watch: &Rc<Watch>,
         target: &Cell<Option<usize>>,
     ) -> Result<Response<AnswerBody>, UpstreamError> {
@@ -126,7 +125,7 @@ impl Pool {
                 },
             };
             if sent.has_body {
-                request.body_mut().due_at_end(watch.upstream.clone(), timeouts.first_byte);
+                request.body.due_at_end(watch.upstream.clone(), timeouts.first_byte);
                 watch.upstream.set(timeouts.idle);
             } else {
                 watch.upstream.set(timeouts.first_byte);
@@ -199,7 +198,7 @@ impl Pool {
 
 async fn over_http1(
     connection: &mut http1::Connection,
-    request: &mut Request<RequestBody>,
+    request: &mut Outgoing,
 ) -> Result<Response<Option<Incoming>>, Unanswered> {
     match connection.exchange(request).await {
         Ok(answer) => Ok(answer.map(|()| None)),
@@ -215,12 +214,12 @@ async fn over_http1(
 async fn over_http2(
     stream: &http2::Exchange,
     is_secure: bool,
-    request: &mut Request<RequestBody>,
+    request: &mut Outgoing,
 ) -> Result<Response<Option<Incoming>>, Unanswered> {
-    let copy = request.body().is_end_stream().then(|| http2::copy(request));
-    let mut outgoing = std::mem::replace(request, Request::new(RequestBody::empty()));
-    http2::write_as_http2(&mut outgoing, is_secure);
-    let mut error = match stream.connection.send(outgoing).await {
+    let copy = request.copy();
+    let mut taken = request.take();
+    http2::write_as_http2(&mut taken, is_secure);
+    let mut error = match stream.connection.send(taken).await {
         Ok(answer) => return Ok(answer.map(Some)),
         Err(error) => error,
     };
@@ -234,7 +233,7 @@ async fn over_http2(
     let again = unsent.or(copy);
     let is_intact = again.is_some();
     if let Some(again) = again {
-        *request = again;
+        request.put_back(again);
     }
     Err(Unanswered { fault: error.into(), fate, was_sent, is_intact })
 }

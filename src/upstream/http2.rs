@@ -14,7 +14,6 @@ use std::time::Duration;
 use http::header::{CONNECTION, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, Version};
-use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -169,15 +168,6 @@ fn fate(error: &hyper::Error) -> Fate {
     if cause.is_remote() && is_unprocessed { Fate::Unprocessed } else { Fate::Refused }
 }
 
-/// The same request once more, where it has no body.
-pub(super) fn copy(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::empty());
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    copy
-}
-
 /// Writes a request as HTTP/2 has it (RFC 9113 §8.3.1): `Host` becomes `:authority`, and nothing names the connection.
 pub(super) fn write_as_http2(request: &mut Request<RequestBody>, secure: bool) {
     let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
@@ -202,9 +192,6 @@ pub(super) fn write_as_http1(request: &mut Request<RequestBody>) {
     *request.version_mut() = Version::HTTP_11;
     if let Some(host) = host {
         request.headers_mut().insert(HOST, host);
-    }
-    if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
-        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 

@@ -14,6 +14,7 @@ mod forward;
 pub mod health;
 pub mod http1;
 mod http2;
+pub mod outgoing;
 mod pool;
 mod resolve;
 pub mod target;

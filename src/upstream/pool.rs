@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use super::condition::Standing;
 use super::dial::{self, Wanted};
+use super::outgoing::Head;
 use super::{Balance, Protocol, Reuse, TrailerFilter, Upstream, http1, http2};
 use crate::deadline::Ticker;
+use http::Method;
+use http::uri::PathAndQuery;
 use tokio::sync::Semaphore;
 
 /// Connections of HTTP/2 that a worker opens to one target. When all are full, requests wait for each other.
@@ -102,6 +105,16 @@ impl Pool {
     #[must_use]
     pub const fn upstream(&self) -> &Upstream {
         &self.upstream
+    }
+
+    /// A head for a request to it, that begins so. `spare` is where the octets of one before stood.
+    #[must_use]
+    pub fn head(&self, method: &Method, target: &PathAndQuery, spare: Vec<u8>) -> Head {
+        if self.lanes.iter().any(|lane| lane.might_share) {
+            Head::undecided(target.clone())
+        } else {
+            Head::octets(method, target, spare)
+        }
     }
 
     /// Whether as many requests are under way as there may be.

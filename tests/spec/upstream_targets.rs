@@ -5,9 +5,13 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::Request;
+use http::Method;
+use http::header::{HOST, HeaderMap};
+use http::uri::PathAndQuery;
 use member_gateway::deadline::Ticker;
+use member_gateway::field_lines::Lines;
 use member_gateway::upstream::body::RequestBody;
+use member_gateway::upstream::outgoing::{Outgoing, Traits};
 use member_gateway::upstream::target::Target;
 use member_gateway::upstream::{Balance, Pool, Protocol, Reuse, Settings, Timeouts, Upstream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -68,7 +72,11 @@ fn requests_go_to_whichever_is_serving_the_fewest() {
         let pool = Pool::new(Upstream::new(settings), &ticker, Rc::new(|_| true));
         let watched = ticker.watch();
         let ask = async || {
-            let mut request = Request::get("/").header("host", "a").body(RequestBody::empty()).unwrap();
+            let target = PathAndQuery::from_static("/");
+            let mut head = pool.head(&Method::GET, &target, Vec::new());
+            head.text(&HOST, b"a");
+            let (body, room) = (RequestBody::empty(), HeaderMap::new());
+            let mut request = Outgoing::new(Method::GET, head, body, None, Traits::default(), room);
             pool.forward(&mut request, &watched.share(), &Cell::default()).await.unwrap()
         };
         // The one whose answer does not end stays busy, and all others go past it.

@@ -13,11 +13,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::HOST;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use member_gateway::deadline::Ticker;
+use member_gateway::field_lines::Lines;
 use member_gateway::upstream::body::RequestBody;
+use member_gateway::upstream::outgoing::{Outgoing, Traits};
 use member_gateway::upstream::target::Target;
 use member_gateway::upstream::{Balance, Pool, Protocol, Reuse, Settings, Timeouts, Upstream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -88,16 +92,16 @@ async fn ours(
     let pool = Pool::new(upstream.clone(), &ticker, Rc::new(|_| true));
     let watched = ticker.watch();
     let ask = async |method: &Method| -> Option<Whole> {
-        let mut request = Request::builder().method(method).uri("/").header("host", "a");
         let body = if method == Method::POST {
             RequestBody::full(Bytes::from_static(b"b"))
         } else {
             RequestBody::empty()
         };
-        if method == Method::POST {
-            request = request.header("content-length", "1");
-        }
-        let mut request = request.body(body).ok()?;
+        let target = PathAndQuery::from_static("/");
+        let mut head = pool.head(method, &target, Vec::new());
+        head.text(&HOST, b"a");
+        let mut request =
+            Outgoing::new(method.clone(), head, body, None, Traits::default(), HeaderMap::new());
         let answer = pool.forward(&mut request, &watched.share(), &Cell::default()).await.ok()?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return None;

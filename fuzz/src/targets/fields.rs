@@ -10,14 +10,15 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use member_gateway::field_lines::Lines;
+use member_gateway::gateway::passage::{Customs, Held};
+use member_gateway::gateway::via::Pseudonym;
 use member_gateway::identity::keys::{Algorithm, SigningKey, SigningKeys};
-use member_gateway::identity::signature::remove_label;
 use member_gateway::identity::{Attribute, Identity, RequestLine};
 use member_gateway::route::Scheme;
 use member_gateway::secret::Secret;
 use member_gateway::server::peer::Client;
-use member_gateway::session::cookie::remove_ours;
-use member_gateway::upstream::fields::{ForwardedStyle, Whence, drop_unwanted, write_forwarding};
+use member_gateway::upstream::fields::{ForwardedStyle, Whence, write_forwarding};
 use member_gateway::verify::{Key, Request, Verifier};
 
 use super::fields_of;
@@ -42,8 +43,7 @@ fn identity() -> &'static Identity {
 
 pub fn run(bytes: &[u8]) {
     for via_trusted_proxy in [false, true] {
-        let mut fields = fields_of(bytes);
-        leave(&mut fields, via_trusted_proxy);
+        let mut fields = leave(&fields_of(bytes), via_trusted_proxy);
         for name in fields.keys() {
             assert!(
                 !OURS.iter().any(|ours| folded(name.as_str()) == folded(ours)),
@@ -53,14 +53,20 @@ pub fn run(bytes: &[u8]) {
             let signs = folded(name.as_str()) == folded("signature-input");
             assert!(!signs || name == "signature-input", "{name} is left");
         }
-        let before = fields.clone();
         let members = ["signature-input", "signature"].map(|name| dictionary(&fields, name));
         assert!(members.iter().all(|names| !names.iter().any(|name| name == "member")), "{members:?}");
-        leave(&mut fields, via_trusted_proxy);
-        assert_eq!(before.len(), fields.len(), "what was left the first time goes the second time");
+        let again = leave(&fields, via_trusted_proxy);
+        assert_eq!(again.len(), fields.len(), "what was left the first time goes the second time");
 
+        // The fields of a member come behind what goes on, and what others have signed behind these.
+        let others = ["signature-input", "signature"].map(|name| (name, lines_of(&mut fields, name)));
         let line = RequestLine { method: "GET", authority: SITE_HOST, path: "/a", query: Some("b") };
-        identity().write(&mut fields, &session().member, &line, NOW, [5; 16]);
+        identity().write(&mut fields, &session().member, None, &line, NOW, [5; 16]);
+        for (name, line) in
+            others.iter().flat_map(|(name, lines)| lines.iter().map(move |line| (*name, line)))
+        {
+            fields.append(name, line.clone());
+        }
         for (name, value) in OURS.iter().zip(["300418822-01", "300418822", "ymca"]) {
             let lines: Vec<_> =
                 fields.keys().filter(|known| folded(known.as_str()) == folded(name)).collect();
@@ -76,16 +82,41 @@ pub fn run(bytes: &[u8]) {
     }
 }
 
-/// As it is done when a request leaves.
-fn leave(fields: &mut HeaderMap, via_trusted_proxy: bool) {
+/// What goes on of a request, as it is done when it leaves.
+fn leave(sent: &HeaderMap, via_trusted_proxy: bool) -> HeaderMap {
     let client = Client { peer: PEER, address: PEER, via_trusted_proxy };
-    let dropped = drop_unwanted(fields, &client, |name| identity().is_guarded(name));
-    remove_label(fields);
-    remove_ours(fields);
+    let (mut fields, held) = pass(sent, &client);
     let (peer, authority) = (HeaderValue::from_static("127.0.0.1"), HeaderValue::from_static(SITE_HOST));
     let whence = Whence { client: &client, peer: &peer, scheme: Scheme::Https, authority: &authority };
-    write_forwarding(fields, ForwardedStyle::Both, &whence, &dropped);
-    fields.insert(HOST, authority);
+    write_forwarding(&mut fields, ForwardedStyle::Both, &whence, &held.before);
+    fields.field(&HOST, &authority);
+    for (name, line) in held.signatures.iter().flat_map(|others| others.iter()) {
+        fields.field(name, line);
+    }
+    fields
+}
+
+/// What goes on of a request as it came, and what is held.
+pub fn pass(sent: &HeaderMap, client: &Client) -> (HeaderMap, Held) {
+    static PSEUDONYM: OnceLock<Pseudonym> = OnceLock::new();
+    let customs = Customs {
+        identity: identity(),
+        client,
+        pseudonym: PSEUDONYM.get_or_init(Pseudonym::default),
+        keeps_id: true,
+        keeps_parent: true,
+        keeps_state: true,
+    };
+    let mut fields = HeaderMap::new();
+    let held = customs.pass(sent, &mut fields).expect("nobody knows the name of this gateway");
+    (fields, held)
+}
+
+/// Takes out the lines of a field.
+fn lines_of(fields: &mut HeaderMap, name: &'static str) -> Vec<HeaderValue> {
+    let lines = fields.get_all(name).iter().cloned().collect();
+    fields.remove(name);
+    lines
 }
 
 /// A name as CGI has it.

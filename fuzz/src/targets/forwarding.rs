@@ -11,8 +11,9 @@ use member_gateway::route::Scheme;
 use member_gateway::server::Arrival;
 use member_gateway::server::Entrance;
 use member_gateway::server::peer::{TrustedProxies, forwarded_host};
-use member_gateway::upstream::fields::{ForwardedStyle, Whence, drop_unwanted, write_forwarding, written};
+use member_gateway::upstream::fields::{ForwardedStyle, Whence, write_forwarding, written};
 
+use super::fields::pass;
 use super::fields_of;
 
 const TRUSTED: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
@@ -26,7 +27,7 @@ const PEERS: [IpAddr; 4] = [
 pub fn run(bytes: &[u8]) {
     let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().expect("a network")]);
     for (peer, is_nameless) in PEERS.into_iter().flat_map(|peer| [(peer, false), (peer, true)]) {
-        let mut fields = fields_of(bytes);
+        let fields = fields_of(bytes);
         let arrival = Arrival { peer, entrance: Entrance::Plain, tls: None, is_nameless };
         let client = proxies.client(arrival, &fields);
         let canonical = peer.to_canonical();
@@ -42,14 +43,14 @@ pub fn run(bytes: &[u8]) {
         }
         let hops_before = lines(&fields, "x-forwarded-for");
 
-        let dropped = drop_unwanted(&mut fields, &client, |_| false);
+        let (mut fields, held) = pass(&fields, &client);
         for name in ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "forwarded"] {
             assert!(!fields.contains_key(name), "{name} goes on");
         }
         let authority = HeaderValue::from_static("members.localhost");
         let text = written(client.peer);
         let whence = Whence { client: &client, peer: &text, scheme: Scheme::Https, authority: &authority };
-        write_forwarding(&mut fields, ForwardedStyle::Both, &whence, &dropped);
+        write_forwarding(&mut fields, ForwardedStyle::Both, &whence, &held.before);
         let hops = lines(&fields, "x-forwarded-for");
         assert_eq!(hops.len(), 1);
         let last = hops[0].rsplit(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();

@@ -8,6 +8,7 @@
 use std::sync::OnceLock;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use member_gateway::field_lines::Lines;
 use member_gateway::identity::keys::{Algorithm, SigningKey};
 use member_gateway::identity::signature::{Component, Message, SIGNATURE, SIGNATURE_INPUT, Signer};
 use member_gateway::secret::Secret;
@@ -39,9 +40,10 @@ fn stage() -> &'static Stage {
         let fields =
             HeaderMap::from_iter([(HeaderName::from_static("x-member-id"), HeaderValue::from_static(ID))]);
         let message = Message { method: "GET", authority: HOST, path: "/a", query: None, fields: &fields };
-        let (input, signature) = signer.sign(&message, &key, NOW, [9; 16]).expect("signed");
-        let text = |value: HeaderValue| value.to_str().expect("ASCII").to_owned();
-        Stage { signer, key, verifier, input: text(input), signature: text(signature) }
+        let signed = signer.sign(&message, &key, NOW, [9; 16]).expect("signed");
+        let text = |value: &[u8]| String::from_utf8(value.to_vec()).expect("ASCII");
+        let (input, signature) = (text(signed.input()), text(signed.signature()));
+        Stage { signer, key, verifier, input, signature }
     })
 }
 
@@ -66,10 +68,10 @@ fn sign_and_verify(method: &[u8], authority: &[u8], target: &[u8], id: &[u8], ch
     let mut fields = HeaderMap::new();
     fields.insert("x-member-id", HeaderValue::from_str(&id).expect("visible"));
     let message = Message { method: &method, authority: &authority, path, query, fields: &fields };
-    let (input, signature) = signer.sign(&message, key, NOW, [1; 16]).expect("all is there");
+    let signed = signer.sign(&message, key, NOW, [1; 16]).expect("all is there");
     fields.insert("host", HeaderValue::from_str(&authority).expect("visible"));
-    fields.insert(SIGNATURE_INPUT, input);
-    fields.insert(SIGNATURE, signature);
+    fields.text(&SIGNATURE_INPUT, signed.input());
+    fields.text(&SIGNATURE, signed.signature());
     let proof = verified(verifier, &method, &target, &fields).expect("just signed");
     assert_eq!(proof.value("x-member-id"), Some(id.as_str()));
 

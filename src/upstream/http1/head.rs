@@ -4,21 +4,20 @@ use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
-use http_body::Body as _;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method, Response, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
 use super::chunked::Chunked;
 use super::receiving::Content;
 use super::{Fault, MOST_HEAD};
-use crate::upstream::body::RequestBody;
 
 /// The most fields of an answer.
 pub(super) const MOST_FIELDS: usize = 128;
 
 /// How the body of a request is delimited, and what of it is still to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(in crate::upstream) enum Framing {
     #[default]
     Nothing,
     /// So many octets, at least one.
@@ -26,58 +25,52 @@ pub(super) enum Framing {
     Chunked,
 }
 
-/// Writes the head of a request.
-pub(super) fn write(request: &Request<RequestBody>, out: &mut Vec<u8>) -> Framing {
-    let fields = request.headers();
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    for part in [request.method().as_str(), " ", target, " HTTP/1.1\r\n"] {
+/// Writes the line that a request begins with.
+pub(in crate::upstream) fn write_request_line(method: &Method, target: &PathAndQuery, out: &mut Vec<u8>) {
+    for part in [method.as_str(), " ", target.as_str(), " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    write_fields(fields, out);
-    let framing = if request.body().is_end_stream() {
-        Framing::Nothing
-    } else if fields.contains_key(TRANSFER_ENCODING) {
-        Framing::Chunked
-    } else if let Some(length) = fields.get(CONTENT_LENGTH).and_then(number) {
-        Framing::Length(length)
-    } else if let Some(length) = request.body().size_hint().exact() {
-        out.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
-        Framing::Length(length)
-    } else {
-        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
-        Framing::Chunked
-    };
-    out.extend_from_slice(b"\r\n");
-    framing
 }
 
-/// Writes field lines. Old apps look for `X-Member-Id` and mean it to the letter.
-pub(super) fn write_fields<'a>(
-    fields: impl IntoIterator<Item = (&'a HeaderName, &'a HeaderValue)>,
-    out: &mut Vec<u8>,
-) {
-    for (name, value) in fields {
-        write_title_case(name.as_str().as_bytes(), out);
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-}
-
-/// Writes a name that is in lower case with each of its words beginning in upper case.
-fn write_title_case(name: &[u8], out: &mut Vec<u8>) {
+/// Writes a field line. The name, which is in lower case, gets each of its words with a capital: old apps look for
+/// `X-Member-Id` and mean it to the letter.
+pub(in crate::upstream) fn write_line(name: &HeaderName, value: &[u8], out: &mut Vec<u8>) {
+    let name = name.as_str().as_bytes();
+    out.reserve(name.len() + value.len() + 4);
     let begin = out.len();
     out.extend_from_slice(name);
-    let written = &mut out[begin..];
-    if let Some(first) = written.first_mut() {
+    capitalize(&mut out[begin..]);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Gives each word of a name a capital, and looks for their beginnings eight octets at a time.
+fn capitalize(name: &mut [u8]) {
+    const LANES: u64 = 0x0101_0101_0101_0101;
+    if let Some(first) = name.first_mut() {
         first.make_ascii_uppercase();
     }
-    for (at, byte) in name.iter().enumerate() {
-        if *byte == b'-'
-            && let Some(first) = written.get_mut(at + 1)
-        {
-            first.make_ascii_uppercase();
+    let mut begin = 0;
+    while let Some(eight) = name.get(begin..).and_then(|rest| rest.first_chunk::<8>()) {
+        let others = u64::from_le_bytes(*eight) ^ (LANES * u64::from(b'-'));
+        // The top bit of each octet that is zero, and of no other.
+        let mut hyphens = !(((others & (LANES * 0x7f)) + LANES * 0x7f) | others | (LANES * 0x7f));
+        while hyphens != 0 {
+            let at = begin + hyphens.trailing_zeros() as usize / 8 + 1;
+            if let Some(first) = name.get_mut(at) {
+                first.make_ascii_uppercase();
+            }
+            hyphens &= hyphens - 1;
         }
+        begin += 8;
+    }
+    let mut begins = begin > 0 && name[begin - 1] == b'-';
+    for byte in &mut name[begin..] {
+        if begins {
+            byte.make_ascii_uppercase();
+        }
+        begins = *byte == b'-';
     }
 }
 
@@ -332,20 +325,33 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_written_as_old_apps_expect_it() {
-        let request = |body| {
-            Request::post("/a/../b?c=%2f")
-                .header("x-member-id", "4")
-                .header("cookie", "a=1")
-                .body(body)
-                .unwrap()
-        };
-        let mut out = Vec::new();
-        assert_eq!(write(&request(RequestBody::empty()), &mut out), Framing::Nothing);
-        let head = "POST /a/../b?c=%2f HTTP/1.1\r\nX-Member-Id: 4\r\nCookie: a=1\r\n\r\n";
-        assert_eq!(String::from_utf8(out).unwrap(), head);
-        let mut out = Vec::new();
-        assert_eq!(write(&request(RequestBody::full("four".into())), &mut out), Framing::Length(4));
-        assert!(out.ends_with(b"Content-Length: 4\r\n\r\n"));
+    fn each_word_of_a_name_begins_with_a_capital_wherever_it_stands() {
+        for (name, written) in [
+            ("a", "A"),
+            ("host", "Host"),
+            ("x-member-id", "X-Member-Id"),
+            ("sec-ch-ua-platform-version", "Sec-Ch-Ua-Platform-Version"),
+            ("-a--b-", "-A--B-"),
+            ("abcdefg-h", "Abcdefg-H"),
+            ("abcdef-gh", "Abcdef-Gh"),
+            ("1-2-x", "1-2-X"),
+        ] {
+            let mut text = name.as_bytes().to_vec();
+            capitalize(&mut text);
+            assert_eq!(String::from_utf8(text).unwrap(), written);
+        }
+        // Whatever its length, as if it were gone through letter by letter.
+        let name = "a-bc-def-ghij-klmno-pqrstu-vwxyzab-c-d-e--f";
+        for (begin, _) in name.char_indices() {
+            for end in begin..=name.len() {
+                let words = name[begin..end].split('-').map(|word| {
+                    let (first, rest) = word.split_at(usize::from(!word.is_empty()));
+                    first.to_uppercase() + rest
+                });
+                let mut text = name.as_bytes()[begin..end].to_vec();
+                capitalize(&mut text);
+                assert_eq!(String::from_utf8(text).unwrap(), words.collect::<Vec<_>>().join("-"));
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! HTTP/1.1 towards an upstream (RFC 9112): a connection that carries one exchange after the other.
 //!
 //! It is driven by whoever waits for the answer, in the same task: nothing is handed from one task to another, and a request
-//! is written from the fields as they stand, so that it is still there should it have to be sent again. Only where an
+//! is written from what stays with its owner, so that it is still there should it have to be sent again. Only where an
 //! answer begins before the request has ended, the rest of the request goes on in a task of its own.
 //!
 //! What is read is taken strictly: two programs that disagree where an answer ends are one answer apart from then on, and
@@ -21,11 +21,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::task::AbortHandle;
 
 use self::head::Head;
+pub(super) use self::head::{Framing, write_line, write_request_line};
 use self::receiving::{Content, Input};
 use self::sending::{Sending, Unsent};
 use self::socket::Socket;
@@ -33,6 +34,7 @@ pub use self::socket::Switched;
 use super::body::RequestBody;
 use super::dial::Stream;
 use super::forward::Fate;
+use super::outgoing::Outgoing;
 
 /// What an upstream may send before the head of its answer has ended, interim answers included.
 const MOST_HEAD: usize = 256 * 1024;
@@ -100,22 +102,19 @@ impl Connection {
     }
 
     /// Sends a request and waits for the head of the answer. The request stays with its owner as it was until there is one;
-    /// then its fields are gone, and what has not been sent of its body is taken.
-    pub(super) async fn exchange(
-        &mut self,
-        request: &mut Request<RequestBody>,
-    ) -> Result<Response<()>, Fault> {
+    /// then its room is taken, and what has not been sent of its body.
+    pub(super) async fn exchange(&mut self, request: &mut Outgoing) -> Result<Response<()>, Fault> {
         self.heard = false;
         self.is_reusable = false;
         self.head = Head::default();
         self.sending.begin(request);
         let answer = poll_fn(|cx| self.poll_answer(request, cx)).await?;
-        self.content = head::content(request.method(), &answer)?;
+        self.content = head::content(&request.method, &answer)?;
         if self.sending.is_over() {
             self.is_reusable =
                 answer.status() != StatusCode::SWITCHING_PROTOCOLS && head::stays_open(&answer);
         } else if !self.sending.is_broken() {
-            let body = mem::replace(request.body_mut(), RequestBody::empty());
+            let body = mem::replace(&mut request.body, RequestBody::empty());
             let sending = mem::take(&mut self.sending);
             let task = tokio::task::spawn_local(sending.finish(self.socket.clone(), body));
             self.rest = Some(task.abort_handle());
@@ -126,17 +125,17 @@ impl Connection {
     /// Writes on, and reads on.
     fn poll_answer(
         &mut self,
-        request: &mut Request<RequestBody>,
+        request: &mut Outgoing,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<()>, Fault>> {
-        let unsent = match self.sending.poll(&self.socket, request.body_mut(), cx) {
+        let unsent = match self.sending.poll(&self.socket, &mut request.body, cx) {
             Poll::Ready(Ok(())) | Poll::Pending => None,
             Poll::Ready(Err(Unsent::Body)) => return Poll::Ready(Err(Fault::RequestBody)),
             // An upstream may refuse a request, and close, before it has read all of it.
             Poll::Ready(Err(Unsent::Io(error))) => Some(error),
         };
         loop {
-            if let Some(answer) = self.head.read(self.input.bytes(), request.headers_mut())? {
+            if let Some(answer) = self.head.read(self.input.bytes(), &mut request.room)? {
                 return Poll::Ready(Ok(answer));
             }
             match self.input.poll_fill(&self.socket, cx) {
@@ -234,10 +233,12 @@ pub(super) fn may_be_followed_by_a_body(method: &Method, status: StatusCode, fie
 
 #[cfg(test)]
 mod tests {
+    use http::uri::PathAndQuery;
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::UnixStream;
     use tokio::task::LocalSet;
 
+    use super::super::outgoing;
     use super::*;
 
     /// A task that waits for a socket which takes nothing would wait for ever, and keep socket and body.
@@ -249,7 +250,14 @@ mod tests {
         theirs.shutdown(std::net::Shutdown::Read).unwrap();
         ours.readable().await.unwrap();
         let mut connection = Connection::over(Stream::Unix(ours), Duration::ZERO);
-        let mut request = Request::post("/").body(RequestBody::full(Bytes::from_static(b"form"))).unwrap();
+        let mut request = Outgoing::new(
+            Method::POST,
+            outgoing::Head::undecided(PathAndQuery::from_static("/")),
+            RequestBody::full(Bytes::from_static(b"form")),
+            None,
+            outgoing::Traits::default(),
+            HeaderMap::new(),
+        );
 
         let answer = LocalSet::new().run_until(connection.exchange(&mut request)).await.unwrap();
 

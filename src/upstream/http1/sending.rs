@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
-use http::Request;
-use http::header::{HeaderMap, HeaderName, HeaderValue, TRAILER};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body as _;
 
 use super::head::{self, Framing};
 use super::socket::Socket;
 use crate::upstream::body::RequestBody;
+use crate::upstream::outgoing::Outgoing;
 
 /// Pieces of a body that are shorter are copied behind what else waits to be written; longer ones are written as they are.
 const SHORT: usize = 4 * 1024;
@@ -55,14 +55,17 @@ pub(super) struct Sending {
 
 impl Sending {
     /// Begins with the next request.
-    pub(super) fn begin(&mut self, request: &Request<RequestBody>) {
+    pub(super) fn begin(&mut self, request: &Outgoing) {
         let mut waiting = std::mem::take(&mut self.waiting);
         waiting.clear();
         waiting.shrink_to(KEPT);
-        let framing = head::write(request, &mut waiting);
-        let announced =
-            if framing == Framing::Chunked { request.headers().get(TRAILER).cloned() } else { None };
-        *self = Self { waiting, framing, announced, ..Self::default() };
+        request.write_head(&mut waiting);
+        *self = Self {
+            waiting,
+            framing: request.framing,
+            announced: request.announced.clone(),
+            ..Self::default()
+        };
     }
 
     /// Whether all of it has been written, or nothing more of it ever will be.
@@ -187,7 +190,8 @@ impl Sending {
                     names.any(|announced| announced.eq_ignore_ascii_case(name.as_str().as_bytes()))
                 };
                 let trailers = trailers.into_iter().flatten().filter(|(name, _)| is_announced(name));
-                head::write_fields(trailers, &mut self.waiting);
+                trailers
+                    .for_each(|(name, value)| head::write_line(name, value.as_bytes(), &mut self.waiting));
                 self.waiting.extend_from_slice(b"\r\n");
                 self.framing = Framing::Nothing;
                 Ok(())
