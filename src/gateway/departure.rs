@@ -109,7 +109,7 @@ impl Worker {
             lines.field(name, value);
         }
         let upgrade = is_handshake.then(|| on_upgrade(&mut head));
-        let traits = Traits { binds: held.binds, upgrades: is_handshake };
+        let traits = Traits { binds: held.binds, upgrades: is_handshake, says_empty: held.says_empty };
         let (method, room) = (head.method, head.headers);
         let request = Outgoing::new(method, lines, body, announced, traits, room);
         Ok(Departure { request, visitor, upgrade })

@@ -41,6 +41,8 @@ pub struct Held {
     pub lookalike: Option<HeaderName>,
     /// The credentials are for the connection.
     pub binds: bool,
+    /// The client says that there is no body, which some apps want to be told.
+    pub says_empty: bool,
 }
 
 /// A request that this gateway has forwarded before.
@@ -69,9 +71,12 @@ impl Customs<'_> {
                 continue;
             }
             let goes_on = match text {
-                // Ours is written, whatever the client's says: of the site, and of the body as it is known.
+                // Ours is written: that of the site, and how long the body is as far as we know it.
                 "host" => false,
-                "content-length" => value == "0",
+                "content-length" => {
+                    held.says_empty |= value == "0";
+                    false
+                }
                 "cookie" => match cookie::without_ours(value) {
                     None => true,
                     Some(others) => {
@@ -189,8 +194,18 @@ mod tests {
             ("te", "trailers"),
         ];
         let (lines, held) = passed(&fields, &client("192.0.2.1", "192.0.2.1", false));
-        assert_eq!(lines, map(&[("content-length", "0"), ("x-request-id", "4"), ("x-guarded-not", "6")]));
+        assert_eq!(lines, map(&[("x-request-id", "4"), ("x-guarded-not", "6")]));
         assert_eq!(held.lookalike, Some(HeaderName::from_static("x-guarded")));
+    }
+
+    /// It would stand beside chunks, or beside another one.
+    #[test]
+    fn how_long_the_body_is_does_not_go_on_in_the_words_of_the_client() {
+        for (length, says_empty) in [("0", true), ("7", false)] {
+            let (lines, held) =
+                passed(&[("content-length", length)], &client("192.0.2.1", "192.0.2.1", false));
+            assert_eq!((lines.is_empty(), held.says_empty), (true, says_empty), "{length}");
+        }
     }
 
     #[test]

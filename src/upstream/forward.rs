@@ -46,7 +46,7 @@ pub(super) enum Fate {
 
 impl Sent {
     fn new(request: &Outgoing) -> Self {
-        let Traits { binds, upgrades } = request.traits;
+        let Traits { binds, upgrades, .. } = request.traits;
         Self {
             method: request.method.clone(),
             has_body: !request.body.is_end_stream(),

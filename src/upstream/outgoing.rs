@@ -78,13 +78,15 @@ pub struct Outgoing {
     pub(super) room: HeaderMap,
 }
 
-/// What a request means for the connection that carries it.
+/// What is to be known of a request beside its lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traits {
     /// It authenticates the connection, which then belongs to one member for good.
     pub binds: bool,
     /// It asks to go on in another protocol.
     pub upgrades: bool,
+    /// Where there is no body, it says so.
+    pub says_empty: bool,
 }
 
 impl Outgoing {
@@ -105,6 +107,7 @@ impl Outgoing {
             (false, _) => Framing::Chunked,
         };
         match framing {
+            Framing::Nothing if traits.says_empty => head.text(&CONTENT_LENGTH, b"0"),
             Framing::Nothing => {}
             Framing::Length(length) => head.field(&CONTENT_LENGTH, &HeaderValue::from(length)),
             Framing::Chunked => head.text(&TRANSFER_ENCODING, b"chunked"),
@@ -187,13 +190,14 @@ mod tests {
     use super::*;
 
     fn request(octets: bool, body: RequestBody, announced: Option<&'static str>) -> Outgoing {
+        let traits = Traits { says_empty: true, ..Traits::default() };
         let (method, target) = (Method::POST, PathAndQuery::from_static("/a/../b?c=%2f"));
         let mut head =
             if octets { Head::octets(&method, &target, Vec::new()) } else { Head::undecided(target) };
         head.field(&HeaderName::from_static("x-member-id"), &HeaderValue::from_static("4"));
         head.text(&HeaderName::from_static("cookie"), b"a=1");
         let announced = announced.map(HeaderValue::from_static);
-        Outgoing::new(method, head, body, announced, Traits::default(), HeaderMap::new())
+        Outgoing::new(method, head, body, announced, traits, HeaderMap::new())
     }
 
     /// What is written of a request over HTTP/1.1, in whichever form it was kept.
@@ -212,7 +216,7 @@ mod tests {
         let begin = "POST /a/../b?c=%2f HTTP/1.1\r\nX-Member-Id: 4\r\nCookie: a=1\r\n";
         let form = || RequestBody::full("four".into());
         for (body, announced, end, framing) in [
-            (RequestBody::empty as fn() -> RequestBody, None, "\r\n", Framing::Nothing),
+            (RequestBody::empty as fn() -> RequestBody, None, "Content-Length: 0\r\n\r\n", Framing::Nothing),
             (form, None, "Content-Length: 4\r\n\r\n", Framing::Length(4)),
             (form, Some("x-a"), "Transfer-Encoding: chunked\r\nTrailer: x-a\r\n\r\n", Framing::Chunked),
         ] {

@@ -195,6 +195,32 @@ async fn a_body_arrives_as_it_was_sent_and_a_client_that_expects_100_is_answered
     );
 }
 
+/// Beside chunks a length is what requests are smuggled with (RFC 9112 §6.1).
+#[tokio::test]
+async fn a_body_of_no_octets_is_told_in_one_way_whether_trailers_follow_it_or_not() {
+    let upstream = RawUpstream::serving(|wire| {
+        let head = wire.head().to_lowercase();
+        if head.contains("transfer-encoding") {
+            wire.until("\r\n\r\n");
+        }
+        wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len()));
+    });
+    let gateway = in_front_of(&upstream);
+    let mut client = Http2::to(gateway.address()).await;
+    for (fields, told) in [
+        ("content-length: 0", vec!["content-length: 0"]),
+        ("te: trailers\ntrailer: x-checksum\ncontent-length: 0", vec!["transfer-encoding: chunked"]),
+        ("te: trailers\ntrailer: x-checksum", vec!["transfer-encoding: chunked"]),
+    ] {
+        let (answer, mut body) = client.send(request("POST", "/public/a", fields), false).await;
+        body.send_data(Bytes::new(), true).unwrap();
+        let got = String::from_utf8(read(answer).await.body.to_vec()).unwrap();
+        let is_length =
+            |line: &&str| line.starts_with("content-length") || line.starts_with("transfer-encoding");
+        assert_eq!(got.lines().filter(is_length).collect::<Vec<_>>(), told, "{fields}: {got}");
+    }
+}
+
 #[tokio::test]
 async fn an_event_arrives_before_the_next_one_is_sent() {
     let (go, gone) = std::sync::mpsc::channel::<()>();

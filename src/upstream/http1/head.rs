@@ -20,7 +20,7 @@ pub(super) const MOST_FIELDS: usize = 128;
 pub(in crate::upstream) enum Framing {
     #[default]
     Nothing,
-    /// So many octets, at least one.
+    /// So many octets.
     Length(u64),
     Chunked,
 }

@@ -179,7 +179,10 @@ impl Sending {
 
     fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Unsent> {
         match self.framing {
-            Framing::Nothing => Ok(()),
+            Framing::Nothing | Framing::Length(0) => {
+                self.framing = Framing::Nothing;
+                Ok(())
+            }
             // It is shorter than its head says.
             Framing::Length(_) => Err(Unsent::Body),
             Framing::Chunked => {
