@@ -32,6 +32,9 @@ use crate::upstream::fields::{self, Whence};
 use crate::upstream::outgoing::{Outgoing, Traits};
 use crate::upstream::upgrade;
 
+/// So many heads have their room kept, of 8 KiB at most.
+const SPARES: usize = 64;
+
 /// A request as the upstream gets it, and what its answer will be judged by.
 pub(super) struct Departure {
     pub(super) request: Outgoing,
@@ -68,7 +71,8 @@ impl Worker {
         }
         // Path and query as they came, which is the target in origin form (RFC 9112 §3.2.1).
         let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let mut lines = place.pool.head(&head.method, &target, self.spare.take());
+        let mut lines =
+            place.pool.head(&head.method, &target, self.spares.borrow_mut().pop().unwrap_or_default());
         let customs = Customs {
             identity: &site.identity,
             client,
@@ -113,6 +117,14 @@ impl Worker {
         let (method, room) = (head.method, head.headers);
         let request = Outgoing::new(method, lines, body, announced, traits, room);
         Ok(Departure { request, visitor, upgrade })
+    }
+
+    /// Keeps the room of a head for another one.
+    pub(super) fn spare(&self, octets: Vec<u8>) {
+        let mut spares = self.spares.borrow_mut();
+        if spares.len() < SPARES && octets.capacity() > 0 {
+            spares.push(octets);
+        }
     }
 
     /// Writes who a member is, in all the ways in which the app of a site wants to be told with this request.

@@ -110,8 +110,8 @@ pub struct Worker {
     assertions: Vec<Assertions>,
     desk: Rc<Desk>,
     texts: Texts,
-    /// Where the head of the last request to an upstream stood, for the next one's.
-    spare: RefCell<Vec<u8>>,
+    /// Where the heads of requests to upstreams stood, for the next ones.
+    spares: RefCell<Vec<Vec<u8>>>,
     vigil: Rc<Vigil>,
     draining: Draining,
 }
@@ -170,8 +170,8 @@ impl Worker {
         let texts = Texts::new(&gateway);
         let begun = || Vigil::begin(Arc::clone(&gateway.revocations), gateway.clock.clone());
         let vigil = before.map_or_else(begun, |before| Rc::clone(&before.vigil));
-        let spare = RefCell::default();
-        Rc::new(Self { texts, gateway, pools, assertions, desk, spare, vigil, draining: draining.clone() })
+        let spares = RefCell::default();
+        Rc::new(Self { texts, gateway, pools, assertions, desk, spares, vigil, draining: draining.clone() })
     }
 }
 
@@ -376,7 +376,7 @@ impl Worker {
     ) -> Result<Response<Body>, Refusal> {
         record.is_asked();
         let outcome = place.pool.forward(&mut departure.request, watch, &record.target).await;
-        self.spare.replace(departure.request.take_octets());
+        self.spare(departure.request.take_octets());
         match outcome {
             Ok(answer) => {
                 record.is_served();
