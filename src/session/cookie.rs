@@ -4,7 +4,6 @@
 //! paths (RFC 6265bis §4.1.3.2). A site on plain-HTTP loopback cannot have that. Either way all the gateway's names are
 //! the gateway's: none reaches an upstream, and an upstream can set none.
 
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use cookie::{Cookie, SameSite};
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
@@ -199,22 +198,33 @@ fn is_ours(name: &[u8]) -> bool {
 /// A line of cookies without the gateway's, which may leave nothing of it; all others stay as they came. Nothing where it
 /// holds none of the gateway's.
 #[must_use]
-pub fn without_ours(line: &HeaderValue) -> Option<Bytes> {
+pub fn without_ours(line: &HeaderValue) -> Option<Vec<u8>> {
     let line = line.as_bytes();
-    let is_ours = |piece: &[u8]| pair(piece).is_some_and(|(name, _)| is_ours(name));
-    if !pieces(line).any(is_ours) {
-        return None;
-    }
-    let mut kept = BytesMut::with_capacity(line.len());
-    for (at, piece) in pieces(line).filter(|piece| !is_ours(piece)).enumerate() {
-        if at > 0 {
-            kept.put_u8(b';');
+    let mut kept: Option<Vec<u8>> = None;
+    let (mut count, mut at) = (0, 0);
+    for piece in pieces(line) {
+        if pair(piece).is_some_and(|(name, _)| is_ours(name)) {
+            // What stands before it, without the semicolon.
+            kept.get_or_insert_with(|| {
+                let mut text = Vec::with_capacity(line.len());
+                text.extend_from_slice(&line[..at.max(1) - 1]);
+                text
+            });
+        } else {
+            if let Some(kept) = &mut kept {
+                if count > 0 {
+                    kept.push(b';');
+                }
+                kept.extend_from_slice(piece);
+            }
+            count += 1;
         }
-        kept.put_slice(piece);
+        at += piece.len() + 1;
     }
+    let mut kept = kept?;
     kept.truncate(kept.trim_ascii_end().len());
-    kept.advance(kept.len() - kept.trim_ascii_start().len());
-    Some(kept.freeze())
+    kept.drain(..kept.len() - kept.trim_ascii_start().len());
+    Some(kept)
 }
 
 /// Takes out of an answer what an upstream tries to set under the gateway's names.
@@ -349,6 +359,8 @@ mod tests {
             (&["__secure-MEMBER-provider=x; member-providers=1"], &["member-providers=1"]),
             (&["__HOST-MEMBER-SESSION=x; a=1", "b=2"], &["a=1", "b=2"]),
             (&["__Secure-member-login-abc=y; a=1"], &["a=1"]),
+            (&["a=1; member-session=x; b=2;member-session=y"], &["a=1; b=2"]),
+            (&["a=1;; member-session=x; ; b=2"], &["a=1;; ; b=2"]),
             (
                 &["member-sessions=1; my-member-session=2; member-login=3"],
                 &["member-sessions=1; my-member-session=2; member-login=3"],
@@ -357,10 +369,10 @@ mod tests {
         for (sent, kept) in cases {
             let fields = request(sent);
             let lines = fields.get_all(COOKIE).iter();
-            let lines =
-                lines.map(|line| without_ours(line).unwrap_or_else(|| line.as_bytes().to_vec().into()));
-            let lines: Vec<Bytes> = lines.filter(|line| !line.is_empty()).collect();
-            assert_eq!(lines, *kept, "{sent:?}");
+            let lines = lines.map(|line| without_ours(line).unwrap_or_else(|| line.as_bytes().to_vec()));
+            let lines: Vec<Vec<u8>> = lines.filter(|line| !line.is_empty()).collect();
+            let kept: Vec<&[u8]> = kept.iter().map(|line| line.as_bytes()).collect();
+            assert_eq!(lines, kept, "{sent:?}");
         }
     }
 

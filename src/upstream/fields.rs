@@ -77,10 +77,9 @@ impl Before {
     }
 }
 
-/// Nearly every message has none of what is looked for, which then costs a look at each name and nothing else.
-fn drop_if(fields: &mut HeaderMap, mut is_unwanted: impl FnMut(&HeaderName) -> bool) {
-    let unwanted: Vec<HeaderName> = fields.keys().filter(|name| is_unwanted(name)).cloned().collect();
-    for name in unwanted {
+/// Nearly every message has one or none of what is looked for, which then costs a look at each name and nothing else.
+fn drop_if(fields: &mut HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) {
+    while let Some(name) = fields.keys().find(|name| is_unwanted(name)).cloned() {
         fields.remove(name);
     }
 }

@@ -49,9 +49,7 @@ fn left_of(fields: &HeaderMap) -> HeaderMap {
     let left = fields.get_all(COOKIE).iter().filter_map(|line| match without_ours(line) {
         None => Some(line.clone()),
         Some(others) if others.is_empty() => None,
-        Some(others) => {
-            Some(HeaderValue::from_maybe_shared(others).expect("made of pieces of a field value"))
-        }
+        Some(others) => Some(HeaderValue::from_bytes(&others).expect("made of pieces of a field value")),
     });
     left.map(|line| (COOKIE, line)).collect()
 }
