@@ -9,6 +9,7 @@
 mod certificate;
 mod handshake;
 mod shown;
+mod suites;
 mod validity;
 
 use std::collections::HashMap;
@@ -22,8 +23,8 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ProtocolVersion, ServerConfig, SignatureScheme};
-use tokio_rustls::TlsAcceptor;
 
+use self::suites::Better;
 use crate::time::{Clock, UnixTime};
 pub use certificate::{Certificate, Files, Unusable};
 pub(super) use handshake::handshake;
@@ -66,7 +67,9 @@ impl TlsVersion {
 /// The TLS of a listener. Clones share their certificates.
 #[derive(Clone)]
 pub struct Tls {
-    config: Arc<ServerConfig>,
+    /// For clients that are better at AES, and for those that are better at ChaCha20.
+    aes: Arc<ServerConfig>,
+    chacha: Arc<ServerConfig>,
     certificates: Arc<Certificates>,
 }
 
@@ -77,18 +80,26 @@ impl Tls {
     /// Where there is no randomness for the keys of session tickets.
     pub fn new(certificates: Vec<Certificate>) -> Result<Self, rustls::Error> {
         let certificates = Arc::new(Certificates::new(certificates));
-        // Of its key exchanges X25519MLKEM768 comes first: what is recorded today must not open to tomorrow's machines.
-        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(&[&TLS13, &TLS12])?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         // Sessions are resumed by tickets, whose keys live for hours and never leave this process. A cache of sessions
         // would be a lock that all workers take.
-        config.ticketer = aws_lc_rs::Ticketer::new()?;
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.max_early_data_size = 0;
-        Ok(Self { config: Arc::new(config), certificates })
+        let ticketer = aws_lc_rs::Ticketer::new()?;
+        let config = |better: Better| {
+            // Of its key exchanges X25519MLKEM768 comes first: what is recorded today must not open to tomorrow's machines.
+            let mut provider = aws_lc_rs::default_provider();
+            provider.cipher_suites = better.order(provider.cipher_suites);
+            let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+                .with_protocol_versions(&[&TLS13, &TLS12])?
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
+            config.ignore_client_order = true;
+            config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+            config.ticketer = Arc::clone(&ticketer);
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.max_early_data_size = 0;
+            Ok::<_, rustls::Error>(Arc::new(config))
+        };
+        let (aes, chacha) = (config(Better::Aes)?, config(Better::ChaCha)?);
+        Ok(Self { aes, chacha, certificates })
     }
 
     /// The certificates as they are now, in the order of the config.
@@ -132,8 +143,13 @@ impl Tls {
         self.certificates.by_name().all_for(name).iter().any(|key| certificate::bears(key, host))
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.config))
+    /// What this client is served with.
+    fn config_for(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
+        let served = &self.aes.crypto_provider().cipher_suites;
+        Arc::clone(match Better::of(hello.cipher_suites(), served) {
+            Better::Aes => &self.aes,
+            Better::ChaCha => &self.chacha,
+        })
     }
 }
 

@@ -175,6 +175,35 @@ fn the_key_exchange_withstands_quantum_computers_where_the_browser_can() {
 }
 
 #[test]
+fn aes_128_is_spoken_whatever_aes_a_browser_names_first_and_chacha20_where_it_prefers_that() {
+    let scene = Scene::new();
+    for (version, offered, expected) in [
+        (&TLS13, "AES_256 AES_128 CHACHA20", "TLS13_AES_128_GCM_SHA256"),
+        (&TLS13, "AES_256 CHACHA20 AES_128", "TLS13_AES_128_GCM_SHA256"),
+        (&TLS13, "AES_256 CHACHA20", "TLS13_AES_256_GCM_SHA384"),
+        (&TLS13, "AES_256", "TLS13_AES_256_GCM_SHA384"),
+        (&TLS13, "CHACHA20 AES_128 AES_256", "TLS13_CHACHA20_POLY1305_SHA256"),
+        (&TLS12, "AES_256 AES_128 CHACHA20", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+        (&TLS12, "AES_256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"),
+        (&TLS12, "CHACHA20 AES_128", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"),
+    ] {
+        let mut provider = aws_lc_rs::default_provider();
+        let served = std::mem::take(&mut provider.cipher_suites);
+        let named = |part| served.iter().filter(move |suite| format!("{:?}", suite.suite()).contains(part));
+        provider.cipher_suites = offered.split(' ').flat_map(named).copied().collect();
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(scene.authority.roots())
+            .with_no_client_auth();
+        let connection = Secured::to(scene.gateway.address(), NAME, &Arc::new(config)).unwrap();
+
+        let suite = connection.0.conn.negotiated_cipher_suite().unwrap().suite();
+        assert_eq!(format!("{suite:?}"), expected, "{offered}");
+    }
+}
+
+#[test]
 fn a_browser_that_comes_back_resumes_its_session_and_sends_nothing_early() {
     let scene = Scene::new();
     for version in [&TLS13, &TLS12] {

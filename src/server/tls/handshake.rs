@@ -6,8 +6,10 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::Tls;
@@ -36,7 +38,9 @@ pub(in crate::server) async fn handshake(
             answer_plain(socket).await?;
             return Err(io::Error::other("it speaks plain HTTP"));
         }
-        tls.acceptor().accept(socket).await
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let config = tls.config_for(&begun.client_hello());
+        begun.into_stream(config).await
     });
     let shaken = poll_fn(|cx| {
         watch.wakes(cx.waker());
