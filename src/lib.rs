@@ -34,6 +34,7 @@ pub mod provider;
 pub mod random;
 pub mod relay;
 pub mod revocation;
+pub mod roots;
 pub mod route;
 pub mod sandbox;
 pub mod secret;

@@ -9,7 +9,7 @@ use httpdate::fmt_http_date;
 
 use super::online::{Online, printable};
 use super::simulations::{self, Simulation};
-use super::{CommandError, source};
+use super::{CommandError, source, trusts_somebody};
 use crate::config::assemble::{self, Assembled, Loaded, RandomKeys, Surroundings};
 use crate::config::{AccessChoice, AllowTable, SiteTable, UpstreamChoice};
 use crate::identity::bridge::Bridge;
@@ -27,12 +27,14 @@ use crate::time::Clock;
 pub fn command(config: &Path, online: bool, output: &mut impl Write) -> Result<(), CommandError> {
     if online {
         let online = Online::start(config, Simulation::SetUp)?;
+        trusts_somebody()?;
         print(config, &online.loaded, &online.assembled, output)?;
         return ask_the_vendors(&online, output);
     }
     let (source, folder) = source(config)?;
     let loaded = assemble::load(&source)?;
     let assembled = loaded.assemble(&surroundings(folder))?;
+    trusts_somebody()?;
     print(config, &loaded, &assembled, output)
 }
 

@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::diagnostics::{Problems, Source};
+use crate::roots;
 
 /// An authentication gateway in front of member sites.
 #[derive(Debug, Parser)]
@@ -162,6 +163,15 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Looks whether the vendors could be believed, whatever the configuration says.
+fn trusts_somebody() -> Result<(), CommandError> {
+    roots::are_there().map_err(|error| {
+        CommandError::Failed(format!(
+            "this machine cannot speak TLS: {error}\n\nInstall its root certificates (on Debian the package `ca-certificates`), or name a file of them in SSL_CERT_FILE."
+        ))
+    })
 }
 
 /// Reads the configuration file, and the folder its relative paths start at.

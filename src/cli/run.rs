@@ -92,6 +92,8 @@ pub fn command(config: &Path, takeover: bool) -> Result<(), CommandError> {
     prepared.trace()?;
     let (mut inherited, predecessor) = prepared.inheritance(takeover)?;
     let mut started = prepared.serve(&mut inherited)?;
+    // To read them takes longer than all that was done so far, and the workers answer meanwhile.
+    super::trusts_somebody()?;
     if let Some(predecessor) = predecessor {
         takeover::relieve(predecessor, inherited);
     }

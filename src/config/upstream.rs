@@ -190,9 +190,6 @@ fn made(written: tls::Written, path: &Path, mistakes: &mut Mistakes<'_>) -> Opti
                 }
                 Unusable::Pair => ("key", "was one of the two files renewed without the other?"),
                 Unusable::Name => ("server_name", "the name that the upstream's certificate bears"),
-                Unusable::Machine(_) => {
-                    ("ca", "install the authorities (ca-certificates), or name yours here")
-                }
             };
             mistakes.note_with_help(&path.key(key), error.to_string(), "", help);
         })

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::calls::Calls;
 use super::complaint::complaint;
 use super::{ProviderError, claims};
+use crate::roots;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 
@@ -41,9 +42,10 @@ impl Http {
     /// A client that gives up after `timeout`.
     ///
     /// # Errors
-    /// Where the machine has no usable TLS set-up, such as no root certificates at all.
+    /// Where no HTTP client can be made on this machine.
     pub fn new(timeout: Duration, is_loopback: bool) -> Result<Self, reqwest::Error> {
         let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(roots::client())
             .redirect(redirect::Policy::none())
             // A code is spent by the first request that arrives: nothing is ever sent a second time.
             .retry(reqwest::retry::never())

@@ -42,6 +42,7 @@ use crate::provider::daxko::Daxko;
 use crate::provider::daxko::access::AccessToken;
 use crate::provider::inspection::described;
 use crate::provider::quota::Quota;
+use crate::roots;
 use crate::server::pace::Paced;
 use crate::server::{Arrival, Respond};
 use crate::telemetry::Telemetry;
@@ -87,6 +88,7 @@ impl Relay {
     pub fn new(settings: Settings, clock: Clock, telemetry: Arc<Telemetry>) -> Result<Self, reqwest::Error> {
         let Settings { daxko, quota, gate, paths, timeout } = settings;
         let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(roots::client())
             .redirect(reqwest::redirect::Policy::none())
             // What may be repeated, and when, is decided here.
             .retry(reqwest::retry::never())

@@ -13,11 +13,11 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls_platform_verifier::Verifier;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::roots::Machine;
 use crate::secret::Secret;
 
 const H2: &[u8] = b"h2";
@@ -63,9 +63,6 @@ pub enum Unusable {
     /// The name.
     #[error("this is no name of a host, and no address")]
     Name,
-    /// The machine does not say whom it trusts.
-    #[error("it cannot be read whom this machine trusts: {0}")]
-    Machine(rustls::Error),
 }
 
 /// Which HTTP is offered.
@@ -81,16 +78,18 @@ impl Tls {
     ///
     /// # Errors
     /// [`Unusable`] says what is wrong with it.
+    ///
+    /// # Panics
+    /// Never: the versions are those that the library has by default.
     pub fn new(written: Written) -> Result<Self, Unusable> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
-            .map_err(Unusable::Machine)?;
+            .expect("the provider has suites for both versions");
         let builder = match &written.ca {
             Some(pem) => builder.with_root_certificates(authorities(pem)?),
             None => {
-                let verifier: Arc<dyn ServerCertVerifier> =
-                    Arc::new(Verifier::new(provider).map_err(Unusable::Machine)?);
+                let verifier: Arc<dyn ServerCertVerifier> = Arc::new(Machine::new(provider));
                 builder.dangerous().with_custom_certificate_verifier(verifier)
             }
         };

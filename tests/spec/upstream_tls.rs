@@ -25,7 +25,7 @@ fn scene() -> (Authority, Folder) {
 }
 
 /// The TLS of an upstream with this certificate; of a client it wants one too, where `authority` says so.
-fn server(issued: &(String, String), clients: Option<&Authority>, protocols: &[&[u8]]) -> ServerConfig {
+pub fn server(issued: &(String, String), clients: Option<&Authority>, protocols: &[&[u8]]) -> ServerConfig {
     let chain = CertificateDer::pem_slice_iter(issued.0.as_bytes()).map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_slice(issued.1.as_bytes()).unwrap();
     let provider = Arc::new(aws_lc_rs::default_provider());
