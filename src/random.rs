@@ -1,6 +1,9 @@
 //! Random bytes, from one place.
 //!
 //! Rooms that need chance take it as an argument; those who call them take it from here.
+//!
+//! It is the operating system that gives them, and no generator of this process: where a virtual machine is started twice
+//! from one image, both would have the same generator, and seal under the same nonces. A kernel hears of that.
 
 use std::cell::RefCell;
 
@@ -43,7 +46,7 @@ pub fn nonce<const N: usize>() -> [u8; N] {
 }
 
 fn fill(bytes: &mut [u8]) {
-    aws_lc_rs::rand::fill(bytes).expect("the operating system gives random bytes");
+    getrandom::fill(bytes).expect("the operating system gives random bytes");
 }
 
 #[cfg(test)]
