@@ -6,7 +6,7 @@ The gateway alone writes its access log, since that is how it comes.
 import base64
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from . import browser
 from .machine import LOADING, Child, Failure, free_port
@@ -159,6 +159,8 @@ class Gateway:
     algorithm: str = "hmac-sha256"
     sites: int = 1
     rules: int = 1
+    store: str = ""
+    key: str = field(default_factory=secret)
 
     def observed(self):
         """Metrics and access log are on, as they should be for everybody; older programs have neither."""
@@ -175,7 +177,7 @@ class Gateway:
         lines = [
             f'[server]\nlisten = ["127.0.0.1:{port}"]\n{admin}\n{certificates}',
             log,
-            f'[session]\nkeys = ["{secret()}"]',
+            f'[session]\nkeys = ["{self.key}"]' + (f'\nstore = "{self.store}"' if self.store else ""),
             f'[identity.signature]\nkeys = [{{ id = "2026-11", algorithm = "{self.algorithm}", key = "{secret()}" }}]',
             '[[provider]]\nname = "ymca"\nkind = "daxko"\nenvironment = "sandbox"',
         ]

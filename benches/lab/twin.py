@@ -18,16 +18,21 @@ class Settings:
     warm_up: float = 0.7
 
 
-def run(settings, kind, targets, **more):
-    """One run of the load generator. An answer that was not the expected one makes it worthless."""
-    plan = {"kind": kind, "warm_up": settings.warm_up, "seconds": settings.seconds, "targets": targets, **more}
+def load(settings, plan, timeout=300):
+    """What the load generator reports of a plan."""
+    plan = {"warm_up": 0, "seconds": 0, "targets": [], **plan}
     done = subprocess.run(
         ["taskset", "--cpu-list", str(LOADING), str(settings.load)],
-        input=json.dumps(plan) + "\n", capture_output=True, text=True,
-        timeout=60 + (settings.warm_up + settings.seconds) * len(targets))
+        input=json.dumps(plan) + "\n", capture_output=True, text=True, timeout=timeout)
     if done.returncode != 0:
         raise Failure(f"the load generator failed: {done.stderr.strip()}")
-    outcomes = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def run(settings, kind, targets, **more):
+    """One run under load. An answer that was not the expected one makes it worthless."""
+    plan = {"kind": kind, "warm_up": settings.warm_up, "seconds": settings.seconds, "targets": targets, **more}
+    outcomes = load(settings, plan, timeout=60 + (settings.warm_up + settings.seconds) * len(targets))
     for outcome in outcomes:
         if outcome["failures"] or not outcome["requests"]:
             raise Failure(f"{outcome['name']}: {outcome['failures']} answers were wrong, {outcome['requests']} right; "

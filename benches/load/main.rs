@@ -6,6 +6,7 @@
 //! are the expected ones, and a plan with any other answer says how many there were.
 
 mod closed;
+mod ended;
 mod handshake;
 mod held;
 mod idle;
@@ -40,10 +41,14 @@ fn run() -> io::Result<()> {
         return Ok(());
     }
     let plan: Plan = serde_json::from_str(&text)?;
-    match plan.kind {
+    match &plan.kind {
         Kind::Closed => report(&current_thread()?.block_on(closed::run(&plan))?),
         Kind::Handshake => report(&current_thread()?.block_on(handshake::run(&plan))?),
-        Kind::Held { rate } => report(&held::run(&plan, rate)?),
+        Kind::Held { rate } => report(&held::run(&plan, *rate)?),
+        Kind::Ended { file, key, count } => {
+            current_thread()?.block_on(ended::keep(file, key, *count))?;
+            report(count)
+        }
         Kind::Idle => {
             let runtime = current_thread()?;
             let held = runtime.block_on(idle::open(&plan))?;

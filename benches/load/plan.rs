@@ -1,6 +1,7 @@
 //! What is to be done, as the script writes it, and what came of it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,8 @@ pub(crate) enum Kind {
     Held { rate: f64 },
     /// Connections that have had one answer and stay.
     Idle,
+    /// None: a file is written of so many sessions that have ended, sealed with a key as the configuration has it.
+    Ended { file: PathBuf, key: String, count: u64 },
 }
 
 /// Where load goes.
