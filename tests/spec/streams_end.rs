@@ -4,7 +4,7 @@ use http::Method;
 use member_gateway::sandbox::daxko::{Endpoint, Fault};
 use serde_json::json;
 
-use crate::harness::http2::{H2C, Http2, head as answer_head, piece, request};
+use crate::harness::http2::{H2C, Http2, head as answer_head, in_time, piece, request};
 use crate::harness::{Gateway, Options, RawUpstream, Wire, head};
 use crate::http2_websockets::{connect, open};
 use crate::revocation::{ADMIN, revoke};
@@ -48,23 +48,36 @@ fn is_masked_close(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= 8 && !text.contains("late")
 }
 
+/// A way in which a session comes to its end: how, and who does it with whose `Cookie` line.
+type End = (&'static str, fn(&Gateway, &str));
+
+const ENDS: [End; 5] = [
+    ("revoked", |gateway, _| assert!(revoke(gateway, r#"{"all": true}"#).contains(" 204 "))),
+    ("revoked by member", |gateway, _| {
+        assert!(revoke(gateway, r#"{"member_id": "400007995-00"}"#).contains(" 204 "));
+    }),
+    ("signed out", |gateway, cookie| {
+        let fields = format!("{cookie}Origin: https://members.localhost\r\nContent-Length: 0\r\n");
+        let answer = gateway.raw(crate::harness::last_head("POST /_gateway/logout", &fields));
+        assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+    }),
+    ("idle", |gateway, _| gateway.later(3600)),
+    ("too old", |gateway, _| gateway.later(12 * 3600)),
+];
+
+/// An app whose answer is an event stream that says hello and then nothing; it tells what it has read to the end.
+fn events() -> (RawUpstream, std::sync::mpsc::Receiver<String>) {
+    RawUpstream::telling(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+        wire.send("d\r\ndata: hello\n\n\r\n");
+        wire.rest()
+    })
+}
+
 #[tokio::test]
 async fn a_websocket_is_closed_with_1008_when_its_session_is_ended_or_expires() {
-    type End = fn(&Gateway, &str);
-    let ends: [(&str, End); 5] = [
-        ("revoked", |gateway, _| assert!(revoke(gateway, r#"{"all": true}"#).contains(" 204 "))),
-        ("revoked by member", |gateway, _| {
-            assert!(revoke(gateway, r#"{"member_id": "400007995-00"}"#).contains(" 204 "));
-        }),
-        ("signed out", |gateway, cookie| {
-            let fields = format!("{cookie}Origin: https://members.localhost\r\nContent-Length: 0\r\n");
-            let answer = gateway.raw(crate::harness::last_head("POST /_gateway/logout", &fields));
-            assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
-        }),
-        ("idle", |gateway, _| gateway.later(3600)),
-        ("too old", |gateway, _| gateway.later(12 * 3600)),
-    ];
-    for (how, end) in ends {
+    for (how, end) in ENDS {
         let (upstream, told) = chat();
         let gateway = in_front_of(&upstream, ADMIN);
         let cookie = gateway.member().await;
@@ -129,23 +142,20 @@ async fn a_websocket_that_was_opened_before_a_reload_ends_as_well() {
 
 #[tokio::test]
 async fn an_answer_that_goes_on_breaks_off_and_never_looks_complete() {
-    let (upstream, told) = RawUpstream::telling(|wire| {
-        wire.head();
-        wire.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
-        wire.send("d\r\ndata: hello\n\n\r\n");
-        wire.rest()
-    });
-    let gateway = in_front_of(&upstream, ADMIN);
-    let cookie = gateway.member().await;
-    let mut client = gateway.connect();
-    client.send(head("GET /events", &cookie));
-    assert!(client.head().starts_with("HTTP/1.1 200 "));
-    client.until("data: hello\n\n\r\n");
+    for (how, end) in ENDS {
+        let (upstream, told) = events();
+        let gateway = in_front_of(&upstream, ADMIN);
+        let cookie = gateway.member().await;
+        let mut client = gateway.connect();
+        client.send(head("GET /events", &cookie));
+        assert!(client.head().starts_with("HTTP/1.1 200 "));
+        client.until("data: hello\n\n\r\n");
 
-    assert!(revoke(&gateway, r#"{"member_unit_id": "400007995"}"#).contains(" 204 "));
+        end(&gateway, &cookie);
 
-    assert_eq!(client.rest(), "", "neither an event nor the last chunk");
-    assert_eq!(told.recv().unwrap(), "", "the app sees that nobody listens any more");
+        assert_eq!(client.rest(), "", "{how}: neither an event nor the last chunk");
+        assert_eq!(told.recv().unwrap(), "", "{how}: the app sees that nobody listens any more");
+    }
 }
 
 #[tokio::test]
@@ -178,34 +188,67 @@ async fn an_answer_that_is_complete_in_time_is_left_alone() {
     told.recv().unwrap();
 }
 
+/// A gateway that speaks HTTP/2 in front of this app, the `Cookie` line of a member, and a client.
+async fn modern(upstream: &RawUpstream) -> (Gateway, String, Http2) {
+    let gateway = in_front_of(upstream, Options { listen: Some(H2C), ..ADMIN });
+    let cookie = gateway.member().await;
+    let client = Http2::to(gateway.address()).await;
+    (gateway, cookie, client)
+}
+
+fn field(cookie: &str) -> String {
+    cookie.trim().replacen("Cookie", "cookie", 1)
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn over_http2_both_end_as_well_and_the_connection_goes_on() {
-    let (upstream, told) = chat();
-    let gateway = in_front_of(&upstream, Options { listen: Some(H2C), ..ADMIN });
-    let cookie = gateway.member().await.trim().replacen("Cookie", "cookie", 1);
-    let mut client = Http2::to(gateway.address()).await;
-    assert!(client.is_ready_for_websockets().await);
-    let fields = format!("{cookie}\nsec-websocket-version: 13");
-    let (answer, _sending) = client.send(connect("/chat", &fields), false).await;
-    let answer = answer_head(answer).await;
-    assert_eq!(answer.status(), 200);
-    let mut body = answer.into_body();
-    let mut heard = Vec::new();
-    while heard.len() < HELLO.len() {
-        heard.extend(piece(&mut body).await.unwrap());
-    }
+async fn over_http2_a_websocket_is_closed_with_1008_and_the_connection_goes_on() {
+    for (how, end) in ENDS {
+        let (upstream, told) = chat();
+        let (gateway, cookie, mut client) = modern(&upstream).await;
+        assert!(client.is_ready_for_websockets().await);
+        let fields = format!("{}\nsec-websocket-version: 13", field(&cookie));
+        let (answer, _sending) = client.send(connect("/chat", &fields), false).await;
+        let answer = answer_head(answer).await;
+        assert_eq!(answer.status(), 200);
+        let mut body = answer.into_body();
+        let mut heard = Vec::new();
+        while heard.len() < HELLO.len() {
+            heard.extend(piece(&mut body).await.unwrap());
+        }
 
-    assert!(revoke(&gateway, r#"{"all": true}"#).contains(" 204 "));
+        end(&gateway, &cookie);
 
-    let mut last = Vec::new();
-    while last.len() < 4 {
-        last.extend(piece(&mut body).await.unwrap());
+        let mut last = Vec::new();
+        while last.len() < 4 {
+            last.extend(piece(&mut body).await.unwrap());
+        }
+        assert_eq!(last, CLOSE_1008, "{how}");
+        let (answer, _) = client.send(request("GET", "/_gateway/health", ""), true).await;
+        assert_eq!(answer_head(answer).await.status(), 200, "{how}");
+        drop((body, client));
+        told.recv().unwrap();
     }
-    assert_eq!(last, CLOSE_1008);
-    let (answer, _) = client.send(request("GET", "/_gateway/health", ""), true).await;
-    assert_eq!(answer_head(answer).await.status(), 200);
-    drop((body, client));
-    told.recv().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http2_an_answer_that_goes_on_has_its_stream_reset_and_the_connection_goes_on() {
+    for (how, end) in ENDS {
+        let (upstream, told) = events();
+        let (gateway, cookie, mut client) = modern(&upstream).await;
+        let (answer, _) = client.send(request("GET", "/events", &field(&cookie)), true).await;
+        let answer = answer_head(answer).await;
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        let mut body = answer.into_body();
+        assert_eq!(piece(&mut body).await.unwrap(), "data: hello\n\n");
+
+        end(&gateway, &cookie);
+
+        let broken = in_time(body.data()).await.expect("it does not end as if it were complete").unwrap_err();
+        assert!(broken.is_reset() && broken.is_remote(), "{how}: {broken}");
+        let (answer, _) = client.send(request("GET", "/_gateway/health", ""), true).await;
+        assert_eq!(answer_head(answer).await.status(), 200, "{how}");
+        assert_eq!(told.recv().unwrap(), "", "{how}: the app sees that nobody listens any more");
+    }
 }
 
 #[tokio::test]
