@@ -7,6 +7,7 @@
 
 pub mod assemble;
 mod bridge;
+mod client_tls;
 mod conformance;
 pub mod diagnostics;
 mod log;
@@ -85,9 +86,24 @@ pub struct SessionTable {
     /// `"rediss://…"` for TLS, `"unix://…"` for a socket, with a password where it has one. What is kept is sealed with the keys of the sessions. It changes with a restart
     /// only. `docs/sessions.md`. Default: `"memory"`.
     pub store: Option<SecretText>,
+    /// Whom a `store` with `rediss://` has to be vouched for by, and what it is shown.
+    pub store_tls: Option<StoreTlsTable>,
     /// What becomes of members while `store` is lost: `"serve"`, they go on, and what is known counts; `"refuse"`, after a
     /// minute they get 503. Default: `"serve"`.
     pub outage: OutageChoice,
+}
+
+/// `[session.store_tls]`
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreTlsTable {
+    /// PEM file of the authorities whose certificates are trusted, in place of those that this machine trusts.
+    pub ca: Option<String>,
+    /// PEM file of the certificate that the gateway shows to Redis, which wants one unless `tls-auth-clients` says
+    /// otherwise, and those that lead to its root.
+    pub cert: Option<String>,
+    /// PEM file of its private key, without a passphrase. It may be the same file.
+    pub key: Option<String>,
 }
 
 /// What becomes of members while the store of revocations is lost.

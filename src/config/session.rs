@@ -1,6 +1,7 @@
 //! `[session]`: how long sessions last, the keys that seal them, and where is kept which have been ended.
 
 use super::assemble::{RandomKeys, at};
+use super::client_tls::{self, Files};
 use super::mistakes::Mistakes;
 use super::{OutageChoice, SessionTable};
 use crate::revocation::{Outage, Store, redis};
@@ -91,18 +92,22 @@ pub(super) fn store(
     mistakes: &mut Mistakes<'_>,
 ) -> Store {
     let path = at(["session", "store"]);
-    let Some(text) = &table.store else { return Store::Memory };
+    let Some(text) = &table.store else {
+        papers(table, false, mistakes);
+        return Store::Memory;
+    };
     let Some(secret) = mistakes.secret(text, &path) else { return Store::Memory };
     // Of an address, only the password is a secret.
     if !secret.expose().contains(&b'@') {
         mistakes.is_no_secret(&path);
     }
     let text = secret.expose_str().unwrap_or_default().to_owned();
+    let papers = papers(table, text.starts_with("rediss://"), mistakes);
     let place = match text.strip_prefix("file:") {
         _ if text == "memory" => return Store::Memory,
         Some("") => None,
         Some(file) => Some(Store::File(mistakes.file(file))),
-        None => redis::Address::parse(secret).ok().map(Store::Redis),
+        None => redis::Address::parse(secret, papers).ok().map(Store::Redis),
     };
     let Some(store) = place else {
         let expected =
@@ -119,6 +124,23 @@ pub(super) fn store(
         );
     }
     store
+}
+
+/// Whom a Redis over TLS has to be vouched for by, and what it is shown.
+fn papers(table: &SessionTable, is_tls: bool, mistakes: &mut Mistakes<'_>) -> redis::Papers {
+    let Some(table) = &table.store_tls else { return redis::Papers::default() };
+    let path = at(["session", "store_tls"]);
+    if !is_tls {
+        let expected = "a `store` with rediss://, or no [session.store_tls]";
+        mistakes.note(&path, "no TLS is spoken to `store`", expected);
+        return redis::Papers::default();
+    }
+    let files = Files { ca: table.ca.as_ref(), cert: table.cert.as_ref(), key: table.key.as_ref() };
+    client_tls::written(&files, &path, mistakes)
+        // What cannot be used is found out here, where it can be said which file it is.
+        .filter(|written| client_tls::made(written.clone(), &path, mistakes).is_some())
+        .map(|written| redis::Papers { ca: written.ca, certificate: written.certificate })
+        .unwrap_or_default()
 }
 
 /// What becomes of members while that place is lost.

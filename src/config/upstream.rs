@@ -3,13 +3,12 @@
 
 pub(super) mod table;
 
-use std::io::Read;
-
 use http::StatusCode;
 use http::header::HeaderValue;
 use http::uri::PathAndQuery;
 
 use super::assemble::Surroundings;
+use super::client_tls::{self, Files};
 use super::mistakes::Mistakes;
 use super::structure::Path;
 use super::{
@@ -17,17 +16,14 @@ use super::{
     UpstreamTlsTable, server,
 };
 use crate::route::Origin;
-use crate::secret::Secret;
 use crate::server::Listen;
 use crate::upstream::health::Checks;
 use crate::upstream::target::{NoTarget, Target};
-use crate::upstream::tls::{self, Tls, Unusable};
+use crate::upstream::tls::{self, Tls};
 use crate::upstream::{Balance, Protocol, Reuse, Settings, Timeouts, Upstream};
 
 /// What one upstream may have of targets.
 const MOST_TARGETS: usize = 64;
-/// More than any file of certificates.
-const MOST_PEM: u64 = 1024 * 1024;
 const UPSTREAM: &str = "\"http://host:port\", \"https://host:port\", \"unix:/run/app.sock\" or \"sandbox\"";
 
 pub(super) fn upstream(
@@ -145,74 +141,21 @@ fn tls(
 ) -> Option<Option<Tls>> {
     let path = site.key("upstream_tls");
     let Some(table) = table else {
-        return if is_secure { made(tls::Written::default(), &path, mistakes).map(Some) } else { Some(None) };
+        return if is_secure {
+            client_tls::made(tls::Written::default(), &path, mistakes).map(Some)
+        } else {
+            Some(None)
+        };
     };
     if !is_secure {
         let message = "no upstream of this site speaks TLS";
         mistakes.note(&path, message, "an upstream with https://, or no [site.upstream_tls]");
         return Some(None);
     }
-    let mut read = |name: &str, file: Option<&String>| match file {
-        Some(file) => pem(file, &path.key(name), mistakes).map(Some),
-        None => Some(None),
-    };
-    let (ca, cert, key) =
-        (read("ca", table.ca.as_ref()), read("cert", table.cert.as_ref()), read("key", table.key.as_ref()));
-    let certificate = match (cert?, key?) {
-        (Some(cert), Some(key)) => Some((cert, Secret::new(key))),
-        (None, None) => None,
-        (Some(_), None) => {
-            mistakes.note(&path.key("cert"), "the key of this certificate is missing", "`key` beside `cert`");
-            return None;
-        }
-        (None, Some(_)) => {
-            mistakes.note(&path.key("key"), "the certificate of this key is missing", "`cert` beside `key`");
-            return None;
-        }
-    };
-    let written = tls::Written { ca: ca?, certificate, server_name: table.server_name.clone() };
-    made(written, &path, mistakes).map(Some)
-}
-
-fn made(written: tls::Written, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Tls> {
-    Tls::new(written)
-        .map_err(|error| {
-            let (key, help) = match error {
-                Unusable::Authorities => {
-                    ("ca", "it begins with -----BEGIN CERTIFICATE-----, one block for each authority")
-                }
-                Unusable::Certificate => (
-                    "cert",
-                    "it begins with -----BEGIN CERTIFICATE-----, and those that lead to its root follow",
-                ),
-                Unusable::Key => {
-                    ("key", "it holds a line that ends with PRIVATE KEY-----, and no passphrase")
-                }
-                Unusable::Pair => ("key", "was one of the two files renewed without the other?"),
-                Unusable::Name => ("server_name", "the name that the upstream's certificate bears"),
-            };
-            mistakes.note_with_help(&path.key(key), error.to_string(), "", help);
-        })
-        .ok()
-}
-
-/// The contents of a PEM file.
-fn pem(file: &str, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Vec<u8>> {
-    // What was pasted here is not repeated.
-    if file.contains("-----BEGIN") || file.contains('\n') {
-        mistakes.note(path, "this is what should be in a file", "the path of a PEM file");
-        return None;
-    }
-    let mut text = Vec::new();
-    let opened = std::fs::File::open(mistakes.file(file));
-    match opened.and_then(|file| file.take(MOST_PEM).read_to_end(&mut text)) {
-        Ok(_) => Some(text),
-        Err(error) => {
-            let help = "the path starts at the folder of this file; the gateway has to be able to read it";
-            mistakes.note_with_help(path, format!("the file cannot be read: {error}"), "", help);
-            None
-        }
-    }
+    let files = Files { ca: table.ca.as_ref(), cert: table.cert.as_ref(), key: table.key.as_ref() };
+    let mut written = client_tls::written(&files, &path, mistakes)?;
+    written.server_name.clone_from(&table.server_name);
+    client_tls::made(written, &path, mistakes).map(Some)
 }
 
 fn checks(table: &HealthTable, host: &str, path: &Path, mistakes: &mut Mistakes<'_>) -> Option<Checks> {

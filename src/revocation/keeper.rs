@@ -174,7 +174,7 @@ impl Condition {
             self.state.store(LOST, Ordering::Release);
             tracing::error!(%error, "the store of revocations is lost: what is known goes on to count");
         } else if !self.is_told.swap(true, Ordering::Relaxed) {
-            let help = "see to it that it runs, and that `store` in [session] is its address";
+            let help = "see to it that it runs, that `store` in [session] is its address, and that `store_tls` vouches for it where it speaks TLS";
             tracing::warn!(%error, help, "the store of revocations cannot be reached");
         } else {
             tracing::debug!(%error, "the store of revocations cannot be reached");

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamId, StreamReadReply};
-use redis::{AsyncConnectionConfig, Client, Pipeline, RedisError};
+use redis::{
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, Pipeline, RedisError, TlsCertificates,
+};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::Revocation;
@@ -40,9 +42,21 @@ const SKEW: Duration = Duration::from_secs(60);
 /// Before all entries.
 const BEGINNING: (u64, u64) = (0, 0);
 
-/// Where a Redis is, and with which password.
+/// Where a Redis is, with which password, and what vouches for it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Address(Secret);
+pub struct Address {
+    url: Secret,
+    papers: Papers,
+}
+
+/// Whom a Redis over TLS has to be vouched for by, and what it is shown: PEM that is known to be good.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Papers {
+    /// The authorities that are trusted, in place of those that the machine trusts.
+    pub ca: Option<Vec<u8>>,
+    /// A certificate, those behind it, and its key.
+    pub certificate: Option<(Vec<u8>, Secret)>,
+}
 
 /// This is no address of a Redis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,16 +67,24 @@ impl Address {
     /// Reads a URL: `redis://`, `rediss://` for TLS, or `unix://` with a path.
     ///
     /// # Errors
-    /// [`NoAddress`] where it is something else.
-    pub fn parse(url: Secret) -> Result<Self, NoAddress> {
-        let address = Self(url);
+    /// [`NoAddress`] where it is something else, or one that asks for TLS with whomever (`#insecure`).
+    pub fn parse(url: Secret, papers: Papers) -> Result<Self, NoAddress> {
+        let address = Self { url, papers };
         address.client().map(|_| address)
     }
 
     fn client(&self) -> Result<Client, NoAddress> {
-        let url = self.0.expose_str().ok_or(NoAddress)?;
+        let url = self.url.expose_str().ok_or(NoAddress)?;
         let is_known = ["redis://", "rediss://", "unix://"].iter().any(|scheme| url.starts_with(scheme));
-        if is_known { Client::open(url).map_err(|_| NoAddress) } else { Err(NoAddress) }
+        let client =
+            if is_known { Client::open(url).map_err(|_| NoAddress)? } else { return Err(NoAddress) };
+        match client.get_connection_info().addr() {
+            ConnectionAddr::TcpTls { insecure: true, .. } => Err(NoAddress),
+            ConnectionAddr::TcpTls { .. } => {
+                Client::build_with_tls(url, self.papers.certificates()).map_err(|_| NoAddress)
+            }
+            _ => Ok(client),
+        }
     }
 
     /// Asks it for an answer.
@@ -80,6 +102,16 @@ impl Address {
     pub fn shown(&self) -> String {
         self.client()
             .map_or_else(|_| "nowhere".to_owned(), |client| client.get_connection_info().addr().to_string())
+    }
+}
+
+impl Papers {
+    fn certificates(&self) -> TlsCertificates {
+        let shown = self.certificate.as_ref().map(|(chain, key)| ClientTlsConfig {
+            client_cert: chain.clone(),
+            client_key: key.expose().to_vec(),
+        });
+        TlsCertificates { client_tls: shown, root_cert: self.ca.clone() }
     }
 }
 
@@ -326,11 +358,18 @@ mod tests {
             "rediss://gateway:hunter2@redis.internal",
             "unix:///run/redis.sock",
         ] {
-            let address = Address::parse(Secret::new(url)).unwrap();
+            let address = Address::parse(Secret::new(url), Papers::default()).unwrap();
             assert!(!format!("{address:?}").contains("hunter2"), "{address:?}");
         }
-        for url in ["", "redis:", "http://redis.internal", "postgres://db", "redis://a b"] {
-            assert_eq!(Address::parse(Secret::new(url)), Err(NoAddress), "{url:?}");
+        for url in [
+            "",
+            "redis:",
+            "http://redis.internal",
+            "postgres://db",
+            "redis://a b",
+            "rediss://redis.internal#insecure",
+        ] {
+            assert_eq!(Address::parse(Secret::new(url), Papers::default()), Err(NoAddress), "{url:?}");
         }
     }
 

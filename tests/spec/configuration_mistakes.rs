@@ -341,6 +341,18 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[session]", "[server]\nlisten = [\"localhost\"]\n[session]", "no address to listen on"),
     ("[session]", "[server]\ntrusted_proxies = [\"10.0.0.0/33\"]\n[session]", "no network"),
     ("[session]", "[server]\nlimits = { head_bytes = \"64\" }\n[session]", "no size"),
+    ("[session]", "[session]\nstore_tls = { ca = \"ca.pem\" }", "no TLS is spoken to `store`"),
+    (
+        "[session]",
+        "[session]\nstore = \"redis://redis.internal\"\nstore_tls = { ca = \"ca.pem\" }",
+        "rediss://",
+    ),
+    (
+        "[session]",
+        "[session]\nstore = \"rediss://redis.internal\"\nstore_tls = { ca = \"gateway.toml\" }",
+        "no certificate of an authority",
+    ),
+    ("[session]", "[session]\nstore = \"rediss://redis.internal#insecure\"", "no place for revocations"),
     ("[session]", "[sesion]", "`session`"),
 ];
 

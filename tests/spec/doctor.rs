@@ -13,7 +13,7 @@ use crate::harness::{
 const GOOD_KEYS: &str = "keys = [{ file = \"session.key\" }]";
 
 /// A site in front of this app, with keys in files that are closed to others.
-fn folder(app: &str, server: &str, more: &str) -> Folder {
+pub fn folder(app: &str, server: &str, more: &str) -> Folder {
     let folder = Folder::with(&format!(
         "[server]\n{server}\n\n[session]\n{GOOD_KEYS}\nstore = \"file:ended\"\n\n[identity.signature]\n\
          keys = [{{ id = \"2026-11\", algorithm = \"hmac-sha256\", key = {{ file = \"signing.key\" }} }}]\n\n\
@@ -40,7 +40,7 @@ fn doctor(folder: &Folder, arguments: &[&str]) -> Ended {
 }
 
 /// What it finds, with exit status 1 if something is wrong and 0 otherwise.
-fn findings(folder: &Folder) -> String {
+pub fn findings(folder: &Folder) -> String {
     let ended = doctor(folder, &[]);
     let is_wrong = ended.output.contains("\n  WRONG    ");
     assert_eq!(ended.status, i32::from(is_wrong), "{ended:?}");

@@ -57,6 +57,7 @@ mod reload;
 mod return_to;
 mod revocation;
 mod revocation_redis;
+mod revocation_redis_tls;
 mod roots;
 mod session_cookie;
 mod sign_in;

@@ -52,7 +52,8 @@ pub(super) fn keys(config: &Path, online: &Online) -> Vec<Finding> {
     files.extend(assembled.kept.iter().map(|kept| kept.file.clone().unwrap_or_else(|| config.to_owned())));
     files.extend(assembled.tls.iter().flat_map(Tls::certificates).map(|known| known.files.key.clone()));
     let shown = loaded.config.site.iter().filter_map(|site| site.upstream_tls.as_ref()?.key.as_ref());
-    files.extend(shown.map(|key| online.folder.join(key)));
+    let shown_to_redis = loaded.config.session.store_tls.iter().filter_map(|tls| tls.key.as_ref());
+    files.extend(shown.chain(shown_to_redis).map(|key| online.folder.join(key)));
     findings.extend(files.iter().map(|file| guarded(file)));
     findings
 }

@@ -89,7 +89,9 @@ pub(super) async fn store(store: &Store) -> Vec<Finding> {
                 Store::File(_) => {
                     "its folder has to be there, and the file writable by the user that runs the gateway"
                 }
-                Store::Redis(_) => "start it, or compare `store` in [session] with its address and password",
+                Store::Redis(_) => {
+                    "start it, or compare `store` in [session] with its address and password, and `store_tls` with its certificate"
+                }
             };
             vec![Finding::wrong(format!("kept {kept}, which cannot be used: {error}"), next)]
         }

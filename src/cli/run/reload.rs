@@ -55,7 +55,7 @@ impl Started {
             );
         }
         if !self.surroundings.revocations.are_kept_in(&revocation.store) {
-            tracing::warn!("`store` in [session] differs, and stays as it was: restart");
+            tracing::warn!("`store` in [session], or its `store_tls`, differs, and stays as it was: restart");
         }
         if handover != self.handover {
             tracing::warn!("`handover` differs, and stays as it was: restart");

@@ -3,12 +3,15 @@
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
+use super::tls::Authority;
 use super::wire::{Wire, eventually};
 
 /// A Redis that writes down what it is told before it says so.
 pub struct Redis {
     folder: tempfile::TempDir,
     port: u16,
+    /// Where it speaks TLS, if it does.
+    tls: Option<u16>,
     process: Option<Child>,
 }
 
@@ -22,7 +25,23 @@ impl Redis {
     /// One that is to come.
     pub fn not_started() -> Self {
         let port = super::free_address().port();
-        Self { folder: tempfile::tempdir().unwrap(), port, process: None }
+        Self { folder: tempfile::tempdir().unwrap(), port, tls: None, process: None }
+    }
+
+    /// One that speaks TLS, too, with this certificate, and only to whom `clients` vouches for.
+    pub fn secured(issued: &(String, String), clients: &Authority) -> Self {
+        let mut redis = Self::not_started();
+        redis.tls = Some(super::free_address().port());
+        for (name, text) in [("cert.pem", &*issued.0), ("key.pem", &*issued.1), ("ca.pem", clients.pem())] {
+            std::fs::write(redis.folder.path().join(name), text).unwrap();
+        }
+        redis.restart();
+        redis
+    }
+
+    /// Its address over TLS.
+    pub fn secured_url(&self) -> String {
+        format!("rediss://localhost:{}/0", self.tls.expect("it speaks TLS"))
     }
 
     /// Its address, as `store` takes it.
@@ -55,6 +74,13 @@ impl Redis {
             "always",
         ];
         let mut command = Command::new("redis-server");
+        if let Some(port) = self.tls {
+            let files = [("cert", "cert.pem"), ("key", "key.pem"), ("ca-cert", "ca.pem")];
+            command.arg("--tls-port").arg(port.to_string());
+            command.args(
+                files.iter().flat_map(|(name, file)| [format!("--tls-{name}-file"), (*file).to_owned()]),
+            );
+        }
         let command = command.args(arguments).current_dir(self.folder.path()).stdout(Stdio::null());
         self.process = Some(command.spawn().expect("scripts/test installs redis-server"));
         eventually("Redis answers", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
