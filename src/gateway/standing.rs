@@ -54,7 +54,7 @@ pub(super) async fn confirm(site: &Site, session: Session, now: UnixTime) -> Res
 
 pub(super) fn ask_in_background(memberships: Arc<Memberships>, member: Member, now: UnixTime) {
     tokio::spawn(async move {
-        if let Err(error) = memberships.ask(&member, now).await {
+        if let Err(error) = memberships.ask_unless_paused(&member, now).await {
             say_why(&member, &error);
         }
     });

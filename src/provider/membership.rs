@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::memory::{Memory, Record, is_about_one, pause_after};
 use super::{BoxFuture, ProviderError};
@@ -113,13 +114,13 @@ struct Shared {
     /// Whoever waits for an answer takes one of these, the same for the same subject.
     turns: [tokio::sync::Mutex<()>; TURNS],
     hasher: RandomState,
-    questions: tokio::sync::Semaphore,
+    questions: Semaphore,
 }
 
 impl Default for Remembered {
     fn default() -> Self {
         let turns = std::array::from_fn(|_| tokio::sync::Mutex::default());
-        let questions = tokio::sync::Semaphore::new(QUESTIONS);
+        let questions = Semaphore::new(QUESTIONS);
         Self(Arc::new(Shared { memory: Mutex::default(), turns, hasher: RandomState::new(), questions }))
     }
 }
@@ -195,8 +196,33 @@ impl Memberships {
     /// # Errors
     /// Where there is no answer. The vendor is then left alone for a while by all who need not wait for it.
     pub async fn ask(&self, member: &Member, now: UnixTime) -> Result<Standing, ProviderError> {
+        let _place = self.place().await;
+        self.ask_at_once(member, now).await
+    }
+
+    /// The same on behalf of somebody who does not wait for the answer. Where the vendor turns out to be one to leave alone
+    /// while the question waits for its turn, it is not asked: there may be thousands of them.
+    ///
+    /// # Errors
+    /// Where there is no answer.
+    pub async fn ask_unless_paused(
+        &self,
+        member: &Member,
+        now: UnixTime,
+    ) -> Result<Option<Standing>, ProviderError> {
+        let _place = self.place().await;
+        if self.memory().paused_until.is_some_and(|until| now < until) {
+            return Ok(None);
+        }
+        self.ask_at_once(member, now).await.map(Some)
+    }
+
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed, and without it the question would be asked all the same.
-        let _place = self.remembered.0.questions.acquire().await.ok();
+        self.remembered.0.questions.acquire().await.ok()
+    }
+
+    async fn ask_at_once(&self, member: &Member, now: UnixTime) -> Result<Standing, ProviderError> {
         let question = self.memory().next_question();
         let answer = self.vendor.standing(self.policy.subject, member).await;
         let subject = self.subject_of(member);

@@ -1,6 +1,7 @@
 //! What is promised of memberships, with vendors that say what they are told to.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::memory::{MOST, PAUSE};
 use super::*;
@@ -202,4 +203,61 @@ fn however_many_members_there_are_memory_is_bounded() {
         let _ = memberships.look_up(&member(&index.to_string()), LOGIN, after(HOUR));
     }
     assert!(memberships.memory().records.len() <= MOST);
+}
+
+/// Counts who asks at the same time. It says to each that the membership is active, or that it has too much to do.
+#[derive(Default)]
+struct Crowded {
+    is_down: bool,
+    asked: AtomicUsize,
+    under_way: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Membership for Crowded {
+    fn standing<'a>(&'a self, _: Subject, _: &'a Member) -> BoxFuture<'a, Result<Standing, ProviderError>> {
+        Box::pin(async {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.most.fetch_max(self.under_way.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            // All who may come in do so before anybody has an answer.
+            for _ in 0..1000 {
+                tokio::task::yield_now().await;
+            }
+            self.under_way.fetch_sub(1, Ordering::Relaxed);
+            if self.is_down { busy(None) } else { Ok(Standing::Active) }
+        })
+    }
+}
+
+/// Three times as many members as may be asked about at the same time, all due; the vendor when all of them are done.
+async fn all_are_due(is_down: bool, is_waited_for: bool) -> Arc<Crowded> {
+    let vendor = Arc::new(Crowded { is_down, ..Crowded::default() });
+    let memberships =
+        Memberships::new(Arc::clone(&vendor) as _, policy(Subject::Member), Remembered::default());
+    let members: Vec<Member> = (0..3 * QUESTIONS).map(|number| member(&format!("member-{number}"))).collect();
+    let now = after(HOUR);
+    futures_util::future::join_all(members.iter().map(async |member| {
+        if is_waited_for {
+            memberships.ask(member, now).await.ok()
+        } else {
+            memberships.ask_unless_paused(member, now).await.ok().flatten()
+        }
+    }))
+    .await;
+    vendor
+}
+
+#[tokio::test]
+async fn so_many_questions_are_under_way_and_the_others_wait_for_their_turn() {
+    for is_waited_for in [false, true] {
+        let vendor = all_are_due(false, is_waited_for).await;
+        assert_eq!(vendor.most.load(Ordering::Relaxed), QUESTIONS);
+        assert_eq!(vendor.asked.load(Ordering::Relaxed), 3 * QUESTIONS, "and all are answered");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_its_turn_is_not_asked_of_a_vendor_that_fails_meanwhile() {
+    let vendor = all_are_due(true, false).await;
+    assert_eq!(vendor.asked.load(Ordering::Relaxed), QUESTIONS);
 }
