@@ -149,6 +149,12 @@ impl Due {
         Self { now: Arc::clone(now), at: Arc::new(AtomicU64::new(NEVER)) }
     }
 
+    /// Another one, by the same clock.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::new(&self.now)
+    }
+
     /// Sets the deadline to so long from now.
     pub fn set(&self, wait: Duration) {
         // Up to one tick has passed since `now` was written.

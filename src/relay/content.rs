@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use crate::provider::quota::Sending;
-use crate::server::pace::Paced;
+use crate::server::pace::{Incomplete, Paced};
 
 /// What is held of a body.
 pub(super) const MOST_HELD: usize = 1024 * 1024;
@@ -29,7 +29,7 @@ pub(super) enum Content {
 
 impl Content {
     /// Reads as much of a body as is held.
-    pub(super) async fn read(mut body: Paced) -> Result<Self, hyper::Error> {
+    pub(super) async fn read(mut body: Paced) -> Result<Self, Incomplete> {
         if body.is_end_stream() {
             return Ok(Self::Nothing);
         }
@@ -127,12 +127,12 @@ pub(super) struct Streamed {
 
 impl Body for Streamed {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Incomplete;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
         let polled = match self.first.take() {
             Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
             None => Pin::new(&mut self.rest).poll_frame(cx),

@@ -231,7 +231,12 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
         };
         let watch = share.watch();
         self.begun.replace(Some(Rc::clone(&share)));
-        let mut exchange = Exchange::begin(&self.vitals);
+        let pace = (!request.body().is_end_stream())
+            .then(|| Pace::new(watch.client.clone(), self.vitals.limits.owed()));
+        if let Some(pace) = &pace {
+            request.extensions_mut().insert(pace.clone());
+        }
+        let mut exchange = Exchange::begin(&self.vitals, pace);
 
         if let Err(unsound) = head::settle(request.headers_mut(), self.vitals.limits.fields) {
             tracing::debug!(%unsound, "a request is refused");
@@ -247,20 +252,13 @@ impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
             shown.mark(&mut request);
         }
         let handshake = websocket::translate(&mut request, random::bytes());
-        let pace = (!request.body().is_end_stream()).then(|| {
-            let pace = Pace::new(watch.client.clone(), self.vitals.limits.owed());
-            request.extensions_mut().insert(pace.clone());
-            pace
-        });
         let is_head = request.method() == Method::HEAD;
         let (respond, arrival) = (Rc::clone(&self.respond), self.arrival);
         Box::pin(async move {
             // Made when its turn comes: a client may begin a hundred streams at once, and each answer needs much room while
             // it is found.
             let mut answer = Box::pin(respond.respond(request, arrival, Rc::clone(&watch))).await.map(Some);
-            if let Some(pace) = pace {
-                pace.is_answered();
-            }
+            exchange.is_answered();
             if let Some(handshake) = &handshake
                 && let Err(reason) = handshake.conclude(&mut answer)
             {

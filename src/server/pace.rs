@@ -2,18 +2,23 @@
 //!
 //! Over HTTP/1.1 the connection itself sees when a client stops sending. Over HTTP/2 many bodies share one, and only whoever
 //! reads a body knows that it is waited for: what the upstream does not take yet, the client owes to nobody.
+//!
+//! An answer may begin before the body has ended. While it goes on, both sides may talk as they like; once it is complete the
+//! client owes the rest again, or it would keep an app waiting for nothing.
 
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use http::Extensions;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Interval;
 
 use crate::deadline::{Due, TICK};
 
@@ -93,33 +98,66 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(NOT_AWAITED - 1)
 }
 
+/// How far the answer is while its request's body still comes.
+const NOT_BEGUN: u8 = 0;
+const BEGUN: u8 = 1;
+const COMPLETE: u8 = 2;
+
+/// What the body of a request and its answer know of each other.
+#[derive(Debug)]
+struct Shared {
+    credit: Credit,
+    answer: AtomicU8,
+    /// Whoever waits for more of the body.
+    reader: AtomicWaker,
+}
+
 /// How long a body may be waited for between two of its pieces.
 #[derive(Clone, Debug)]
 pub(super) struct Pace {
     due: Due,
-    credit: Arc<Credit>,
-    /// Whether the answer has begun. From then on both sides may talk as they like, and be silent.
-    answered: Arc<AtomicBool>,
+    shared: Arc<Shared>,
 }
 
 impl Pace {
     /// The deadline is kept in `due`.
     pub(super) fn new(due: Due, owed: Owed) -> Self {
-        Self { due, credit: Arc::new(Credit::new(owed)), answered: Arc::default() }
+        let answer = AtomicU8::new(NOT_BEGUN);
+        Self {
+            due,
+            shared: Arc::new(Shared { credit: Credit::new(owed), answer, reader: AtomicWaker::new() }),
+        }
     }
 
-    /// The answer has begun.
+    /// The answer has begun. From then on both sides may talk as they like, and be silent.
     pub(super) fn is_answered(&self) {
-        self.answered.store(true, Ordering::Relaxed);
+        self.shared.answer.store(BEGUN, Ordering::Relaxed);
         self.due.clear();
+    }
+
+    /// The answer is complete, or has been given up.
+    pub(super) fn is_over(&self) {
+        self.shared.answer.store(COMPLETE, Ordering::Release);
+        self.shared.reader.wake();
     }
 
     /// A piece has come, of so many octets, or the end.
     fn is_heard(&self, octets: usize) {
-        if self.credit.heard(octets, &self.due) {
+        if self.shared.credit.heard(octets, &self.due) {
             self.due.clear();
         }
     }
+}
+
+/// Why a body is not complete.
+#[derive(Debug, thiserror::Error)]
+pub enum Incomplete {
+    /// It has broken off, or is not well formed.
+    #[error(transparent)]
+    Broken(#[from] hyper::Error),
+    /// It has been answered, and the rest of it does not come in time.
+    #[error("the rest of the body of a request that has been answered does not come")]
+    Late,
 }
 
 /// The body of a request, with the deadline it came with.
@@ -127,33 +165,60 @@ impl Pace {
 pub struct Paced {
     incoming: Incoming,
     pace: Option<Pace>,
+    /// Looks after the deadline once the answer is complete, and with it the task that did so until then.
+    looks: Option<Box<Interval>>,
 }
 
 impl Paced {
     /// The body of the request with these extensions.
     #[must_use]
     pub fn new(incoming: Incoming, extensions: &mut Extensions) -> Self {
-        Self { incoming, pace: extensions.remove() }
+        Self { incoming, pace: extensions.remove(), looks: None }
+    }
+
+    /// Whether the rest of it has been waited for too long. Otherwise whoever waits is woken to ask again.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(pace) = &mut self.pace else { return false };
+        let looks = self.looks.get_or_insert_with(|| {
+            // The stream has ended, and what its deadline is for now is not the body.
+            pace.due = pace.due.another();
+            Box::new(tokio::time::interval(TICK))
+        });
+        pace.shared.credit.wait(&pace.due);
+        while looks.poll_tick(cx).is_ready() {
+            if pace.due.is_past() {
+                return true;
+            }
+        }
+        false
     }
 }
 
 impl Body for Paced {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Incomplete;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let frame = Pin::new(&mut self.incoming).poll_frame(cx);
-        if let Some(pace) = self.pace.as_ref().filter(|pace| !pace.answered.load(Ordering::Relaxed)) {
-            match &frame {
-                Poll::Pending => pace.credit.wait(&pace.due),
-                Poll::Ready(Some(Ok(frame))) => pace.is_heard(frame.data_ref().map_or(0, Bytes::len)),
-                Poll::Ready(Some(Err(_)) | None) => pace.due.clear(),
-            }
+        let Some(pace) = &self.pace else { return frame.map_err(Incomplete::from) };
+        if frame.is_pending() {
+            pace.shared.reader.register(cx.waker());
         }
-        frame
+        match (pace.shared.answer.load(Ordering::Acquire), &frame) {
+            (NOT_BEGUN, Poll::Pending) => pace.shared.credit.wait(&pace.due),
+            (NOT_BEGUN, Poll::Ready(Some(Err(_)) | None)) => pace.due.clear(),
+            (NOT_BEGUN | COMPLETE, Poll::Ready(Some(Ok(frame)))) => {
+                pace.is_heard(frame.data_ref().map_or(0, Bytes::len));
+            }
+            (COMPLETE, Poll::Pending) if self.is_late(cx) => {
+                return Poll::Ready(Some(Err(Incomplete::Late)));
+            }
+            _ => {}
+        }
+        frame.map_err(Incomplete::from)
     }
 
     fn is_end_stream(&self) -> bool {

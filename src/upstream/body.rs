@@ -17,7 +17,7 @@ use super::http1::{Connection, Switched};
 use super::pool::{Carrier, Lease};
 use super::{Fault, TrailerFilter};
 use crate::deadline::Due;
-use crate::server::pace::Paced;
+use crate::server::pace::{Incomplete, Paced};
 
 /// How far the sending of a request has come.
 #[derive(Default)]
@@ -33,7 +33,7 @@ pub(super) struct Progress {
     /// It broke off, and must never look complete from then on.
     failed: Cell<bool>,
     /// Why.
-    pub(super) broken: Cell<Option<hyper::Error>>,
+    pub(super) broken: Cell<Option<Incomplete>>,
 }
 
 impl Progress {

@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use http::header::HeaderName;
 
+use crate::server::pace::Incomplete;
 use condition::Condition;
 use health::Checks;
 pub use pool::Pool;
@@ -254,7 +255,7 @@ pub enum UpstreamError {
     Full,
     /// The body of the request broke off.
     #[error("the body of the request broke off")]
-    RequestBody(#[source] hyper::Error),
+    RequestBody(#[source] Incomplete),
     /// It answered with something that is no answer, or closed the connection.
     #[error("the upstream at {address} gave no proper answer")]
     Answer {

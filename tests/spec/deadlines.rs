@@ -139,6 +139,30 @@ fn a_body_that_drips_is_cut_off_and_one_that_comes_slowly_is_not() {
     }
 }
 
+#[test]
+fn the_rest_of_a_body_that_has_been_answered_is_owed_all_the_same() {
+    let (upstream, ended) = RawUpstream::telling(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        wire.rest()
+    });
+    let options = Options {
+        server: "limits = { body_idle = \"1s\" }",
+        upstream: Some(upstream.address()),
+        ..Options::default()
+    };
+    let gateway = Gateway::with(&options);
+    let mut client = gateway.connect();
+
+    client.send(
+        get("/public/a").replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 9\r\n\r\nabc"),
+    );
+    assert_eq!(client.answer().1, "ok");
+
+    assert!(client.is_closed_within(SOON));
+    assert_eq!(ended.recv().unwrap(), "abc", "and the app waits no longer");
+}
+
 /// A gateway in front of an upstream that answers without end, and what tells whether it was left alone in the end.
 fn in_front_of_an_endless_answer(server: &'static str) -> (std::sync::mpsc::Receiver<bool>, Gateway) {
     let (upstream, left) = RawUpstream::telling(|wire| {

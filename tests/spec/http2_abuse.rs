@@ -1,8 +1,11 @@
 //! Clients of HTTP/2 that make work and want nothing: they are shown out, and the others do not notice.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
-use crate::harness::http2::{H2C, Http2, request};
+use bytes::Bytes;
+
+use crate::harness::http2::{H2C, Http2, read, request};
 use crate::harness::{Gateway, Options, RawUpstream, Wire, eventually};
 
 const SOON: Duration = Duration::from_secs(15);
@@ -296,4 +299,58 @@ fn the_end_of_an_answer_that_nobody_takes_ends_the_connection() {
     until(&mut wire, DATA);
     assert_eq!(gateway.upstream().requests().len(), 1);
     assert!(wire.is_closed_within(SOON) || wire.is_closed_within(SOON));
+}
+
+/// A gateway in front of an app that answers before it has the body, and what tells when its connection ends.
+fn in_front_of_a_hasty_app(server: &'static str) -> (Gateway, std::sync::mpsc::Receiver<String>) {
+    let (upstream, ended) = RawUpstream::telling(|wire| {
+        wire.head();
+        wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        wire.rest()
+    });
+    let options =
+        Options { listen: Some(H2C), server, upstream: Some(upstream.address()), ..Options::default() };
+    (Gateway::with(&options), ended)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_a_body_that_has_been_answered_is_owed_all_the_same() {
+    for (how, drips) in [("silent", false), ("dripping", true)] {
+        let (gateway, ended) = in_front_of_a_hasty_app("limits = { body_idle = \"1s\", body_rate = 1000 }");
+        let mut client = Http2::to(gateway.address()).await;
+        let (answer, mut body) = client.send(request("POST", "/public/a", ""), false).await;
+        assert_eq!(read(answer).await.body, "ok");
+
+        let reason = loop {
+            if drips {
+                // It fails once the stream is reset.
+                let _ = body.send_data(Bytes::from("x"), false);
+            }
+            let soon = tokio::time::timeout(Duration::from_millis(100), poll_fn(|cx| body.poll_reset(cx)));
+            match soon.await {
+                Ok(reason) => break reason.unwrap(),
+                Err(_) => {
+                    assert!(client.status(request("GET", "/_gateway/health", "")).await.is_some(), "{how}")
+                }
+            }
+        };
+
+        // RFC 9113 §8.1: nothing is wrong with the answer.
+        assert_eq!(reason, h2::Reason::NO_ERROR, "{how}");
+        assert!(!ended.recv().unwrap().ends_with("0\r\n\r\n"), "{how}: it never looks complete");
+        assert_eq!(client.status(request("GET", "/_gateway/health", "")).await, Some(200), "{how}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_a_body_that_has_been_answered_arrives_if_it_comes() {
+    let (gateway, ended) = in_front_of_a_hasty_app("limits = { body_idle = \"1s\" }");
+    let mut client = Http2::to(gateway.address()).await;
+    let (answer, mut body) = client.send(request("POST", "/public/a", ""), false).await;
+    assert_eq!(read(answer).await.body, "ok");
+
+    body.send_data(Bytes::from("the rest"), true).unwrap();
+    drop((body, client, gateway));
+
+    assert_eq!(ended.recv().unwrap(), "8\r\nthe rest\r\n0\r\n\r\n");
 }

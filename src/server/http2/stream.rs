@@ -13,6 +13,7 @@ use hyper::rt::Executor;
 use super::Vitals;
 use super::room::{Piece, Share};
 use crate::deadline::Watch;
+use crate::server::pace::Pace;
 
 /// Runs the streams of one connection, on the thread of the connection.
 #[derive(Clone)]
@@ -76,11 +77,20 @@ impl Drop for UnderWay {
 pub(super) struct Exchange {
     vitals: Rc<Vitals>,
     is_complete: bool,
+    /// Of the request's body, where it has one.
+    pace: Option<Pace>,
 }
 
 impl Exchange {
-    pub(super) fn begin(vitals: &Rc<Vitals>) -> Self {
-        Self { vitals: Rc::clone(vitals), is_complete: false }
+    pub(super) fn begin(vitals: &Rc<Vitals>, pace: Option<Pace>) -> Self {
+        Self { vitals: Rc::clone(vitals), is_complete: false, pace }
+    }
+
+    /// The answer has begun.
+    pub(super) fn is_answered(&self) {
+        if let Some(pace) = &self.pace {
+            pace.is_answered();
+        }
     }
 
     pub(super) fn complete(&mut self) {
@@ -92,6 +102,9 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let change = if self.is_complete { u32::saturating_sub } else { u32::saturating_add };
         self.vitals.wasted.update(|wasted| change(wasted, 1));
+        if let Some(pace) = &self.pace {
+            pace.is_over();
+        }
     }
 }
 

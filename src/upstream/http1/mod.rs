@@ -38,6 +38,8 @@ use super::outgoing::Outgoing;
 
 /// What an upstream may send before the head of its answer has ended, interim answers included.
 const MOST_HEAD: usize = 256 * 1024;
+/// How long an upstream that has answered early may take nothing of the rest of the request.
+const PATIENCE_WITH_REST: Duration = Duration::from_secs(30);
 
 /// Why an answer did not come, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +118,8 @@ impl Connection {
         } else if !self.sending.is_broken() {
             let body = mem::replace(&mut request.body, RequestBody::empty());
             let sending = mem::take(&mut self.sending);
-            let task = tokio::task::spawn_local(sending.finish(self.socket.clone(), body));
+            let task =
+                tokio::task::spawn_local(sending.finish(self.socket.clone(), body, PATIENCE_WITH_REST));
             self.rest = Some(task.abort_handle());
         }
         Ok(answer)
@@ -240,6 +243,23 @@ mod tests {
 
     use super::super::outgoing;
     use super::*;
+
+    #[tokio::test]
+    async fn an_upstream_that_has_answered_and_takes_nothing_of_the_rest_is_given_up() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        let socket = Socket::new(Stream::Unix(ours));
+        let body = Bytes::from(vec![b'x'; 16 * 1024 * 1024]);
+        let mut request = Request::post("/").body(RequestBody::full(body)).unwrap();
+        let mut sending = Sending::default();
+        sending.begin(&request);
+
+        let body = mem::replace(request.body_mut(), RequestBody::empty());
+        sending.finish(socket.clone(), body, Duration::from_millis(1)).await;
+
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(socket.poll_flush(&mut cx).map(|flushed| flushed.is_err()).is_ready());
+    }
 
     /// A task that waits for a socket which takes nothing would wait for ever, and keep socket and body.
     #[tokio::test]

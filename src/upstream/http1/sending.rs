@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -225,10 +226,21 @@ impl Sending {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends the rest, whatever becomes of the answer meanwhile. One that breaks off ends the connection.
-    pub(super) async fn finish(mut self, socket: Socket, mut body: RequestBody) {
-        if poll_fn(|cx| self.poll(&socket, &mut body, cx)).await.is_err() {
-            socket.abort();
+    /// Sends the rest, whatever becomes of the answer meanwhile. One that breaks off ends the connection, and so does an
+    /// upstream that takes nothing of it for as long as `patience`: it has said what it had to say.
+    pub(super) async fn finish(mut self, socket: Socket, mut body: RequestBody, patience: Duration) {
+        let progress = body.progress();
+        loop {
+            let sent = poll_fn(|cx| self.poll(&socket, &mut body, cx));
+            match tokio::time::timeout(patience, sent).await {
+                Ok(Ok(())) => return,
+                // It is not the upstream that is waited for, or it has taken some.
+                Err(_) if progress.goes_on() => {}
+                Ok(Err(_)) | Err(_) => {
+                    socket.abort();
+                    return;
+                }
+            }
         }
     }
 }
