@@ -333,4 +333,40 @@ mod tests {
         assert_eq!(set["keys"][0]["crv"], "Ed25519");
         assert_eq!(set["keys"][0].get("d"), None);
     }
+
+    #[test]
+    fn a_key_shows_its_name_and_nothing_else() {
+        let key = new(Algorithm::HmacSha256, b"0123456789abcdef0123456789abcdef").unwrap();
+        assert_eq!(format!("{key:?}"), "SigningKey(2026-11, hmac-sha256)");
+        assert_eq!(key.ed25519_public_key(), None);
+    }
+
+    /// RFC 8032 §7.1, the first test.
+    #[test]
+    fn the_public_half_of_an_ed25519_key_is_the_one_of_the_standard() {
+        let bytes = |hex: &str| -> Vec<u8> {
+            (0..64).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+        };
+        let seed = bytes("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+        let public = bytes("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+        let key = new(Algorithm::Ed25519, &seed).unwrap();
+        assert_eq!(key.ed25519_public_key().unwrap().to_vec(), public);
+    }
+
+    #[test]
+    fn keys_are_found_by_their_names_and_the_first_pair_signs_jwts() {
+        let key = |id, algorithm| {
+            SigningKey::new(id, algorithm, &Secret::new(*b"0123456789abcdef0123456789abcdef")).unwrap()
+        };
+        let (hmac, pair) = (Algorithm::HmacSha256, Algorithm::Ed25519);
+        let keys = SigningKeys::new(vec![key("a", hmac), key("b", pair), key("c", pair)]).unwrap();
+        let id = |key: Option<&SigningKey>| key.map(|key| key.id().to_owned());
+        assert_eq!(keys.current().id(), "a");
+        assert_eq!(id(keys.for_jwt()), Some("b".to_owned()));
+        assert_eq!(
+            ["a", "c", "d"].map(|name| id(keys.named(name))),
+            [Some("a".to_owned()), Some("c".to_owned()), None]
+        );
+        assert_eq!(keys.verification_keys().len(), 3);
+    }
 }

@@ -351,6 +351,7 @@ mod tests {
     fn our_label_is_taken_out_of_what_a_client_sends_and_other_labels_stay() {
         let cases = [
             ("sig1=:AAAA:", Some("sig1=:AAAA:")),
+            ("sig1=:AAAA: ,sig2=:CCCC:", Some("sig1=:AAAA: ,sig2=:CCCC:")),
             ("member=:AAAA:", None),
             ("sig1=:AAAA:, member=:BBBB:, sig2=:CCCC:", Some("sig1=:AAAA:, sig2=:CCCC:")),
             ("sig1=:AAAA:;x=\", member=:BBBB:\"", Some("sig1=:AAAA:;x=\", member=:BBBB:\"")),

@@ -155,4 +155,24 @@ mod tests {
         assert!(!attempt().is_fresh_at(UnixTime(1_795_300_000 + 1800)));
         assert!(!attempt().is_fresh_at(UnixTime(1_795_300_000 - 61)));
     }
+
+    #[test]
+    fn the_cookie_of_an_attempt_lasts_as_long_as_the_attempt() {
+        assert_eq!(attempt().seconds_left_at(UnixTime(1_795_300_000)), 1800);
+        assert_eq!(attempt().seconds_left_at(UnixTime(1_795_300_000 + 1799)), 1);
+        assert_eq!(attempt().seconds_left_at(UnixTime(1_795_300_000 + 1801)), 0);
+    }
+
+    #[test]
+    fn a_tag_tells_attempts_apart_and_does_not_tell_their_state() {
+        let State(state) = attempt().state();
+        assert_ne!(tag(&state), tag("another"));
+        assert!(!state.contains(&tag(&state)));
+        for text in [&tag(&state), "abcDEF012-_9"] {
+            assert!(is_tag(text), "{text}");
+        }
+        for text in ["", "abcDEF012-_", "abcDEF012-_90", "abcDEF012-_ ", "abcDEF012-_;"] {
+            assert!(!is_tag(text), "{text}");
+        }
+    }
 }

@@ -330,3 +330,127 @@ fn make_way(known: Vec<Known<'_>>, cookies: &Cookies, octets: usize, now: UnixTi
 fn is_code(code: &str) -> bool {
     (1..=4096).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Policy;
+
+    const NOW: UnixTime = UnixTime(1_795_300_000);
+
+    fn ring() -> KeyRing {
+        KeyRing::new([&Secret::new(*b"0123456789abcdef0123456789abcdef")]).unwrap()
+    }
+
+    fn cookies() -> Cookies {
+        let policy = Policy { idle_timeout: Duration::from_secs(3600), max_age: Duration::from_secs(43_200) };
+        Cookies::new(&ring(), "members.example.org", true, policy)
+    }
+
+    /// An attempt that began so many seconds ago.
+    fn begun(age: u64, place: &str, used: bool) -> Attempt {
+        let started = UnixTime(NOW.0 - age);
+        let provider = ProviderName::new("ymca").unwrap();
+        let mut attempt = Attempt::begin([3; 32], provider, ReturnTo::new(place), started);
+        attempt.used = used;
+        attempt
+    }
+
+    fn known(tag: &str, attempt: Attempt) -> Known<'_> {
+        Known { tag, octets: 300, attempt: Some(attempt) }
+    }
+
+    const TAGS: [&str; 9] = ["1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    const PLACES: [&str; 5] = ["/1", "/2", "/3", "/4", "/5"];
+
+    #[test]
+    fn five_attempts_of_the_last_minute_that_were_answered_are_a_loop() {
+        let answered = |ages: [u64; 5]| -> Vec<Known<'_>> {
+            (0..5).map(|at| known(TAGS[at], begun(ages[at], PLACES[at], true))).collect()
+        };
+        let in_vain = |known: &[Known<'static>]| in_vain(known, &ReturnTo::new("/"), 300, NOW).join(" ");
+        assert_eq!(in_vain(&answered([0, 10, 20, 30, 59])), "1 2 3 4 5");
+        assert_eq!(in_vain(&answered([0, 10, 20, 30, 60])), "", "the last is too long ago");
+        assert_eq!(in_vain(&answered([0, 10, 20, 30, 59])[1..]), "", "they are four");
+        let mut with_another_tab = answered([0, 10, 20, 30, 40]);
+        with_another_tab.push(known("6", begun(5, "/6", false)));
+        assert_eq!(in_vain(&with_another_tab), "1 2 3 4 5");
+    }
+
+    #[test]
+    fn five_attempts_to_one_place_are_a_loop_and_five_tabs_are_none() {
+        let unanswered = |places: [&str; 5]| -> Vec<Known<'_>> {
+            (0..5).map(|at| known(TAGS[at], begun(10, places[at], false))).collect()
+        };
+        let in_vain = |known: &[Known<'static>]| in_vain(known, &ReturnTo::new("/1"), 300, NOW).join(" ");
+        assert_eq!(in_vain(&unanswered(["/1"; 5])), "1 2 3 4 5");
+        assert_eq!(in_vain(&unanswered(["/1"; 5])[1..]), "", "they are four");
+        assert_eq!(in_vain(&unanswered(["/1", "/1", "/1", "/1", "/2"])), "", "four of them go there");
+        assert_eq!(in_vain(&unanswered(PLACES)), "");
+    }
+
+    #[test]
+    fn of_attempts_so_long_that_a_browser_keeps_three_the_third_is_a_loop() {
+        let long: Vec<Known<'_>> = TAGS[..3].iter().map(|tag| known(tag, begun(10, "/1", false))).collect();
+        let in_vain = |known: &[Known<'static>]| in_vain(known, &ReturnTo::new("/1"), 2000, NOW).join(" ");
+        assert_eq!(in_vain(&long), "1 2 3");
+        assert_eq!(in_vain(&long[1..]), "");
+    }
+
+    /// The tags of the attempts that are deleted to make way for one of so many octets.
+    fn deleted(known: Vec<Known<'_>>, octets: usize) -> Vec<String> {
+        let named =
+            |field: &HeaderValue| field.to_str().unwrap().split(['-', '=']).nth(3).unwrap().to_owned();
+        make_way(known, &cookies(), octets, NOW).iter().map(named).collect()
+    }
+
+    #[test]
+    fn the_oldest_attempts_make_way_for_one_too_many() {
+        let ages = [70, 10, 90, 30, 40, 50, 60, 80, 20];
+        let many: Vec<Known<'_>> = (0..9).map(|at| known(TAGS[at], begun(ages[at], "/", false))).collect();
+        assert_eq!(deleted(many, 300), ["8", "3"]);
+        let few = TAGS[..7].iter().map(|tag| known(tag, begun(10, "/", false)));
+        assert_eq!(deleted(few.collect(), 300), [""; 0]);
+    }
+
+    #[test]
+    fn attempts_make_way_where_all_together_are_too_long_for_a_server_in_front() {
+        let long = |number: usize| -> Vec<Known<'_>> {
+            let tags = TAGS[..number].iter().zip(10..);
+            tags.map(|(tag, age)| Known { octets: 1024, ..known(tag, begun(age, "/", false)) }).collect()
+        };
+        assert_eq!(deleted(long(5), 1024), [""; 0], "six KiB are not too long");
+        assert_eq!(deleted(long(5), 1025), ["5"]);
+        assert_eq!(deleted(long(7), 1024), ["6", "7"]);
+    }
+
+    #[test]
+    fn attempts_that_are_over_or_unreadable_make_way_always() {
+        let known = vec![
+            known("1", begun(1800, "/", false)),
+            Known { tag: "2", octets: 300, attempt: None },
+            known("3", begun(1799, "/", true)),
+        ];
+        assert_eq!(deleted(known, 300), ["1", "2"]);
+    }
+
+    #[test]
+    fn of_hundreds_of_attempts_twice_as_many_are_read_as_a_browser_keeps() {
+        let login = Login::new(&ring(), Origin::parse("https://members.example.org").unwrap(), Vec::new());
+        let lines = (0..100).map(|number| {
+            let line = format!("__Host-member-login-abcdefghij{number:02}=x");
+            (http::header::COOKIE, HeaderValue::try_from(line).unwrap())
+        });
+        assert_eq!(login.known(&cookies(), &lines.collect()).len(), 16);
+    }
+
+    #[test]
+    fn a_code_is_visible_ascii_and_blanks_and_no_longer_than_four_kib() {
+        for code in ["a", "a b~!", &"x".repeat(4096)] {
+            assert!(is_code(code), "{code}");
+        }
+        for code in ["", "a\tb", "a\u{7f}", "é", &"x".repeat(4097)] {
+            assert!(!is_code(code), "{code:?}");
+        }
+    }
+}

@@ -136,4 +136,11 @@ mod tests {
             assert_eq!(ReturnTo::new(text).as_str(), "/", "{text}");
         }
     }
+
+    #[test]
+    fn what_no_browser_reads_as_a_path_is_no_place() {
+        for text in ["/a\\b", "/a\tb", "/a\nb", "/a\u{7f}", "//this-site.invalid/a", "a", ""] {
+            assert_eq!(ReturnTo::new(text).as_str(), "/", "{text:?}");
+        }
+    }
 }

@@ -78,13 +78,13 @@ impl Address {
         let is_known = ["redis://", "rediss://", "unix://"].iter().any(|scheme| url.starts_with(scheme));
         let client =
             if is_known { Client::open(url).map_err(|_| NoAddress)? } else { return Err(NoAddress) };
-        match client.get_connection_info().addr() {
-            ConnectionAddr::TcpTls { insecure: true, .. } => Err(NoAddress),
-            ConnectionAddr::TcpTls { .. } => {
-                Client::build_with_tls(url, self.papers.certificates()).map_err(|_| NoAddress)
-            }
-            _ => Ok(client),
+        let ConnectionAddr::TcpTls { insecure, .. } = client.get_connection_info().addr() else {
+            return Ok(client);
+        };
+        if *insecure {
+            return Err(NoAddress);
         }
+        Client::build_with_tls(url, self.papers.certificates()).map_err(|_| NoAddress)
     }
 
     /// Asks it for an answer.

@@ -80,3 +80,29 @@ fn folded(segment: &[u8], ignore_case: bool) -> Cow<'_, [u8]> {
         segment.into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn only_the_rules_that_begin_as_the_path_does_are_looked_at() {
+        let patterns = ["/a/**", "/b/x/*", "/*/x", "/B/**", "/b/**", "/b*/c"];
+        let patterns = patterns.map(|text| Pattern::parse(text).unwrap());
+        let looked_at = |path: &str, ignore_case| {
+            let places = RefCell::new(Vec::new());
+            let found = Index::new(patterns.iter(), ignore_case).first(path.as_bytes(), |place| {
+                places.borrow_mut().push(place);
+                false
+            });
+            assert_eq!(found, None);
+            places.into_inner()
+        };
+        assert_eq!(looked_at("/b/x/y", false), [2, 5, 4, 1]);
+        assert_eq!(looked_at("/B/x/y", false), [2, 5, 3]);
+        assert_eq!(looked_at("/B/X/y", true), [2, 5, 3, 4, 1]);
+        assert_eq!(looked_at("/c", true), [2, 5]);
+    }
+}

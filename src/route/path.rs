@@ -313,6 +313,7 @@ mod tests {
     fn an_ordinary_path_has_one_reading() {
         for path in ["/", "/classes", "/a/b.c/d-e_f~g", "/a:b@c,d=e+f!g", "/a/", "/a..b/c.d/e:f$"] {
             assert_eq!(readings(path), [path]);
+            assert!(is_plain(path.as_bytes()), "{path} is looked at once");
         }
     }
 
@@ -373,6 +374,9 @@ mod tests {
             "/pub/..%c1%1cadmin",
             "/pub/..%e0%80%afadmin",
             "/pub/..%f0%80%80%afadmin",
+            "/%e0%81%a1dmin",
+            "/%f0%80%81%a1dmin",
+            "/%ef%bd%81dmin",
             "/pub/..%ef%bc%8fadmin",
             "/pub/%uff0e%uff0e%uff0fadmin",
             "/pub%2fx/%2e%2e/../admin",
@@ -418,5 +422,29 @@ mod tests {
     fn dot_segments_never_lead_above_the_root() {
         assert_eq!(without_dot_segments(b"/../../a/./b/..").as_ref(), b"/a/");
         assert_eq!(without_dot_segments(b"/..").as_ref(), b"/");
+    }
+
+    #[test]
+    fn as_many_readings_and_octets_as_there_may_be_are_still_read() {
+        let count = |path: String| Readings::of(path.as_bytes()).map(|all| all.iter().count());
+        let decoded_again_and_again = |times: usize| format!("/%{}41", "25".repeat(times));
+        assert_eq!(count(decoded_again_and_again(MOST - 2)), Ok(MOST));
+        assert_eq!(count(decoded_again_and_again(MOST - 1)), Err(TooManyReadings));
+        let long = |octets: usize| format!("/%41{}", "a".repeat(octets - 4));
+        assert_eq!(count(long(MOST_OCTETS / 2 + 1)), Ok(2));
+        assert_eq!(count(long(MOST_OCTETS / 2 + 2)), Err(TooManyReadings));
+    }
+
+    #[test]
+    fn every_way_of_reading_does_its_part_alone() {
+        for (way, path, read) in [
+            (without_line_breaks as Reading, "/a ", "/a"),
+            (without_line_breaks, "/a\t/b", "/a/b"),
+            (with_slashes_merged, "//", "/"),
+            (without_dot_segments, "/pub/%2e%2E/admin", "/admin"),
+            (without_dot_segments, "/pub/.%2e/admin", "/admin"),
+        ] {
+            assert_eq!(way(path.as_bytes()).as_ref(), read.as_bytes(), "{path}");
+        }
     }
 }

@@ -210,6 +210,8 @@ mod tests {
             ("/**/a", InvalidPattern::StarsInside),
             ("/a%20b", InvalidPattern::NotPlain),
             ("/a?b", InvalidPattern::NotPlain),
+            ("/a b", InvalidPattern::NotPlain),
+            ("/a\u{1}b", InvalidPattern::NotPlain),
             ("/a//b", InvalidPattern::NotPlain),
             ("/a/../b", InvalidPattern::NotPlain),
             ("//**", InvalidPattern::NotPlain),

@@ -299,4 +299,17 @@ mod tests {
         assert!(!Allow { member_id: list("1"), ..Allow::default() }.admits(&member));
         assert!(!Allow { member_id: Some(Vec::new()), ..Allow::default() }.admits(&member));
     }
+
+    #[test]
+    fn a_rule_knows_its_place_and_the_one_behind_them_all_has_none() {
+        let written = vec![rule("/a", Access::Public), rule("/b", Access::Deny), rule("/c", Access::Public)];
+        let rules = Rules::new(written, true);
+        assert_eq!(
+            rules.written().iter().map(|rule| rule.pattern.to_string()).collect::<Vec<_>>(),
+            ["/a", "/b", "/c"]
+        );
+        let place = |path: &str| rules.place_of(rules.first_match(&Method::GET, path.as_bytes()));
+        assert_eq!(["/a", "/B", "/c", "/d"].map(place), [Some(0), Some(1), Some(2), None]);
+        assert!(rules.ignore_case() && !Rules::new(Vec::new(), false).ignore_case());
+    }
 }

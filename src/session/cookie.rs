@@ -397,4 +397,36 @@ mod tests {
             ["a=1; Path=/", "theme=member-session"]
         );
     }
+
+    #[test]
+    fn every_session_of_a_request_that_still_counts_is_told() {
+        let cookies = cookies(true);
+        let [one, two, ended] = [(1, NOW.0), (2, NOW.0 - 60), (3, NOW.0 - 3600)]
+            .map(|(id, at)| sent_back(&cookies.set_session(&session(id, at))));
+        let others = two.replace("__Host-member-session", "member-session");
+        let fields = request(&[&format!("{one}; a=b; {ended}"), &others, &two]);
+        let found: Vec<SessionId> = cookies.sessions(&fields, NOW).map(|session| session.id).collect();
+        assert_eq!(found, [SessionId([1; 16]), SessionId([2; 16])]);
+    }
+
+    #[test]
+    fn attempts_are_told_by_what_stands_behind_the_common_part_of_their_names() {
+        let fields =
+            request(&["__Host-member-login-abc=x; member-login-def=y; a=b", "__Host-member-login-ghi="]);
+        let cookies = cookies(true);
+        let attempts: Vec<(&str, &[u8])> = cookies.attempts(&fields).collect();
+        assert_eq!(attempts, [("abc", &b"x"[..]), ("ghi", b"")]);
+    }
+
+    #[test]
+    fn the_provider_of_the_last_time_is_remembered_for_a_year() {
+        let cookies = cookies(true);
+        let field = cookies.set_last_provider(&ProviderName::new("ymca").unwrap());
+        assert_eq!(
+            field,
+            "__Host-member-provider=ymca; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=31536000"
+        );
+        let fields = request(&["a=b; __Host-member-provider=ymca; member-provider=rewards"]);
+        assert_eq!(cookies.last_provider(&fields).collect::<Vec<_>>(), ["ymca"]);
+    }
 }

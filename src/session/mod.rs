@@ -232,4 +232,15 @@ mod tests {
             assert!(!session().is_live_at(now, &POLICY), "{now:?}");
         }
     }
+
+    #[test]
+    fn the_id_of_a_session_is_read_as_it_is_printed() {
+        let printed = session().id.to_string();
+        assert_eq!(printed, "CQkJCQkJCQkJCQkJCQkJCQ");
+        assert_eq!(SessionId::parse(&printed), Some(session().id));
+        assert_eq!(format!("{:?}", session().id), format!("SessionId({printed})"));
+        for text in ["", &printed[1..], &format!("{printed}CQkJ"), "CQkJCQkJCQkJCQkJCQkJC!"] {
+            assert_eq!(SessionId::parse(text), None, "{text}");
+        }
+    }
 }

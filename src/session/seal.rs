@@ -392,4 +392,34 @@ mod tests {
         assert_eq!(key(&random::bytes::<32>()), Ok(()));
         assert_eq!(KeyRing::new([]).map(|_| ()), Err(InvalidKey::NoKey));
     }
+
+    #[test]
+    fn a_value_names_its_key_and_what_is_too_short_names_none() {
+        let [own, other] = [[1; 32], [2; 32]].map(|key| ring(&[key]).bind(Purpose::Session, "site"));
+        let sealed = own.seal(b"x", random::bytes());
+        assert!(other.lacks_key_of(sealed.as_bytes()));
+        assert!(!own.lacks_key_of(sealed.as_bytes()));
+        assert!(!ring(&[[2; 32], [1; 32]]).bind(Purpose::Session, "site").lacks_key_of(sealed.as_bytes()));
+        let bytes = URL_SAFE_NO_PAD.decode(&sealed).unwrap();
+        let cut = URL_SAFE_NO_PAD.encode(&bytes[..bytes.len() - 1]);
+        for text in [cut.as_str(), "", "rubbish", "!"] {
+            assert!(!other.lacks_key_of(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_seals_are_alike_where_keys_purpose_and_site_are() {
+        let seal = |keys: &[[u8; 32]], purpose, site| ring(keys).bind(purpose, site);
+        let own = seal(&[[1; 32], [2; 32]], Purpose::Session, "site");
+        assert!(own.is_like(&seal(&[[1; 32], [2; 32]], Purpose::Session, "site")));
+        for other in [
+            seal(&[[2; 32], [1; 32]], Purpose::Session, "site"),
+            seal(&[[1; 32]], Purpose::Session, "site"),
+            seal(&[[1; 32], [2; 32]], Purpose::Form, "site"),
+            seal(&[[1; 32], [2; 32]], Purpose::Session, "other"),
+        ] {
+            assert!(!own.is_like(&other));
+        }
+        assert_eq!(format!("{own:?}"), "Seal([redacted])");
+    }
 }

@@ -330,7 +330,7 @@ async fn the_rest_of_a_body_that_has_been_answered_is_owed_all_the_same() {
             match soon.await {
                 Ok(reason) => break reason.unwrap(),
                 Err(_) => {
-                    assert!(client.status(request("GET", "/_gateway/health", "")).await.is_some(), "{how}")
+                    assert!(client.status(request("GET", "/_gateway/health", "")).await.is_some(), "{how}");
                 }
             }
         };
