@@ -185,6 +185,8 @@ mod tests {
             ("content-length", "0"),
             ("Content_Length", "2"),
             ("transfer.encoding", "chunked"),
+            ("keep*alive", "timeout=5"),
+            ("proxy_authorization", "Basic eDp5"),
             ("x_request~id", "3"),
             ("x-request-id", "4"),
             ("x-guarded", "5"),

@@ -139,16 +139,19 @@ pub fn is_forwarding(name: &str) -> bool {
 /// `Transfer_Encoding` and `Transfer-Encoding` one variable.
 #[must_use]
 pub fn is_disguised(name: &str) -> bool {
-    let own: &[u8] = match name.len() {
-        4 => b"host",
-        6 => b"cookie",
-        10 => b"connection",
-        12 => b"x-request-id",
-        14 => b"content-length",
-        17 => b"transfer-encoding",
+    let own: &[&[u8]] = match name.len() {
+        4 => &[b"host"],
+        6 => &[b"cookie"],
+        10 => &[b"connection", b"keep-alive"],
+        12 => &[b"x-request-id"],
+        14 => &[b"content-length", b"http2-settings"],
+        16 => &[b"proxy-connection"],
+        17 => &[b"transfer-encoding"],
+        18 => &[b"proxy-authenticate"],
+        19 => &[b"proxy-authorization"],
         _ => return false,
     };
-    reads_as(name, own) && name.as_bytes() != own
+    own.iter().any(|own| reads_as(name, own) && name.as_bytes() != *own)
 }
 
 /// What an upstream is told about where a request came from, beside what was dropped.

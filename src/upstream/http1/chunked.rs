@@ -88,7 +88,9 @@ fn size(line: &[u8]) -> Option<u64> {
     let line = line.strip_suffix(b"\r").filter(|line| line.len() <= MOST_SIZE_LINE)?;
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (digits, extension) = line.split_at(digits);
-    let extension = extension.trim_ascii_start();
+    // Blanks alone may stand before it (RFC 9112 §7.1.1), and no CR.
+    let blanks = extension.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let extension = &extension[blanks..];
     let is_extension = extension.first().is_none_or(|&first| first == b';');
     let is_text = extension.iter().all(|&byte| byte == b'\t' || !byte.is_ascii_control());
     if digits.len() > MOST_DIGITS || !is_extension || !is_text {
@@ -181,6 +183,8 @@ mod tests {
             " 3\r\nabc\r\n0\r\n\r\n",
             "3 4\r\nabc\r\n0\r\n\r\n",
             "3;a\rb\r\nabc\r\n0\r\n\r\n",
+            "3\r;a\r\nabc\r\n0\r\n\r\n",
+            "3\x0c\r\nabc\r\n0\r\n\r\n",
             "00000000000000003\r\nabc\r\n0\r\n\r\n",
             "3\r\nabc\r\n0\r\nx-a: 1\n\r\n",
             "3\r\nabc\r\n0\r\nno field\r\n\r\n",
