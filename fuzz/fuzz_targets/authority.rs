@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| member_gateway_fuzz::run("authority", bytes));
+use member_gateway_fuzz::targets::authority;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| member_gateway_fuzz::run(authority::run, bytes));

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| member_gateway_fuzz::run("forwarding", bytes));
+use member_gateway_fuzz::targets::forwarding;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| member_gateway_fuzz::run(forwarding::run, bytes));

@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| member_gateway_fuzz::run("http1", bytes));
+use member_gateway_fuzz::targets::http1;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| member_gateway_fuzz::run(http1::run, bytes));

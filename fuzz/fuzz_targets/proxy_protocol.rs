@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| member_gateway_fuzz::run("proxy_protocol", bytes));
+use member_gateway_fuzz::targets::proxy_protocol;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| member_gateway_fuzz::run(proxy_protocol::run, bytes));

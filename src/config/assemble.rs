@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::diagnostics::{Problem, Problems, Source};
 pub use super::mistakes::Kept;
@@ -15,7 +15,7 @@ use super::provider::{self, Providers, Sandboxed};
 use super::pruning::{self, Pruned};
 use super::relay::{self, Neighbours, Relayed};
 use super::session::{self, Ring};
-use super::structure::{self, Document, Path};
+use super::structure::{self, Document, Outline, Path};
 use super::{Config, ForwardedChoice, ProviderTable, SiteTable, UpstreamChoice};
 use super::{bridge, log, pages, rules, server, signature, site, tls, upstream};
 use crate::gateway::Gateway;
@@ -139,8 +139,8 @@ pub struct SiteKeys {
 /// # Errors
 /// [`Problems`] lists what is wrong with the shape of the file, where nothing can be read past that.
 pub fn load(source: &Source) -> Result<Loaded, Problems> {
-    let schema = super::json_schema();
-    match structure::check(source, &schema) {
+    static OUTLINE: LazyLock<Outline> = LazyLock::new(|| Outline::new(super::json_schema()));
+    match structure::check(source, &OUTLINE) {
         Ok(document) => match toml::from_str(&source.text) {
             Ok(config) => Ok(Loaded { config, document, misshapen: None, lost: Vec::new() }),
             // Whatever the schema lets pass and serde does not; the message may quote the file, so it is not shown.
@@ -153,7 +153,7 @@ pub fn load(source: &Source) -> Result<Loaded, Problems> {
             let rest = pruning::without(&source.text, problems.as_slice());
             let read_on = rest.and_then(|Pruned { text, lost }| {
                 let rest = Source::new(source.name.as_str(), text);
-                let document = structure::check(&rest, &schema).ok()?;
+                let document = structure::check(&rest, &OUTLINE).ok()?;
                 Some((toml::from_str(&rest.text).ok()?, document, lost))
             });
             match read_on {

@@ -138,7 +138,7 @@ mod tests {
     use proptest::prelude::*;
 
     use crate::config::diagnostics::{Problem, Source};
-    use crate::config::sample::{GOOD, report, schema};
+    use crate::config::sample::{GOOD, outline, report};
     use crate::config::structure::check;
 
     /// Every line of a file, as it is quoted; a mistake at its end makes sure that there is a report.
@@ -151,7 +151,7 @@ mod tests {
             all.extend(starts.into_iter().map(|at| Problem::new(at..at + 1, "here")));
             all
         };
-        match check(&source, &schema()) {
+        match check(&source, &outline()) {
             Ok(document) => document.problems(everywhere(Vec::new())).to_string(),
             Err(problems) => problems.with(everywhere(Vec::new())).to_string(),
         }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::config::diagnostics::Source;
-use crate::config::structure::check;
+use crate::config::structure::{Outline, check};
 
 /// A file without mistakes.
 pub(crate) const GOOD: &str = r#"
@@ -192,14 +191,14 @@ struct Rule {
     access: Option<String>,
 }
 
-/// The JSON Schema of [`Sample`].
-pub(crate) fn schema() -> Value {
-    schemars::schema_for!(Sample).to_value()
+/// The outline of [`Sample`].
+pub(crate) fn outline() -> Outline {
+    Outline::new(schemars::schema_for!(Sample).to_value())
 }
 
 /// What the operator is told about this file; nothing where all is well.
 pub(crate) fn report(text: &str) -> String {
-    match check(&Source::new("gateway.toml", text), &schema()) {
+    match check(&Source::new("gateway.toml", text), &outline()) {
         Ok(_) => String::new(),
         Err(problems) => problems.to_string(),
     }

@@ -5,6 +5,7 @@
 //! `enum`, `properties`, `required`, `additionalProperties`, `items` and bounds. Anything else restricts nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
@@ -355,13 +356,15 @@ pub(crate) fn one_of(words: &[String]) -> String {
 
 /// Every key that the schema knows, with the tables it belongs to.
 #[derive(Clone, Default)]
-pub(crate) struct Words(BTreeMap<String, BTreeSet<String>>);
+pub(crate) struct Words(Arc<Homes>);
+
+type Homes = BTreeMap<String, BTreeSet<String>>;
 
 impl Words {
     pub(crate) fn of(schema: Schema<'_>) -> Self {
-        let mut words = Self::default();
-        words.collect(schema, schema.root, &Table { path: &[], many: false }, 0);
-        words
+        let mut homes = Homes::new();
+        collect(&mut homes, schema, schema.root, &Table { path: &[], many: false }, 0);
+        Self(Arc::new(homes))
     }
 
     pub(crate) fn contains(&self, key: &str) -> bool {
@@ -377,26 +380,26 @@ impl Words {
     pub(crate) fn nearest(&self, word: &str) -> Option<&str> {
         nearest(word, self.0.keys().map(String::as_str))
     }
+}
 
-    fn collect(&mut self, schema: Schema<'_>, at: &Value, table: &Table<'_>, depth: usize) {
-        if depth > 8 {
-            return;
+fn collect(homes: &mut Homes, schema: Schema<'_>, at: &Value, table: &Table<'_>, depth: usize) {
+    if depth > 8 {
+        return;
+    }
+    for layer in schema.layers(at) {
+        for branch in branches(layer).into_iter().flatten() {
+            collect(homes, schema, branch, table, depth + 1);
         }
-        for layer in schema.layers(at) {
-            for branch in branches(layer).into_iter().flatten() {
-                self.collect(schema, branch, table, depth + 1);
-            }
-            for (key, property) in layer.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                self.0.entry(key.clone()).or_default().insert(table.name());
-                let path = [table.path, &[key.as_str()]].concat();
-                self.collect(schema, property, &Table { path: &path, many: false }, depth + 1);
-            }
-            if let Some(further) = layer.get("additionalProperties").filter(|further| further.is_object()) {
-                self.collect(schema, further, table, depth + 1);
-            }
-            if let Some(items) = layer.get("items") {
-                self.collect(schema, items, &Table { path: table.path, many: true }, depth + 1);
-            }
+        for (key, property) in layer.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            homes.entry(key.clone()).or_default().insert(table.name());
+            let path = [table.path, &[key.as_str()]].concat();
+            collect(homes, schema, property, &Table { path: &path, many: false }, depth + 1);
+        }
+        if let Some(further) = layer.get("additionalProperties").filter(|further| further.is_object()) {
+            collect(homes, schema, further, table, depth + 1);
+        }
+        if let Some(items) = layer.get("items") {
+            collect(homes, schema, items, &Table { path: table.path, many: true }, depth + 1);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Login attempts: octets as they come out of a seal; behind a NUL, a state that somebody says is its own.
 //!
-//! * An attempt is what its octets say: written again it is the same one.
+//! * An attempt is what its octets say: written again it is the same one, and up to the place, which is made one that a
+//!   browser can be sent to, in the same octets.
 //! * No text is its state but the one.
 //! * While it is fresh its cookie has seconds left.
 
@@ -12,7 +13,10 @@ use super::members::{NOW, provider};
 
 pub fn run(bytes: &[u8]) {
     if let Some(attempt) = Attempt::from_bytes(Bytes::copy_from_slice(bytes)) {
-        let again = Attempt::from_bytes(attempt.to_bytes().into());
+        let written = attempt.to_bytes();
+        let place = written.len() - attempt.return_to.as_str().len();
+        assert_eq!(written.get(..place), bytes.get(..place), "written again it says something else");
+        let again = Attempt::from_bytes(written.into());
         assert!(again.is_some_and(|again| again == attempt), "written again it is another one");
         assert!(attempt.has_state(&attempt.state().0));
         if attempt.is_fresh_at(NOW) {

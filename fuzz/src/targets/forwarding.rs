@@ -5,6 +5,7 @@
 //! * The last hop that the app sees is the peer, and nobody named another one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::OnceLock;
 
 use http::header::{HeaderMap, HeaderValue};
 use member_gateway::route::Scheme;
@@ -25,7 +26,8 @@ const PEERS: [IpAddr; 4] = [
 ];
 
 pub fn run(bytes: &[u8]) {
-    let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().expect("a network")]);
+    static PROXIES: OnceLock<TrustedProxies> = OnceLock::new();
+    let proxies = PROXIES.get_or_init(|| TrustedProxies::new(vec!["10.0.0.0/8".parse().expect("a network")]));
     for (peer, is_nameless) in PEERS.into_iter().flat_map(|peer| [(peer, false), (peer, true)]) {
         let fields = fields_of(bytes);
         let arrival = Arrival { peer, entrance: Entrance::Plain, tls: None, is_nameless };
@@ -36,7 +38,11 @@ pub fn run(bytes: &[u8]) {
         if !client.via_trusted_proxy {
             assert_eq!(client.address, canonical);
         } else if client.address != canonical {
-            assert!(names(&fields, client.address), "{} out of nothing", client.address);
+            let named = named(&fields);
+            let at = named.iter().rposition(|element| element.contains(&client.address));
+            let at = at.unwrap_or_else(|| panic!("{} out of nothing", client.address));
+            let is_trusted = |element: &Vec<IpAddr>| element.iter().any(|&hop| proxies.trusts(hop));
+            assert!(named[at + 1..].iter().all(is_trusted), "{} by somebody else", client.address);
         }
         if let Some(host) = forwarded_host(&fields) {
             assert!(!host.contains(&b','));
@@ -69,16 +75,15 @@ fn lines(fields: &HeaderMap, name: &str) -> Vec<Vec<u8>> {
     fields.get_all(name).iter().map(|line| line.as_bytes().to_vec()).collect()
 }
 
-/// Whether an address stands somewhere in what tells where a request came from, in whichever spelling.
-fn names(fields: &HeaderMap, address: IpAddr) -> bool {
-    let all = [lines(fields, "x-forwarded-for"), lines(fields, "forwarded")].concat();
-    let text =
-        all.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>().join(",");
-    let is_end = |c: char| matches!(c, ',' | ';' | '=' | '"' | '[' | ']' | ' ' | '\t');
-    text.split(is_end).any(|word| {
+/// The addresses in each element of what tells where a request came from, in whichever spelling.
+fn named(fields: &HeaderMap) -> Vec<Vec<IpAddr>> {
+    let hops = lines(fields, "x-forwarded-for");
+    let all = if hops.is_empty() { lines(fields, "forwarded") } else { hops }.join(&b',');
+    let is_end = |c: char| matches!(c, ';' | '=' | '"' | '[' | ']' | ' ' | '\t');
+    let address = |word: &str| {
         let without_port = word.rsplit_once(':').map_or(word, |(host, _)| host);
-        [word, without_port]
-            .iter()
-            .any(|word| word.trim().parse::<IpAddr>().is_ok_and(|known| known.to_canonical() == address))
-    })
+        word.parse().or_else(|_| without_port.parse::<IpAddr>()).ok().map(|address| address.to_canonical())
+    };
+    let element = |text: &str| text.split(is_end).filter_map(address).collect();
+    String::from_utf8_lossy(&all).split(',').map(element).collect()
 }

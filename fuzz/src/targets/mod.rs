@@ -3,26 +3,26 @@
 //! That nothing panics, takes long or takes much goes without saying. Beyond that each file says in its first lines what
 //! it promises, and looks whether it is so by means that are not the gateway's own.
 
-mod answers;
+pub mod answers;
 mod app;
-mod attempt;
-mod authority;
-mod callback;
-mod config;
-mod cookies;
-mod fields;
-mod forwarding;
-mod framing;
+pub mod attempt;
+pub mod authority;
+pub mod callback;
+pub mod config;
+pub mod cookies;
+pub mod fields;
+pub mod forwarding;
+pub mod framing;
 mod gateway;
-mod http1;
-mod http2;
+pub mod http1;
+pub mod http2;
 mod members;
-mod paths;
-mod proxy_protocol;
-mod return_to;
-mod sealed;
-mod signatures;
-mod tokens;
+pub mod paths;
+pub mod proxy_protocol;
+pub mod return_to;
+pub mod sealed;
+pub mod signatures;
+pub mod tokens;
 
 /// A name, as the corpus and the binary have it, and what it runs.
 pub type Target = (&'static str, fn(&[u8]));

@@ -21,6 +21,7 @@ pub fn run(bytes: &[u8]) {
     if let Some(json) = &json {
         let read: Value = serde_json::from_slice(body).expect("what is taken is JSON");
         assert!(is_same(json, &read), "{json} and {read}");
+        assert_eq!(members_in(json), members_written(body), "something is said twice");
     }
     match token(status, body) {
         Ok(token) => {
@@ -101,6 +102,30 @@ fn keeps_still(error: &ProviderError, json: Option<&Value>) {
         let secret = secret.filter(|text| name.ends_with("token") || !is_code(text));
         assert!(secret.is_none_or(|secret| !said.contains(secret)), "{said}");
     }
+}
+
+/// How many members all objects have together.
+fn members_in(json: &Value) -> usize {
+    match json {
+        Value::Array(items) => items.iter().map(members_in).sum(),
+        Value::Object(members) => members.values().map(|value| 1 + members_in(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+/// How many of them a text writes down: each has the one colon that is in no string.
+fn members_written(json: &[u8]) -> usize {
+    let (mut count, mut in_string, mut rest) = (0, false, json);
+    while let [byte, behind @ ..] = rest {
+        rest = behind;
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' if in_string => rest = rest.get(1..).unwrap_or_default(),
+            b':' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// Numbers with a fraction may differ in their last digit.
