@@ -319,6 +319,10 @@ pub struct LoginTable {
     pub preserve: Option<Vec<PreserveChoice>>,
     /// The largest body that is kept. Default: `"256KiB"`.
     pub preserve_limit: Option<String>,
+    /// Memory that all forms may take which are being kept or come back, each octet counted twice. Nobody has to be signed in
+    /// to post one. A form for which there is no room is not kept: whoever posted it signs in first, as above the limit; one that
+    /// comes back gets 503, and can be sent again. At least twice what the largest takes sealed; default: `"32MiB"`, or that.
+    pub preserve_memory: Option<String>,
 }
 
 /// What is kept while a member signs in.

@@ -3,18 +3,25 @@
 use super::mistakes::Mistakes;
 use super::structure::Path;
 use super::{Config, PreserveChoice, SiteTable, provider};
-use crate::gateway::preserve::Preserve;
+use crate::gateway::preserve::{Preserve, Room, sealed_limit};
 use crate::provider::Registered;
 use crate::session::seal::Seal;
 
 pub(super) fn preserve(table: &SiteTable, path: &Path, seal: Seal, mistakes: &mut Mistakes<'_>) -> Preserve {
-    let path = path.key("login").key("preserve_limit");
+    let path = path.key("login");
     let keeps =
         |choice, default| table.login.preserve.as_ref().map_or(default, |list| list.contains(&choice));
+    let limit =
+        mistakes.size(table.login.preserve_limit.as_ref(), 256 * 1024, 1, &path.key("preserve_limit"));
+    let memory = table.login.preserve_memory.as_ref();
+    // One that is kept comes back longer, and is still to have room.
+    let least = Room::least(sealed_limit(limit));
+    let usual = least.max(32 * 1024 * 1024);
     Preserve {
         form: keeps(PreserveChoice::Form, true),
         fragment: keeps(PreserveChoice::Fragment, false),
-        limit: mistakes.size(table.login.preserve_limit.as_ref(), 256 * 1024, 1, &path),
+        limit,
+        room: Room::new(mistakes.size(memory, usual, least, &path.key("preserve_memory"))),
         seal,
     }
 }

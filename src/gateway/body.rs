@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::failure::Reference;
 use super::pages::Rendered;
+use super::preserve::Place;
 use super::vigil::Tie;
 use crate::upstream::body::{AnswerBody, AnswerBroken};
 
@@ -47,6 +48,16 @@ pub enum Broken {
     /// The session has ended for which it was begun.
     #[error("the session of this answer has ended")]
     SessionOver,
+}
+
+impl Body {
+    /// The same; it takes this place until all of it has gone.
+    pub(super) fn in_place(self, place: Place) -> Self {
+        match self {
+            Self::Own(octets) => Self::Own(octets.map(|octets| place.around(octets))),
+            Self::Upstream(..) => self,
+        }
+    }
 }
 
 impl HttpBody for Body {

@@ -8,6 +8,8 @@
 //! Only forms of the site itself are kept: a form that another site posts would otherwise become a request of the member
 //! who signs in for it.
 
+mod room;
+
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -15,6 +17,8 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN}
 use http::{Method, Uri};
 use url::form_urlencoded;
 
+pub use self::room::Room;
+pub(super) use self::room::{Place, Unread};
 use crate::random;
 use crate::session::seal::Seal;
 use crate::time::UnixTime;
@@ -33,6 +37,8 @@ pub struct Preserve {
     pub fragment: bool,
     /// The largest body, in octets.
     pub limit: usize,
+    /// What all of them may take of memory.
+    pub room: Room,
     /// Seals the bodies.
     pub seal: Seal,
 }
@@ -48,11 +54,12 @@ impl Preserve {
             && is_from(fields, origin)
             && length.is_none_or(|length| length <= self.limit)
     }
+}
 
-    /// The size of the longest body in which a sealed form comes back.
-    pub(super) const fn sealed_limit(&self) -> usize {
-        self.limit.div_ceil(3) * 4 + 4096
-    }
+/// The length of the longest body in which a form comes back that had at most this one.
+#[must_use]
+pub const fn sealed_limit(limit: usize) -> usize {
+    limit.div_ceil(3).saturating_mul(4).saturating_add(4096)
 }
 
 /// A form on its way through a login.
@@ -168,7 +175,8 @@ mod tests {
 
     #[test]
     fn only_forms_of_the_site_itself_are_kept() {
-        let preserve = Preserve { form: true, fragment: false, limit: 1000, seal: seal("a") };
+        let preserve =
+            Preserve { form: true, fragment: false, limit: 1000, room: Room::new(0), seal: seal("a") };
         let keeps = |fields: &[(&'static str, &str)]| {
             let name = http::header::HeaderName::from_static;
             let fields: HeaderMap =

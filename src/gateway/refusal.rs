@@ -260,6 +260,14 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, |texts| &texts.form_not_kept).ending_connection()
     }
 
+    /// A form that was kept during the login, while others take all the room that there is; it can be sent again.
+    #[must_use]
+    pub fn no_room_for_form() -> Self {
+        Self::unavailable(StatusCode::SERVICE_UNAVAILABLE, |texts| &texts.upstream_full)
+            .with(RETRY_AFTER, HeaderValue::from_static("5"))
+            .ending_connection()
+    }
+
     /// The page of a failed login, which offers to start again, or another way where there is a choice; it is in the log
     /// under its reference already.
     pub(super) fn into_login_page(

@@ -2,14 +2,13 @@
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, REFERER};
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use super::body::{self, Body};
 use super::challenge::{self, Challenge};
 use super::endpoints;
 use super::language::Language;
-use super::preserve::{self, KeptForm};
+use super::preserve::{self, KeptForm, Place, Unread};
 use super::refusal::Refusal;
 use super::site::Site;
 use crate::login::return_to::ReturnTo;
@@ -41,7 +40,9 @@ pub(super) async fn turn_away(
             }
             let language = Language::of(headers);
             match kept_form(site, request).await {
-                Some(form) => endpoints::keep_form(site, &form, language, now),
+                Some((form, place)) => {
+                    endpoints::keep_form(site, &form, language, now).map(|page| page.in_place(place))
+                }
                 None => elsewhere,
             }
         }
@@ -63,13 +64,13 @@ pub(super) fn take_cookie(site: &Site, answer: &mut Response<Body>) {
     body::set_cookies(answer.headers_mut(), [site.cookies.delete_session()]);
 }
 
-/// The form in the body of a request; nothing where it is too large or breaks off.
-async fn kept_form(site: &Site, request: Request<Incoming>) -> Option<KeptForm> {
+/// The form in the body of a request, and the room it takes; nothing where it is too large, breaks off, or there is no room.
+async fn kept_form(site: &Site, request: Request<Incoming>) -> Option<(KeptForm, Place)> {
     let (mut head, body) = request.into_parts();
     let body = Paced::new(body, &mut head.extensions);
-    let body = Limited::new(body, site.preserve.limit).collect().await.ok()?.to_bytes();
+    let (body, place) = site.preserve.room.read(body, site.preserve.limit).await.ok()?;
     let target = head.uri.path_and_query()?.as_str().to_owned();
-    Some(KeptForm { target, content_type: head.headers.get(CONTENT_TYPE)?.clone(), body })
+    Some((KeptForm { target, content_type: head.headers.get(CONTENT_TYPE)?.clone(), body }, place))
 }
 
 /// The body of a member's request; where it holds a form that was kept during the login, that form as it was.
@@ -84,11 +85,14 @@ pub(super) async fn restore_form(
     if !body.starts_with(marker.as_bytes()).await {
         return Ok(body);
     }
-    let body = Limited::new(body, site.preserve.sealed_limit()).collect().await;
-    let body = body.map_err(|_| Refusal::form_not_kept())?.to_bytes();
+    let read = site.preserve.room.read(body, preserve::sealed_limit(site.preserve.limit)).await;
+    let (body, place) = read.map_err(|unread| match unread {
+        Unread::Unfit => Refusal::form_not_kept(),
+        Unread::NoRoom => Refusal::no_room_for_form(),
+    })?;
     let form =
         KeptForm::open(&site.preserve.seal, &body, &head.uri, now).ok_or_else(Refusal::form_not_kept)?;
     head.headers.insert(CONTENT_TYPE, form.content_type);
     head.headers.insert(CONTENT_LENGTH, form.body.len().into());
-    Ok(RequestBody::full(form.body))
+    Ok(RequestBody::full(place.around(form.body)))
 }

@@ -71,6 +71,8 @@ struct Vitals {
     writing: Due,
     /// What its streams hold, in octets.
     held: Cell<usize>,
+    /// Streams whose requests have bodies.
+    bodies: Cell<usize>,
     /// Streams of which nothing is left but what the client has not taken yet.
     tails: RefCell<Slab<Rc<Watch>>>,
     /// The deadlines of the connection itself.
@@ -307,6 +309,7 @@ pub(super) async fn serve<R: Respond, S: Transport>(
         reading: watch.client.clone(),
         writing: watch.writing.clone(),
         held: Cell::new(0),
+        bodies: Cell::new(0),
         tails: RefCell::default(),
         watch: Rc::clone(&watch),
         in_a_head: Cell::new(true),

@@ -3,6 +3,7 @@
 //! One thread for each core, each with a runtime of its own, its own accept queues and, by way of what it hands requests
 //! to, its own upstream connections. A request lives and dies on one thread, so nothing on its way takes a lock.
 
+mod answered;
 pub mod connection;
 pub mod crowd;
 pub mod framing;

@@ -1,7 +1,7 @@
 //! One worker: accepts, hands requests to its hall, exchanges the hall when it is told to, and ends when all is done.
 
 use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
+use std::convert::{Infallible, identity};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
+use super::answered::{Answered, unless_it_panics};
 use super::connection::Transport;
 use super::crowd::{Crowd, Crowded, Place};
 use super::http2::{self, Begun, Room};
@@ -63,20 +64,22 @@ impl<R: Respond> Hall<R> {
 }
 
 impl<R: Respond> Respond for Hall<R> {
-    type Body = R::Body;
+    type Body = Answered<R::Body>;
 
     fn respond(
         self: Rc<Self>,
         request: Request<Incoming>,
         arrival: Arrival,
         watch: Rc<Watch>,
-    ) -> impl Future<Output = Response<R::Body>> {
+    ) -> impl Future<Output = Response<Answered<R::Body>>> {
         let current = Rc::clone(&self.current.borrow());
         // HTTP/2 says so in a frame of its own (RFC 9113 §6.8).
         let says_close = request.version() < Version::HTTP_2;
         // Not awaited in a block of its own, which would have room for it twice.
-        current.respond(request, arrival, watch).map(move |mut answer| {
-            if says_close && self.last_answers.get() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        unless_it_panics(current.respond(request, arrival, watch)).map(move |answered| {
+            let is_last = answered.is_err() || self.last_answers.get();
+            let mut answer = answered.unwrap_or_else(identity);
+            if says_close && is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             answer

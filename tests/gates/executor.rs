@@ -12,9 +12,10 @@ use hyper::body::Incoming;
 use member_gateway::deadline::Watch;
 use member_gateway::server::peer::TrustedProxies;
 use member_gateway::server::{
-    self, Address, Arrival, Door, Inherited, Limits, Listen, Listeners, Respond, Service,
+    self, Address, Arrival, Door, Inherited, Limits, Listen, Listeners, Respond, Running, Service,
 };
 
+use crate::harness::http2::{Http2, request};
 use crate::harness::{Gateway, Options, Wire, raw_to};
 use crate::load::{Load, app};
 use crate::scaled;
@@ -51,13 +52,18 @@ fn limits() -> Limits {
     }
 }
 
-#[test]
-fn a_handler_that_panics_ends_its_connection_and_nothing_else() {
+/// What serves it, by HTTP/1.1 and by HTTP/2.
+fn fragile() -> Running<Fragile> {
     let address = Address::Tcp("127.0.0.1:0".parse().unwrap());
-    let listen = Listen::new(address, Door::Plain);
+    let listen = Listen::new(address, Door::H2c);
     let listeners = Listeners::bind(&[listen], 1, &mut Inherited::default()).unwrap();
     let service = Service::new(limits(), TrustedProxies::default(), |_| Rc::new(Fragile));
-    let running = server::serve(listeners, &service).unwrap();
+    server::serve(listeners, &service).unwrap()
+}
+
+#[test]
+fn a_handler_that_panics_is_answered_500_and_ends_its_connection_and_nothing_else() {
+    let running = fragile();
     let address = running.addresses()[0];
     let head = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
     // The same worker has both.
@@ -66,9 +72,25 @@ fn a_handler_that_panics_ends_its_connection_and_nothing_else() {
     assert_eq!(bystander.answer().1, "ok");
 
     for _ in 0..scaled(3, 20) {
-        assert_eq!(raw_to(address, head("/panic")), "", "nothing that could be taken for an answer");
+        let answer = raw_to(address, head("/panic") + &head("/")).to_lowercase();
+        assert!(
+            answer.starts_with("http/1.1 500 ") && answer.contains("\r\nconnection: close\r\n"),
+            "{answer}"
+        );
+        assert!(answer.contains("\r\ncontent-length: 0\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
         bystander.send(head("/"));
         assert_eq!(bystander.answer().1, "ok");
+    }
+    running.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http2_it_is_answered_500_and_the_connection_goes_on() {
+    let running = fragile();
+    let mut client = Http2::to(running.addresses()[0]).await;
+    for _ in 0..scaled(3, 20) {
+        assert_eq!(client.status(request("GET", "/panic", "")).await, Some(500));
+        assert_eq!(client.status(request("GET", "/", "")).await, Some(200));
     }
     running.stop();
 }

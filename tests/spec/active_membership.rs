@@ -259,22 +259,28 @@ async fn a_vendor_that_is_down_is_left_alone_for_a_while() {
     gateway.daxko().faults().always(Endpoint::Unit, Fault::TooManyRequests { retry_after: Some(300) });
     gateway.later(HOUR);
     is_asked_about_again(&gateway, &mut rosa).await;
-    let before = gateway.daxko().requests().len();
+    let questions =
+        || gateway.daxko().requests().iter().filter(|one| one.path.starts_with("/v3/units/")).count();
+    let before = questions();
     // Until Daxko's answer has arrived, tomasz may ask as well; after that nobody does.
     for _ in 0..20 {
         assert_eq!(rosa.go("/classes").await.status, 200);
         assert_eq!(tomasz.go("/classes").await.status, 200);
     }
-    let answered = gateway.daxko().requests().len();
-    assert!(answered <= before + 1, "{:?}", gateway.daxko().requests());
+    let answered = questions();
+    assert!(answered <= before + 1, "{answered}");
 
     for seconds in [60, 120] {
         gateway.later(seconds);
-        assert_eq!(rosa.go("/classes").await.status, 200);
-        assert_eq!(tomasz.go("/classes").await.status, 200);
+        for _ in 0..5 {
+            assert_eq!(rosa.go("/classes").await.status, 200);
+            assert_eq!(tomasz.go("/classes").await.status, 200);
+            // A way to Daxko and back: whoever were to ask in the background would have been there by then.
+            gateway.browser().up_to_the_callback("/").await;
+        }
     }
 
-    assert_eq!(gateway.daxko().requests().len(), answered, "{:?}", gateway.daxko().requests());
+    assert_eq!(questions(), answered, "{:?}", gateway.daxko().requests());
 }
 
 #[tokio::test]

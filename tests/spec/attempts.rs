@@ -94,6 +94,11 @@ async fn a_used_attempt_stays_marked_used() {
     let name = browser.attempts().remove(0);
     assert!(page.set_cookie(&name).contains("; Max-Age=1800"), "{:?}", page.set_cookies());
     assert_ne!(before[&name], browser.cookies()[&name]);
+    let spent = gateway.exchanges();
+    browser.set_cookie("__Host-member-session", "");
+    let page = browser.visit(&callback).await;
+    assert_eq!((page.url.path(), page.status.as_u16()), ("/_gateway/error", 400));
+    assert_eq!(gateway.exchanges(), spent, "no second answer to it is looked at");
 }
 
 #[tokio::test]
@@ -253,7 +258,8 @@ async fn unknown_parameters_of_an_answer_are_left_alone() {
     let mut browser = gateway.browser();
     let callback = browser.up_to_the_callback("/classes").await;
 
-    assert_eq!(browser.go(&format!("{callback}&iss=x&session_state=y&iss=z")).await.location(), "/classes");
+    let odd = "&iss=x&session_state=y&iss=z&return_to=%2Felsewhere&provider=rewards";
+    assert_eq!(browser.go(&format!("{callback}{odd}")).await.location(), "/classes");
 }
 
 #[tokio::test]

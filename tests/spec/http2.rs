@@ -130,10 +130,14 @@ async fn what_is_no_request_for_an_app_reaches_none() {
         blank.headers_mut().insert("x-a", http::HeaderValue::from_bytes(value).unwrap());
         assert_eq!(client.status(blank).await, Some(400), "{value:?}");
     }
+    // One that reads nothing, or its own 400 would do for ours.
+    let deaf = RawUpstream::serving(|wire| drop(wire.rest()));
+    let in_front_of_it = in_front_of(&deaf);
     let mut quoted = request("GET", "/public/a", "");
     let name = http::HeaderName::from_lowercase(b"x-\"member\"-id").unwrap();
     quoted.headers_mut().insert(name, http::HeaderValue::from_static("1"));
-    assert_eq!(client.status(quoted).await, Some(400), "a name that HTTP/1.1 does not know");
+    let status = Http2::to(in_front_of_it.address()).await.status(quoted).await;
+    assert_eq!((status, deaf.connections()), (Some(400), 0), "a name that HTTP/1.1 does not know");
     let mut connect = Request::new(());
     *connect.method_mut() = http::Method::CONNECT;
     *connect.uri_mut() = NAME.parse().unwrap();

@@ -181,6 +181,16 @@ fn a_head_that_does_not_end_ends_the_connection_however_it_trickles() {
         });
         assert!(closed || wire.is_closed_within(SOON), "{name}");
     }
+    // One that begins when the connection has served already.
+    let mut wire = begin(&gateway, &[]);
+    wire.send(ask(1, "/_gateway/health"));
+    frames(&mut wire, HEADERS, 1);
+    wire.send(frame(HEADERS, 0, 3, &get("/public/a")));
+    let closed = (0..60).any(|_| {
+        wire.send(frame(CONTINUATION, 0, 3, b"\x40\x01a\x01b"));
+        wire.is_closed_within(Duration::from_millis(200))
+    });
+    assert!(closed, "a later head");
 }
 
 #[test]
@@ -265,6 +275,36 @@ async fn a_connection_that_holds_too_much_has_its_new_streams_refused_until_it_h
         stream += 2;
         wire.send(ask(stream, "/public/slow"));
         upstream.connections() > 15
+    });
+}
+
+#[test]
+fn bodies_that_an_app_does_not_read_count_as_what_may_lie_here() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.rest();
+    });
+    // Room for fifteen without a body, and for seven with one.
+    let gateway = gateway("limits = { http2_bytes = \"1MiB\" }", Some(&upstream));
+    let mut wire = begin(&gateway, &[]);
+    for number in 0..30 {
+        wire.send(frame(HEADERS, END_HEADERS, 1 + 2 * number, &get("/public/upload")));
+    }
+
+    let refused = frames(&mut wire, RST_STREAM, 23);
+
+    assert_eq!(refused[0].0, 15);
+    eventually("what was not refused arrives", || upstream.connections() == 7);
+
+    // What has ended is not held any more, bodies included.
+    for number in 0..7 {
+        wire.send(frame(RST_STREAM, 0, 1 + 2 * number, &[0, 0, 0, 8]));
+    }
+    let mut stream = 59;
+    eventually("there is room for as many again", || {
+        stream += 2;
+        wire.send(frame(HEADERS, END_HEADERS, stream, &get("/public/upload")));
+        upstream.connections() >= 14
     });
 }
 

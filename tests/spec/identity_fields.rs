@@ -224,8 +224,8 @@ async fn no_trailer_of_a_request_arrives() {
     let gateway = Gateway::with(&Options { upstream: Some(upstream.address()), ..Options::default() });
     let cookie = gateway.member().await;
     for (line, cookie) in [("POST /public/a", ""), ("POST /classes", &cookie)] {
-        let fields = format!("{cookie}Transfer-Encoding: chunked\r\nTrailer: X-Member-Id\r\n");
-        let body = "4\r\nbody\r\n0\r\nX-Member-Id: forged\r\nX_Member_Unit_Id: forged\r\nSignature: member=:forged==:\r\n\r\n";
+        let fields = format!("{cookie}Transfer-Encoding: chunked\r\nTrailer: X-Member-Id, X-Checksum\r\n");
+        let body = "4\r\nbody\r\n0\r\nX-Checksum: 1\r\nX-Member-Id: forged\r\nX_Member_Unit_Id: forged\r\nSignature: member=:forged==:\r\n\r\n";
         let answer = gateway.raw(last_head(line, &fields) + body);
 
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");

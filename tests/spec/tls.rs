@@ -255,6 +255,32 @@ fn a_session_is_not_resumed_under_another_name() {
     }
 }
 
+/// Elsewhere each of them was a panic, work without end, or a busy loop (CVE-2024-11738, CVE-2026-32283).
+#[test]
+fn a_hello_in_pieces_keys_that_change_and_words_after_the_last_harm_nobody() {
+    let scene = Scene::new();
+    let mut config = trusting(&scene.authority);
+    config.max_fragment_size = Some(64);
+    let mut connection = Secured::to(scene.gateway.address(), NAME, &Arc::new(config)).unwrap();
+    for _ in 0..1000 {
+        connection.0.conn.refresh_traffic_keys().unwrap();
+        let _ = connection.0.flush();
+    }
+    connection.send(head("GET /public/a", ""));
+    assert_eq!(connection.answer().1, "hello from the upstream");
+
+    connection.0.conn.send_close_notify();
+    let _ = connection.0.flush();
+    let _ = connection.0.sock.write_all(&[0x17; 64 * 1024]);
+    let mut byte = [0];
+    // With or without close_notify, and perhaps reset: it is over.
+    while let Ok(1..) = connection.0.sock.read(&mut byte) {}
+
+    let mut other = scene.connect();
+    other.send(last_head("GET /public/a", ""));
+    assert!(other.rest().ends_with("hello from the upstream"));
+}
+
 #[test]
 fn whoever_does_not_finish_the_handshake_is_cut_off_at_the_deadline_of_a_head() {
     let scene = Scene::with(

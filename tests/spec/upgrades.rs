@@ -100,6 +100,23 @@ async fn no_other_protocol_is_upgraded_to() {
     }
 }
 
+#[tokio::test]
+async fn a_handshake_that_is_answered_with_another_protocol_opens_no_tunnel() {
+    for protocol in ["h2c", "websocket, h2c", "raw"] {
+        let upstream = RawUpstream::serving(move |wire| {
+            wire.head();
+            wire.send(SWITCHING.replace("Upgrade: websocket", &format!("Upgrade: {protocol}")));
+            wire.rest();
+        });
+        let gateway = Gateway::in_front_of(&upstream);
+        let cookie = gateway.member().await;
+
+        let answer = gateway.raw(handshake(&cookie));
+
+        assert!(answer.starts_with("HTTP/1.1 502 "), "{protocol}: {answer}");
+    }
+}
+
 #[test]
 fn an_upgrade_that_nobody_asked_for_is_no_tunnel() {
     let upstream = RawUpstream::serving(|wire| {

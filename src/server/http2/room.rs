@@ -2,8 +2,8 @@
 //!
 //! Over HTTP/1.1 a request holds a connection, and with it something its client has to hold as well. Over HTTP/2 a hundred
 //! requests share one, and HPACK lets a few octets stand for tens of thousands (RFC 7541 §2.3); with a window of nothing the
-//! answers stay where they are. So what a stream holds is estimated when it begins, what it hands to h2 is added, and all of
-//! it counts until h2 has let go of the last octet. Who would hold too much has new streams refused, in a way that says
+//! answers stay where they are; and a body that the app does not read lies here. So what a stream holds is estimated when it
+//! begins, what it hands to h2 is added, and all of it counts until h2 has let go of the last octet. Who would hold too much has new streams refused, in a way that says
 //! that nobody has looked at them (RFC 9113 §8.7): browsers ask again.
 
 use std::cell::Cell;
@@ -11,9 +11,10 @@ use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
 use http::Request;
+use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::Vitals;
+use super::{CONNECTION_WINDOW, STREAM_WINDOW, Vitals};
 use crate::deadline::{Due, Watch, Watched};
 
 /// What a stream holds besides its head: its tasks, the connection to the upstream, and what was read of an answer that
@@ -26,6 +27,13 @@ const MODEST: usize = 3 * STREAM;
 /// No connection holds more than this, however much room there is: a hundred ordinary streams and their heads.
 const MOST_OF_ONE: usize = 8 * 1024 * 1024;
 
+/// What may lie unread of so many bodies on one connection, by the windows that its client was given (RFC 9113 §5.2).
+fn unread(bodies: usize) -> usize {
+    const OF_ONE: usize = STREAM_WINDOW as usize;
+    const OF_ALL: usize = CONNECTION_WINDOW as usize;
+    (bodies * OF_ONE).min(OF_ALL)
+}
+
 /// What the streams of one worker hold together, in octets.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Room(Cell<usize>);
@@ -36,6 +44,8 @@ pub(super) struct Share {
     vitals: Rc<Vitals>,
     watched: Watched,
     octets: Cell<usize>,
+    /// It has a body, of which a window may lie unread.
+    has_body: bool,
     /// Under which number its connection knows it, once nothing but h2 holds any of its answer.
     tail: Cell<Option<usize>>,
 }
@@ -51,9 +61,13 @@ impl Share {
         let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
         let octets = STREAM + COPIES * (target + fields.sum::<usize>());
+        let has_body = !request.body().is_end_stream();
+        let bodies = vitals.bodies.get();
+        let unread = if has_body { unread(bodies + 1) - unread(bodies) } else { 0 };
         let held = vitals.held.get();
-        let is_modest = held == 0 || held + octets <= MODEST;
-        let has_room = || held + octets <= MOST_OF_ONE && room.0.get() + octets <= vitals.limits.http2_bytes;
+        let more = octets + unread;
+        let is_modest = held == 0 || held + more <= MODEST;
+        let has_room = || held + more <= MOST_OF_ONE && room.0.get() + more <= vitals.limits.http2_bytes;
         if !is_modest && !has_room() {
             return None;
         }
@@ -62,9 +76,14 @@ impl Share {
             vitals: Rc::clone(vitals),
             watched,
             octets: Cell::new(0),
+            has_body,
             tail: Cell::new(None),
         };
         share.grow(octets);
+        if has_body {
+            vitals.bodies.set(bodies + 1);
+            [&vitals.held, &room.0].iter().for_each(|held| held.update(|held| held + unread));
+        }
         Some(Rc::new(share))
     }
 
@@ -103,6 +122,12 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.shrink(self.octets.get());
+        if self.has_body {
+            let bodies = self.vitals.bodies.get();
+            let read = unread(bodies) - unread(bodies - 1);
+            self.vitals.bodies.set(bodies - 1);
+            [&self.vitals.held, &self.room.0].iter().for_each(|held| held.update(|held| held - read));
+        }
         if let Some(tail) = self.tail.get() {
             self.vitals.tails.borrow_mut().try_remove(tail);
         }

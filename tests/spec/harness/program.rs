@@ -81,7 +81,12 @@ pub struct Running(Child);
 impl Running {
     /// Starts it in a folder whose gateway.toml names this address, and waits until it serves there.
     pub fn start(folder: &Folder, address: SocketAddr) -> Self {
-        let mut running = Self::spawn(&mut folder.command(&["run"]));
+        Self::serving(&mut folder.command(&["run"]), address)
+    }
+
+    /// Starts it by this command, and waits until it serves at this address.
+    pub fn serving(command: &mut Command, address: SocketAddr) -> Self {
+        let mut running = Self::spawn(command);
         eventually("the program serves", || {
             assert!(running.is_there(), "the program ends instead of serving");
             TcpStream::connect(address).is_ok()
