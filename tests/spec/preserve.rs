@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::harness::{Browser, Gateway, Options, Page, head};
+use crate::harness::{Browser, Gateway, Options, Page};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const NAVIGATE: (&str, &str) = ("sec-fetch-mode", "navigate");
@@ -85,40 +85,6 @@ async fn a_form_above_the_limit_or_posted_from_elsewhere_is_sent_to_sign_in_firs
         assert_eq!(page.location(), "/_gateway/login?return_to=%2Fbook");
     }
     assert_eq!(post(&mut browser, "/book", &[FORM, OWN], &large[..1024]).await.status, 401);
-}
-
-#[tokio::test]
-async fn forms_take_so_much_memory_and_no_more() {
-    let gateway = Gateway::with(&Options {
-        site: "login = { preserve_limit = \"1KiB\", preserve_memory = \"11KiB\" }",
-        ..Options::default()
-    });
-    let fields = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Site: same-origin\r\n\
-                  Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1024\r\n";
-    let mut others: Vec<_> = (0..5).map(|_| gateway.connect()).collect();
-    for other in &mut others {
-        other.send(head("POST /book", fields));
-        other.send("x".repeat(1023));
-    }
-    let mut browser = gateway.browser();
-    let form = "x".repeat(1024);
-    let mut status = async || post(&mut browser, "/book", &[FORM, OWN], &form).await.status.as_u16();
-    // Once all of them have come.
-    let mut told = status().await;
-    for _ in 0..1000 {
-        if told == 303 {
-            break;
-        }
-        told = status().await;
-    }
-    assert_eq!(told, 303, "there is no room for another one");
-
-    for other in &mut others {
-        other.send("x");
-        assert!(other.answer().0.starts_with("HTTP/1.1 401 "), "those that have some are kept");
-    }
-
-    assert_eq!(status().await, 401, "and make room for others");
 }
 
 #[tokio::test]

@@ -158,6 +158,8 @@ fn an_address_that_is_new_is_listened_on_and_one_that_has_gone_is_closed() {
     let (upstream, [stays, goes, comes]) = (answering(OLD), [free_address(), free_address(), free_address()]);
     let folder = Folder::with(&configuration(&[goes, stays], &upstream));
     let first = Running::start(&folder, stays);
+    // It serves before anybody can take over from it.
+    eventually("it can be taken over from", || folder.path().join("handover").exists());
 
     write(&folder, configuration(&[stays, comes], &upstream));
     let mut second = Running::spawn(&mut folder.command(&["run", "--takeover"]));
