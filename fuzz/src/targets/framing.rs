@@ -17,9 +17,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use member_gateway::server::framing::{Framing, POISON};
+use member_gateway::server::framing::Framing;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::{Builder, Runtime};
+
+/// What hyper is given in place of what is not well framed: it answers everything before, then 400, and closes.
+const POISON: &[u8] = b"\0\n\r\n\r\n";
 
 /// How many heads were seen, and where it broke.
 fn follow<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> (u64, Option<(usize, String)>) {
