@@ -2,7 +2,8 @@
 //!
 //! A timer for each request would cost more than signing it. So a deadline is a number that is written when a wait
 //! begins; twice a second one sweep over all connections wakes those whose number has passed. Deadlines are therefore
-//! kept late by up to two ticks and never early.
+//! kept late, by up to one tick where they are a multiple of it and by up to two otherwise, and never early. A sweep over
+//! ten thousand takes half a millisecond, and over a hundred thousand a hundred times as long, so ticks are not finer.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -39,7 +40,7 @@ impl Ticker {
         let mut interval = tokio::time::interval(TICK);
         loop {
             interval.tick().await;
-            self.tick(started.elapsed());
+            self.tick(whole_ticks(started.elapsed()));
         }
     }
 
@@ -105,9 +106,10 @@ pub struct Watched {
 
 impl Watched {
     fn new(now: &Arc<AtomicU64>, watches: &Rc<RefCell<Slab<Rc<Watch>>>>) -> Self {
-        let due = || Due::new(now);
-        let watch =
-            Rc::new(Watch { client: due(), writing: due(), upstream: due(), waker: RefCell::default() });
+        let times = Times::beginning(now);
+        let due = |which| Due { times: Arc::clone(&times), which };
+        let (client, writing, upstream) = (due(Which::Client), due(Which::Writing), due(Which::Upstream));
+        let watch = Rc::new(Watch { client, writing, upstream, waker: RefCell::default() });
         let key = watches.borrow_mut().insert(Rc::clone(&watch));
         Self { watch, key, watches: Rc::clone(watches) }
     }
@@ -115,7 +117,7 @@ impl Watched {
     /// A watch beside it, over a part of the connection that has deadlines of its own.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self::new(&self.watch.client.now, &self.watches)
+        Self::new(&self.watch.client.times.now, &self.watches)
     }
 
     /// What the client is waited for, to send or to take.
@@ -137,54 +139,87 @@ impl Drop for Watched {
     }
 }
 
+/// The deadlines of one watch, in one place: a watch is made for each stream of HTTP/2.
+#[derive(Debug)]
+struct Times {
+    /// Milliseconds since the worker began, as of the last tick.
+    now: Arc<AtomicU64>,
+    at: [AtomicU64; 3],
+}
+
+impl Times {
+    fn beginning(now: &Arc<AtomicU64>) -> Arc<Self> {
+        Arc::new(Self { now: Arc::clone(now), at: [const { AtomicU64::new(NEVER) }; 3] })
+    }
+
+    fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+}
+
+/// Which of them.
+#[derive(Clone, Copy, Debug)]
+enum Which {
+    Client,
+    Writing,
+    Upstream,
+}
+
 /// One deadline. Clones are the same deadline.
 #[derive(Clone, Debug)]
 pub struct Due {
-    now: Arc<AtomicU64>,
-    at: Arc<AtomicU64>,
+    times: Arc<Times>,
+    which: Which,
 }
 
 impl Due {
-    fn new(now: &Arc<AtomicU64>) -> Self {
-        Self { now: Arc::clone(now), at: Arc::new(AtomicU64::new(NEVER)) }
-    }
-
     /// Another one, by the same clock.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self::new(&self.now)
+        Self { times: Times::beginning(&self.times.now), which: self.which }
+    }
+
+    fn at(&self) -> &AtomicU64 {
+        &self.times.at[self.which as usize]
     }
 
     /// Sets the deadline to so long from now.
     pub fn set(&self, wait: Duration) {
         // Up to one tick has passed since `now` was written.
-        let at = self.now.load(Ordering::Relaxed).saturating_add(millis(wait + TICK)).min(NEVER - 1);
-        self.at.store(at, Ordering::Relaxed);
+        let at = self.times.now().saturating_add(millis(wait + TICK)).min(NEVER - 1);
+        self.at().store(at, Ordering::Relaxed);
     }
 
     /// Time since the worker began, as of the last tick.
     #[must_use]
     pub fn now(&self) -> Duration {
-        Duration::from_millis(self.now.load(Ordering::Relaxed))
+        Duration::from_millis(self.times.now())
     }
 
     /// Sets the deadline unless one is set already.
     pub fn set_if_clear(&self, wait: Duration) {
-        if self.at.load(Ordering::Relaxed) == NEVER {
+        if self.at().load(Ordering::Relaxed) == NEVER {
             self.set(wait);
         }
     }
 
     /// Takes the deadline away.
     pub fn clear(&self) {
-        self.at.store(NEVER, Ordering::Relaxed);
+        self.at().store(NEVER, Ordering::Relaxed);
     }
 
     /// Whether the deadline has passed.
     #[must_use]
     pub fn is_past(&self) -> bool {
-        self.at.load(Ordering::Relaxed) <= self.now.load(Ordering::Relaxed)
+        self.at().load(Ordering::Relaxed) <= self.times.now()
     }
+}
+
+/// The tick that this is, however late the worker gets to it. A deadline would otherwise miss its own tick by the
+/// millisecond by which that one is more punctual, and wait for another.
+fn whole_ticks(elapsed: Duration) -> Duration {
+    let late = millis(elapsed) % millis(TICK);
+    Duration::from_millis(millis(elapsed) - late)
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -216,6 +251,20 @@ mod tests {
         ticker.tick(Duration::from_millis(10_499));
         assert!(!due.is_past());
         ticker.tick(Duration::from_millis(10_500));
+        assert!(due.is_past());
+    }
+
+    #[test]
+    fn a_tick_that_comes_late_makes_no_deadline_later_by_another_one() {
+        let ticker = Ticker::default();
+        let watched = ticker.watch();
+        let due = &watched.share().client;
+        // One that comes late, and then one that does not.
+        ticker.tick(whole_ticks(Duration::from_micros(1_503_999)));
+        due.set(Duration::from_secs(1));
+        ticker.tick(whole_ticks(Duration::from_millis(2_999)));
+        assert!(!due.is_past());
+        ticker.tick(whole_ticks(Duration::from_millis(3_000)));
         assert!(due.is_past());
     }
 

@@ -238,12 +238,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
     let listen = server::listen(config, tls.as_ref(), mistakes);
     let handover = server::handover(config, &listen, mistakes);
     let limits = server::limits(config, mistakes);
-    let target_bytes = mistakes.size(
-        config.server.limits.target_bytes.as_ref(),
-        16 * 1024,
-        128,
-        &at(["server", "limits", "target_bytes"]),
-    );
+    let head_limits = server::head_limits(config, mistakes);
     let starts = Arc::new(Starts::new(config.server.limits.login_starts.unwrap_or(300)));
     let trusted_proxies = server::trusted_proxies(config, mistakes);
     let origins = origins(config, mistakes);
@@ -361,7 +356,7 @@ fn assemble(config: &Config, surroundings: &Surroundings, mistakes: &mut Mistake
                 ForwardedChoice::Both => ForwardedStyle::Both,
                 ForwardedChoice::None => ForwardedStyle::Neither,
             },
-            target_bytes,
+            head_limits,
             hsts,
             clock: surroundings.clock.clone(),
             pseudonym: Pseudonym::default(),

@@ -9,9 +9,10 @@ use serde_json::Value;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use crate::config::diagnostics::{Problem, Source};
+use crate::config::likeness::nearest;
 use crate::config::masking::{Mask, is_suspicious};
 use crate::config::places::{Path, Places, Shape, Step};
-use crate::config::schema::{Kind, Rules, Schema, Words, nearest, one_of};
+use crate::config::schema::{Kind, Rules, Schema, Words, one_of};
 use crate::config::structure::end_of;
 
 /// A comparison under way.

@@ -10,6 +10,7 @@ mod bridge;
 mod client_tls;
 mod conformance;
 pub mod diagnostics;
+mod likeness;
 mod log;
 mod masking;
 mod mistakes;

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
+use crate::config::likeness::nearest;
+
 /// A definition of this name is a secret wherever it is referred to.
 const SECRET_DEFINITION: &str = "SecretText";
 /// A property with this keyword is one too, or with `false` is none in spite of what it stands in.
@@ -418,16 +420,4 @@ impl Table<'_> {
             (path, true) => format!("[[{path}]]"),
         }
     }
-}
-
-/// The word of a list that another is, or nearly is.
-pub(crate) fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let folded = word.to_ascii_lowercase().replace('-', "_");
-    let scored = words.map(|known| {
-        let likeness =
-            strsim::normalized_damerau_levenshtein(&folded, &known.to_ascii_lowercase().replace('-', "_"));
-        (likeness, known)
-    });
-    let (likeness, known) = scored.max_by(|left, right| left.0.total_cmp(&right.0))?;
-    (likeness >= 0.6).then_some(known)
 }

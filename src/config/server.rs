@@ -4,6 +4,7 @@ pub(super) mod table;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -12,6 +13,7 @@ use super::assemble::at;
 use super::mistakes::Mistakes;
 use super::structure::Path;
 use super::{Config, ListenChoice};
+use crate::gateway::head::HeadLimits;
 use crate::server::peer::TrustedProxies;
 use crate::server::tls::Tls;
 use crate::server::{Address, Door, Entrance, Limits, Listen};
@@ -20,8 +22,9 @@ use crate::server::{Address, Door, Entrance, Limits, Listen};
 const MOST_FIELDS: u16 = 1000;
 /// The largest head that may be allowed: each connection may hold as much in memory.
 const MOST_HEAD_BYTES: usize = 1024 * 1024;
-/// The longest path of a Unix socket (`sun_path` in unix(7), with the NUL at its end).
-const MOST_SOCKET_PATH: usize = 107;
+/// The longest path of a Unix socket: what `sun_path` takes (unix(7)), less the NUL at its end, and the dot of the file that
+/// a hand-over begins with.
+const MOST_SOCKET_PATH: usize = 106;
 
 /// Where to listen, and what is spoken there. `tls` is what goes with `[server.tls]`, where that is well.
 pub(super) fn listen(config: &Config, tls: Option<&Tls>, mistakes: &mut Mistakes<'_>) -> Vec<Listen> {
@@ -227,6 +230,20 @@ pub(super) fn limits(config: &Config, mistakes: &mut Mistakes<'_>) -> Limits {
             &path.key("http2_bytes"),
         ),
     }
+}
+
+/// What is borne in a head beyond its size.
+pub(super) fn head_limits(config: &Config, mistakes: &mut Mistakes<'_>) -> HeadLimits {
+    const BORNE: RangeInclusive<u16> = 50..=1000;
+    let table = &config.server.limits;
+    let path = at(["server", "limits"]);
+    let cookies = table.cookies.unwrap_or(200);
+    if !BORNE.contains(&cookies) {
+        let message = "browsers send up to some 180 cookies, and nobody needs many more";
+        mistakes.note(&path.key("cookies"), message, "from 50 to 1000");
+    }
+    let target_bytes = mistakes.size(table.target_bytes.as_ref(), 16 * 1024, 128, &path.key("target_bytes"));
+    HeadLimits { target_bytes, cookies: usize::from(cookies) }
 }
 
 /// A number of connections.

@@ -4,9 +4,9 @@
 
 use std::rc::Rc;
 
+use crate::server::Incoming;
 use http::Request;
 use http::header::{HeaderMap, HeaderValue, ORIGIN, SET_COOKIE};
-use hyper::body::Incoming;
 
 use super::refusal::Refusal;
 use super::site::Site;

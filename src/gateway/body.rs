@@ -138,6 +138,11 @@ impl Own {
         Self::answer(StatusCode::OK, None, None)
     }
 
+    /// 204.
+    pub(super) fn empty() -> Response<Body> {
+        Self::answer(StatusCode::NO_CONTENT, None, None)
+    }
+
     /// A few words.
     pub(super) fn text(status: StatusCode, text: &'static str) -> Response<Body> {
         Self::answer(status, Some("text/plain; charset=utf-8"), Some(text.into()))

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, TE, TRAILER, UPGRADE, VIA};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Version};
+use http::{Response, StatusCode, Version};
 use http_body::Body as _;
-use hyper::upgrade::OnUpgrade;
 
 use super::admission::Visitor;
 use super::body::Body;
@@ -24,6 +23,7 @@ use crate::field_lines::Lines;
 use crate::identity::RequestLine;
 use crate::identity::bridge::NoUsername;
 use crate::random;
+use crate::server::incoming::OnUpgrade;
 use crate::server::peer::Client;
 use crate::session::{Session, cookie};
 use crate::time::UnixTime;
@@ -31,9 +31,6 @@ use crate::upstream::body::{AnswerBody, RequestBody};
 use crate::upstream::fields::{self, Whence};
 use crate::upstream::outgoing::{Outgoing, Traits};
 use crate::upstream::upgrade;
-
-/// So many heads have their room kept, of 8 KiB at most.
-const SPARES: usize = 64;
 
 /// A request as the upstream gets it, and what its answer will be judged by.
 pub(super) struct Departure {
@@ -71,8 +68,7 @@ impl Worker {
         }
         // Path and query as they came, which is the target in origin form (RFC 9112 §3.2.1).
         let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let mut lines =
-            place.pool.head(&head.method, &target, self.spares.borrow_mut().pop().unwrap_or_default());
+        let mut lines = place.pool.head(&head.method, &target);
         let customs = Customs {
             identity: &site.identity,
             client,
@@ -112,19 +108,11 @@ impl Worker {
         for (name, value) in held.signatures.iter().flat_map(|others| others.iter()) {
             lines.field(name, value);
         }
-        let upgrade = is_handshake.then(|| on_upgrade(&mut head));
+        let upgrade = if is_handshake { body.on_upgrade() } else { None };
         let traits = Traits { binds: held.binds, upgrades: is_handshake, says_empty: held.says_empty };
         let (method, room) = (head.method, head.headers);
         let request = Outgoing::new(method, lines, body, announced, traits, room);
         Ok(Departure { request, visitor, upgrade })
-    }
-
-    /// Keeps the room of a head for another one.
-    pub(super) fn spare(&self, octets: Vec<u8>) {
-        let mut spares = self.spares.borrow_mut();
-        if spares.len() < SPARES && octets.capacity() > 0 {
-            spares.push(octets);
-        }
     }
 
     /// Writes who a member is, in all the ways in which the app of a site wants to be told with this request.
@@ -187,13 +175,6 @@ fn take_out(site: &Site, fields: &mut HeaderMap) {
     fields::drop_connection_specific(fields);
     fields::rebuild_trailer(fields, |name| site.may_be_trailer(name));
     cookie::remove_ours_set_by_upstream(fields);
-}
-
-/// The client's connection, once it goes on in another protocol.
-fn on_upgrade(head: &mut Parts) -> OnUpgrade {
-    let mut request = Request::new(());
-    std::mem::swap(request.extensions_mut(), &mut head.extensions);
-    hyper::upgrade::on(&mut request)
 }
 
 /// Logs that a member cannot be told to the app in the one way it understands, under the reference that the page shows.

@@ -9,12 +9,12 @@
 
 mod original;
 
+use crate::server::Incoming;
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
 };
 use http::{Request, Response, Uri, Version};
-use hyper::body::Incoming;
 
 use super::admission::{Admission, Visitor, admit};
 use super::body::{Body, Own};
@@ -119,7 +119,7 @@ async fn judge(
     record: &mut Record,
 ) -> Result<Response<Body>, Refusal> {
     let site = &worker.gateway.sites[index];
-    head::check(request, worker.gateway.target_bytes)?;
+    head::check(request, worker.gateway.head_limits)?;
     // The proxy would hand to the app what no app may get.
     let rule = rule_of(site, request)?.ok_or_else(Refusal::own_path_asked_about)?;
     record.falls_under(site.rules.place_of(rule));

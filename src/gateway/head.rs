@@ -1,13 +1,13 @@
 //! What the head of a request has to be, on any site, before anybody looks at what it asks for.
 
-use http::header::EXPECT;
-use http::{Method, Request, Version};
-use hyper::body::Incoming;
+use http::header::{COOKIE, EXPECT, HeaderValue, MAX_FORWARDS};
+use http::{Method, Request, Response, Version};
 
+use super::body::{Body, Own};
 use super::refusal::Refusal;
 use crate::route::{self, NoSite, Scheme};
-use crate::server::Entrance;
 use crate::server::peer::{self, Client};
+use crate::server::{Entrance, Incoming};
 
 /// The authority that a request is for: its own, or what a trusted proxy says the client asked for.
 pub(super) fn asked_for<'a, B>(request: &'a Request<B>, client: &Client) -> Result<&'a [u8], NoSite> {
@@ -23,12 +23,27 @@ pub(super) fn names_its_scheme<B>(request: &Request<B>, entrance: Entrance) -> b
         || request.uri().scheme_str().is_none_or(|scheme| scheme == spoken.as_str())
 }
 
+/// What is borne in a head, beyond the limits of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// The longest target, in octets.
+    pub target_bytes: usize,
+    /// Cookies, however many lines they stand in.
+    pub cookies: usize,
+}
+
 /// What of a head is refused on any site.
-pub(super) fn check(request: &Request<Incoming>, target_bytes: usize) -> Result<(), Refusal> {
+pub(super) fn check(request: &Request<Incoming>, limits: HeadLimits) -> Result<(), Refusal> {
     let uri = request.uri();
     let length = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
-    if length > target_bytes {
+    if length > limits.target_bytes {
         return Err(Refusal::target_too_long());
+    }
+    let cookies = request.headers().get_all(COOKIE).iter();
+    // Each may be one of ours, which costs as much as opening it.
+    let cookies = cookies.map(|line| 1 + memchr::memchr_iter(b';', line.as_bytes()).count());
+    if cookies.sum::<usize>() > limits.cookies {
+        return Err(Refusal::too_many_cookies());
     }
     // A rule for `DELETE` must not be evaded by `delete`, which some frameworks take for the same (RFC 9110 §9.1 does not).
     let in_capitals = !request.method().as_str().bytes().any(|byte| byte.is_ascii_lowercase());
@@ -47,4 +62,75 @@ pub(super) fn check(request: &Request<Incoming>, target_bytes: usize) -> Result<
         return Err(Refusal::unknown_expectation());
     }
     Ok(())
+}
+
+/// Counts down how far an OPTIONS may still go, where it says so. One that may go nowhere is answered here (RFC 9110 §7.6.2),
+/// and so is one that says what cannot be understood.
+pub(super) fn goes_no_further<B>(request: &mut Request<B>) -> Option<Response<Body>> {
+    if *request.method() != Method::OPTIONS {
+        return None;
+    }
+    let mut limits = request.headers().get_all(MAX_FORWARDS).iter();
+    let left = match (limits.next(), limits.next()) {
+        (None, _) => return None,
+        (Some(limit), None) => count(limit).and_then(|limit| limit.checked_sub(1)),
+        (Some(_), Some(_)) => None,
+    };
+    let Some(left) = left else { return Some(Own::empty()) };
+    request.headers_mut().insert(MAX_FORWARDS, HeaderValue::from(left));
+    None
+}
+
+/// A number of digits alone; one that has too many is the largest that we know.
+fn count(limit: &HeaderValue) -> Option<u32> {
+    let digits =
+        limit.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty())?;
+    Some(digits.parse().unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an OPTIONS with these limits says when it goes on; nothing where it does not.
+    fn goes_on(limits: &[&str]) -> Option<Vec<String>> {
+        let mut request = Request::options("/").body(()).unwrap();
+        for limit in limits {
+            request.headers_mut().append(MAX_FORWARDS, limit.parse().unwrap());
+        }
+        goes_no_further(&mut request).is_none().then(|| {
+            let left = request.headers().get_all(MAX_FORWARDS).iter();
+            left.map(|left| left.to_str().unwrap().to_owned()).collect()
+        })
+    }
+
+    #[test]
+    fn options_go_as_far_as_they_say_and_no_further() {
+        for (limits, expected) in [
+            (&[][..], Some(&[][..])),
+            (&["1"], Some(&["0"])),
+            (&["10"], Some(&["9"])),
+            (&["0010"], Some(&["9"])),
+            (&["99999999999999999999"], Some(&["4294967294"])),
+            (&["0"], None),
+            (&["000"], None),
+            (&[""], None),
+            (&["-1"], None),
+            (&["+1"], None),
+            (&["1, 2"], None),
+            (&["x"], None),
+            (&["5", "5"], None),
+        ] {
+            let expected = expected.map(|left| left.iter().map(|&left| left.to_owned()).collect());
+            assert_eq!(goes_on(limits), expected, "{limits:?}");
+        }
+    }
+
+    /// RFC 9110 leaves it to other methods whether they count.
+    #[test]
+    fn no_other_method_counts() {
+        let mut request = Request::get("/").header(MAX_FORWARDS, "0").body(()).unwrap();
+        assert!(goes_no_further(&mut request).is_none());
+        assert_eq!(request.headers()[MAX_FORWARDS], "0");
+    }
 }

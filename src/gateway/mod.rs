@@ -15,7 +15,7 @@ mod desk;
 mod endpoints;
 pub mod failure;
 mod forward_auth;
-mod head;
+pub mod head;
 pub mod language;
 pub mod pages;
 pub mod passage;
@@ -39,9 +39,9 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::server::Incoming;
 use http::header::{HOST, HeaderMap, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use crate::deadline::Watch;
 use crate::drain::Draining;
@@ -66,6 +66,7 @@ use body::Body;
 use departure::Departure;
 use desk::Desk;
 use failure::Reference;
+use head::HeadLimits;
 use record::{Record, Recorded};
 use refusal::{Reader, Refusal};
 use site::Site;
@@ -83,8 +84,8 @@ pub struct Gateway {
     pub trusted_proxies: TrustedProxies,
     /// How upstreams are told where a request came from.
     pub forwarded: ForwardedStyle,
-    /// The longest target that is taken, in octets.
-    pub target_bytes: usize,
+    /// What is borne in a head.
+    pub head_limits: HeadLimits,
     /// What https sites say in `Strict-Transport-Security` (RFC 6797) over TLS of ours.
     pub hsts: Option<HeaderValue>,
     /// Where the time comes from.
@@ -110,8 +111,6 @@ pub struct Worker {
     assertions: Vec<Assertions>,
     desk: Rc<Desk>,
     texts: Texts,
-    /// Where the heads of requests to upstreams stood, for the next ones.
-    spares: RefCell<Vec<Vec<u8>>>,
     vigil: Rc<Vigil>,
     draining: Draining,
 }
@@ -170,8 +169,7 @@ impl Worker {
         let texts = Texts::new(&gateway);
         let begun = || Vigil::begin(Arc::clone(&gateway.revocations), gateway.clock.clone());
         let vigil = before.map_or_else(begun, |before| Rc::clone(&before.vigil));
-        let spares = RefCell::default();
-        Rc::new(Self { texts, gateway, pools, assertions, desk, spares, vigil, draining: draining.clone() })
+        Rc::new(Self { texts, gateway, pools, assertions, desk, vigil, draining: draining.clone() })
     }
 }
 
@@ -295,14 +293,12 @@ impl Worker {
         record: &mut Record,
     ) -> Result<Next<'a>, Refusal> {
         let site = place.site;
-        if let Err(refusal) = head::check(&request, self.gateway.target_bytes) {
+        if let Err(refusal) = head::check(&request, self.gateway.head_limits) {
+            if !endpoints::is_callback(request.uri().path()) {
+                return Err(refusal);
+            }
             // Not even a refusal may be shown at an address that holds a code.
-            let is_callback = endpoints::is_callback(request.uri().path());
-            return if is_callback {
-                Ok(Next::Answered(refusal.instead_of_callback()))
-            } else {
-                Err(refusal)
-            };
+            return Ok(Next::Answered(refusal.instead_of_callback()));
         }
         let Some(rule) = rule_of(site, &request)? else {
             record.is_for_us();
@@ -315,6 +311,10 @@ impl Worker {
         };
         if let Visitor::Member { session, .. } = &visitor {
             record.belongs_to(session);
+        }
+        let mut request = request;
+        if let Some(answer) = head::goes_no_further(&mut request) {
+            return Ok(Next::Answered(answer));
         }
         if visitor.is_to_be_confirmed(site) || may_bring_a_kept_form(site, &visitor, &request) {
             return Ok(Next::Waits { rule, request, visitor });
@@ -376,7 +376,7 @@ impl Worker {
     ) -> Result<Response<Body>, Refusal> {
         record.is_asked();
         let outcome = place.pool.forward(&mut departure.request, watch, &record.target).await;
-        self.spare(departure.request.take_octets());
+        departure.request.is_over();
         match outcome {
             Ok(answer) => {
                 record.is_served();

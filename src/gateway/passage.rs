@@ -142,6 +142,16 @@ mod tests {
     }
 
     fn passed(sent: &[(&str, &str)], client: &Client) -> (HeaderMap, Held) {
+        passed_by(&Pseudonym::default(), true, sent, client).unwrap()
+    }
+
+    /// The same, with another name for the gateway, and where what the client says of ids and traces need not count.
+    fn passed_by(
+        pseudonym: &Pseudonym,
+        keeps: bool,
+        sent: &[(&str, &str)],
+        client: &Client,
+    ) -> Result<(HeaderMap, Held), InCircles> {
         let key = Secret::new(*b"0123456789abcdef0123456789abcdef");
         let key = SigningKey::new("1", Algorithm::HmacSha256, &key).unwrap();
         let guarded = vec![(Attribute::MemberId, HeaderName::from_static("x-guarded"))];
@@ -149,14 +159,14 @@ mod tests {
         let customs = Customs {
             identity: &Identity::new(guarded, &[], keys, Duration::from_secs(60)),
             client,
-            pseudonym: &Pseudonym::default(),
-            keeps_id: true,
-            keeps_parent: true,
-            keeps_state: true,
+            pseudonym,
+            keeps_id: keeps,
+            keeps_parent: keeps,
+            keeps_state: keeps,
         };
         let mut lines = HeaderMap::new();
-        let held = customs.pass(&map(sent), &mut lines).unwrap();
-        (lines, held)
+        let held = customs.pass(&map(sent), &mut lines)?;
+        Ok((lines, held))
     }
 
     /// What an upstream of `https://members.example.org:8443` gets.
@@ -221,6 +231,42 @@ mod tests {
         ];
         let (lines, _) = passed(&fields, &client("192.0.2.1", "192.0.2.1", false));
         assert_eq!(lines, map(&[("accept", "*/*")]));
+    }
+
+    #[test]
+    fn credentials_of_a_connection_go_on_and_are_seen_wherever_they_stand() {
+        for (credentials, binds) in [
+            (&["Bearer x"][..], false),
+            (&["NTLM TlRM"], true),
+            (&["NTLM TlRM", "Bearer x"], true),
+            (&["Bearer x", "Negotiate YII="], true),
+        ] {
+            let fields: Vec<_> = credentials.iter().map(|line| ("authorization", *line)).collect();
+            let (lines, held) = passed(&fields, &client("192.0.2.1", "192.0.2.1", false));
+            assert_eq!((lines, held.binds), (map(&fields), binds), "{credentials:?}");
+        }
+    }
+
+    #[test]
+    fn ids_and_traces_of_a_client_go_on_where_they_count_and_nowhere_else() {
+        let fields = [("x-request-id", "1"), ("traceparent", "2"), ("tracestate", "3")];
+        for (keeps, expected) in [(true, map(&fields)), (false, HeaderMap::new())] {
+            let client = client("192.0.2.1", "192.0.2.1", false);
+            let (lines, _) = passed_by(&Pseudonym::default(), keeps, &fields, &client).unwrap();
+            assert_eq!(lines, expected, "{keeps}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_has_been_here_goes_no_further_and_others_say_where_they_have_been() {
+        let (pseudonym, client) = (Pseudonym::default(), client("192.0.2.1", "192.0.2.1", false));
+        let own = pseudonym.entry();
+        for connection in ["close", "via"] {
+            let fields = [("connection", connection), ("via", own.to_str().unwrap())];
+            assert_eq!(passed_by(&pseudonym, true, &fields, &client).unwrap_err(), InCircles, "{connection}");
+        }
+        let (lines, _) = passed_by(&pseudonym, true, &[("via", "1.0 fred")], &client).unwrap();
+        assert_eq!(lines, map(&[("via", "1.0 fred")]));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use super::body::Broken;
 use super::desk::{Desk, NONE, Place, SiteDesk};
 use crate::field_lines::Lines;
 use crate::random;
+use crate::server::Incoming;
 use crate::server::peer::Client;
 use crate::server::{Arrival, Entrance};
 use crate::session::Session;
@@ -146,7 +147,7 @@ pub(super) struct Record {
 
 impl Record {
     /// Opens the record of a request whose head has come.
-    pub(super) fn open(desk: &Rc<Desk>, request: &Request<hyper::body::Incoming>, arrival: Arrival) -> Self {
+    pub(super) fn open(desk: &Rc<Desk>, request: &Request<Incoming>, arrival: Arrival) -> Self {
         desk.in_flight.up();
         let fields = request.headers();
         let known = match desk.gateway.tracing {
@@ -202,7 +203,7 @@ impl Record {
     }
 
     /// It is a question about this request, of which it is then the record.
-    pub(super) fn is_about(&mut self, request: &Request<hyper::body::Incoming>) {
+    pub(super) fn is_about(&mut self, request: &Request<Incoming>) {
         self.method = request.method().clone();
         if self.path.is_some() {
             self.path = request.uri().path_and_query().cloned();
@@ -344,15 +345,15 @@ impl Record {
         }
         line.text("method", self.method.as_str().as_bytes());
         line.text("path", self.path.as_ref().map_or("", PathAndQuery::path).as_bytes());
-        line.text("protocol", protocol(self.version).1.as_bytes());
-        line.text("scheme", if self.arrival.entrance == Entrance::Tls { b"https" } else { b"http" });
+        line.word("protocol", protocol(self.version).1);
+        line.word("scheme", if self.arrival.entrance == Entrance::Tls { "https" } else { "http" });
         if let Some(tls) = self.arrival.tls {
-            line.text("tls", tls.number().as_bytes());
+            line.word("tls", tls.number());
         }
         if let Some(status) = self.status {
             line.number("status", u64::from(status.as_u16()));
         }
-        line.text("outcome", self.outcome.unwrap_or(Outcome::Aborted).name().as_bytes());
+        line.word("outcome", self.outcome.unwrap_or(Outcome::Aborted).name());
         line.number("bytes", self.bytes);
         line.millis("duration_ms", took);
         if let Some((target, _)) = site.target(self.target.get()) {

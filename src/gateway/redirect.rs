@@ -3,8 +3,8 @@
 //! Never to a host that is no site: a browser must not be sent about by whoever writes its `Host`. Browsers do not keep
 //! the redirect, for an operator may want to take it back; for those who do not there is `Strict-Transport-Security`.
 
+use crate::server::Incoming;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use super::body::{Body, Own};
 use super::refusal::Refusal;
@@ -20,7 +20,7 @@ pub(super) fn answer(
     let index = head::asked_for(request, client)
         .and_then(|authority| gateway.authorities.find_secure(authority))
         .map_err(|error| no_site(host_of(request), error))?;
-    head::check(request, gateway.target_bytes)?;
+    head::check(request, gateway.head_limits)?;
     let origin = gateway.sites[index].origin.as_str();
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     Ok(Own::permanent_redirect(&format!("{origin}{target}")))

@@ -130,6 +130,12 @@ impl Refusal {
         Self::new(StatusCode::URI_TOO_LONG, |texts| &texts.target_too_long).ending_connection()
     }
 
+    /// There are more cookies than the operator bears.
+    #[must_use]
+    pub const fn too_many_cookies() -> Self {
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, |texts| &texts.too_many_cookies)
+    }
+
     /// The target holds something that is no part of an address (RFC 3986 §2).
     #[must_use]
     pub const fn target_not_ascii() -> Self {

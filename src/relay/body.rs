@@ -16,7 +16,7 @@ use crate::provider::quota::Call;
 /// How long the vendor may be silent in the middle of an answer, as any upstream.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// The body of an answer. hyper drops it when it has been sent, or when nobody is there any more to send it to.
+/// The body of an answer. It is dropped when it has been sent, or when nobody is there any more to send it to.
 pub struct Body {
     source: Source,
     record: Record,

@@ -1,15 +1,18 @@
 //! The body of a request: held where it is small, so that it can be sent twice, and streamed where it is not.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::provider::quota::Sending;
+use crate::server::incoming::BrokenOff;
 use crate::server::pace::{Incomplete, Paced};
 
 /// What is held of a body.
@@ -62,7 +65,7 @@ impl Content {
             }
             Self::Streamed(streamed) => {
                 let progress = streamed.progress.clone();
-                (Some(reqwest::Body::wrap(*streamed)), progress)
+                (Some(reqwest::Body::wrap(Handed::from(streamed))), progress)
             }
         }
     }
@@ -125,7 +128,63 @@ pub(super) struct Streamed {
     progress: Progress,
 }
 
-impl Body for Streamed {
+impl Streamed {
+    /// The next piece; nothing at the end. Trailers are for one connection.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Incomplete>>> {
+        let polled = match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(first))),
+            None => {
+                Pin::new(&mut self.rest).poll_frame(cx).map_ok(|frame| frame.into_data().unwrap_or_default())
+            }
+        };
+        let mut state = self.progress.state();
+        state.moved = Instant::now();
+        state.waits_for_app = polled.is_pending();
+        state.is_broken = matches!(polled, Poll::Ready(Some(Err(_))));
+        polled
+    }
+
+    /// Reads piece after piece, each when the one before has been taken.
+    async fn hand_on(mut self: Box<Self>, pieces: mpsc::Sender<Handing>) {
+        while let Ok(place) = pieces.reserve().await {
+            let piece = tokio::select! {
+                piece = poll_fn(|cx| self.poll_piece(cx)) => piece,
+                () = pieces.closed() => return,
+            };
+            let is_last = !matches!(piece, Some(Ok(_)));
+            place.send(piece);
+            if is_last {
+                return;
+            }
+        }
+    }
+}
+
+/// A piece, or the end.
+type Handing = Option<Result<Bytes, Incomplete>>;
+
+/// A body that is read by the task of its connection, and sent by one of the vendor's client, which may be on any thread.
+struct Handed {
+    pieces: mpsc::Receiver<Handing>,
+    length: SizeHint,
+}
+
+impl From<Box<Streamed>> for Handed {
+    fn from(streamed: Box<Streamed>) -> Self {
+        let first = streamed.first.as_ref().map_or(0, Bytes::len) as u64;
+        let rest = streamed.rest.size_hint();
+        let mut length = SizeHint::new();
+        length.set_lower(rest.lower().saturating_add(first));
+        if let Some(upper) = rest.upper() {
+            length.set_upper(upper.saturating_add(first));
+        }
+        let (sender, pieces) = mpsc::channel(1);
+        tokio::task::spawn_local(streamed.hand_on(sender));
+        Self { pieces, length }
+    }
+}
+
+impl Body for Handed {
     type Data = Bytes;
     type Error = Incomplete;
 
@@ -133,31 +192,13 @@ impl Body for Streamed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Incomplete>>> {
-        let polled = match self.first.take() {
-            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
-        };
-        let mut state = self.progress.state();
-        state.moved = Instant::now();
-        state.waits_for_app = polled.is_pending();
-        state.is_broken = matches!(polled, Poll::Ready(Some(Err(_))));
-        drop(state);
-        // Trailers are for one connection.
-        polled.map(|polled| polled.filter(|frame| !frame.as_ref().is_ok_and(Frame::is_trailers)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.rest.is_end_stream()
+        let piece = ready!(self.pieces.poll_recv(cx));
+        // Only who says so has come to the end.
+        let piece = piece.unwrap_or(Some(Err(Incomplete::Broken(BrokenOff::Ended))));
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn size_hint(&self) -> SizeHint {
-        let first = self.first.as_ref().map_or(0, Bytes::len) as u64;
-        let rest = self.rest.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(rest.lower().saturating_add(first));
-        if let Some(upper) = rest.upper() {
-            hint.set_upper(upper.saturating_add(first));
-        }
-        hint
+        self.length
     }
 }

@@ -23,9 +23,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::server::Incoming;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode, Uri};
-use hyper::body::Incoming;
 use reqwest::Url;
 
 pub use self::body::{Body, Broken};

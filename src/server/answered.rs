@@ -3,32 +3,61 @@
 //! No request is to panic. Where one does, it has been decided about nobody: nothing has been passed on that would not have
 //! been, and nothing of what was decided so far goes out.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
 
 /// The body of an answer; nothing where answering has panicked.
 pub(super) struct Answered<B>(Option<B>);
 
-/// Waits for an answer, whatever happens meanwhile. Says whether it is one.
-pub(super) fn unless_it_panics<B>(
-    answering: impl Future<Output = Response<B>>,
-) -> impl Future<Output = Result<Response<Answered<B>>, Response<Answered<B>>>> {
-    // What it has left half done is its own: nobody else looks at the request.
-    AssertUnwindSafe(answering).catch_unwind().map(|answered| match answered {
-        Ok(answer) => Ok(answer.map(|body| Answered(Some(body)))),
-        Err(_) => {
-            tracing::error!("a request has panicked, and is answered with 500");
-            let mut apology = Response::new(Answered(None));
-            *apology.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            Err(apology)
-        }
-    })
+pin_project! {
+    /// Waits for an answer, whatever happens meanwhile.
+    pub(super) struct Answering<F, C> {
+        #[pin]
+        answering: F,
+        complete: C,
+    }
+}
+
+/// Waits for an answer, which `complete` gets to see, and to change, before it goes out; it is told whether it is an apology.
+pub(super) const fn unless_it_panics<F, C, B>(answering: F, complete: C) -> Answering<F, C>
+where
+    F: Future<Output = Response<B>>,
+    C: Fn(&mut Response<Answered<B>>, bool),
+{
+    Answering { answering, complete }
+}
+
+/// Several futures that hand an answer on, one within the other, would each move it.
+impl<F, C, B> Future for Answering<F, C>
+where
+    F: Future<Output = Response<B>>,
+    C: Fn(&mut Response<Answered<B>>, bool),
+{
+    type Output = Response<Answered<B>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // What it has left half done is its own: nobody else looks at the request.
+        let answered = catch_unwind(AssertUnwindSafe(|| this.answering.poll(cx)));
+        let is_apology = answered.is_err();
+        let mut answer = match answered {
+            Ok(answer) => ready!(answer).map(|body| Answered(Some(body))),
+            Err(_) => {
+                tracing::error!("a request has panicked, and is answered with 500");
+                let mut apology = Response::new(Answered(None));
+                *apology.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                apology
+            }
+        };
+        (this.complete)(&mut answer, is_apology);
+        Poll::Ready(answer)
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Answered<B> {

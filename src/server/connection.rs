@@ -2,15 +2,16 @@
 
 use std::num::NonZeroU32;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
 use super::pace::Owed;
-use super::tls::TlsVersion;
+use super::tls::{Socket, TlsVersion};
 use super::{Entrance, Event, Respond};
+use crate::time::Clock;
 
 /// How much and how long a client may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,14 +65,19 @@ impl Transport for UnixStream {
     fn break_off(&self) {}
 }
 
-impl Transport for TlsStream<TcpStream> {
+impl Transport for TlsStream<Socket> {
     fn break_off(&self) {
-        self.get_ref().0.break_off();
+        self.get_ref().0.stream().break_off();
     }
 
     fn tls(&self) -> Option<TlsVersion> {
         TlsVersion::of(self.get_ref().1.protocol_version()?)
     }
+}
+
+/// What an answer says of when it was given: an origin with a clock says so (RFC 9110 §6.6.1), and so does who answers for it.
+pub(super) fn date() -> String {
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(Clock::System.now().0))
 }
 
 /// A connection that is there for as long as this is.

@@ -1,13 +1,13 @@
-//! Framing: the strict reading of HTTP/1.1 messages that hyper leaves open.
+//! Framing: where the messages of HTTP/1.1 begin and end, read strictly.
 //!
-//! Two programs that disagree where a request ends are how requests are smuggled (RFC 9112 §11.2). hyper takes a bare LF
-//! for a line end, a list that merely ends in `chunked` for chunked, and `Content-Length` beside `Transfer-Encoding`; what
-//! stands behind the gateway may read each of these differently. So every byte of a connection passes [`Framing::follow`]
-//! before hyper sees it, and what can be read in two ways never arrives.
+//! Two programs that disagree where a request ends are how requests are smuggled (RFC 9112 §11.2). Many take a bare LF
+//! for a line end, a list that merely ends in `chunked` for chunked, or `Content-Length` beside `Transfer-Encoding`; what
+//! stands behind the gateway may read each of these differently. So whatever can be read in two ways is no request here.
 //!
-//! The promise: whatever `follow` accepts, hyper frames in the same way, or refuses. The verdict and its place depend on the
-//! bytes alone, never on how they were cut into reads. Nothing is stored but a few words of state: no line is buffered,
-//! nothing is allocated, and the inside of a body costs the same for a byte and for a megabyte.
+//! The promise: whatever is accepted, other readers frame in the same way, or refuse; tests hold it against hyper. The
+//! verdict and its place depend on the bytes alone, never on how they were cut into reads. Nothing is stored but a few words
+//! of state: no line is buffered, nothing is allocated, and the inside of a body costs the same for a byte and for a
+//! megabyte.
 //!
 //! A request with an `Upgrade` field, whatever it names, is the last one that is followed: what comes behind its end may be
 //! the other protocol already, for a client need not wait for the 101, and passes unread. This keeps the promise only if it
@@ -15,12 +15,10 @@
 //! 101, and must not switch while a body is still owed, in which a breach may be.
 //!
 //! It leaves to others:
-//! * The size of a head, the number of its fields and the length of its target. Since nothing is stored here, a long head
-//!   costs nothing and framing is never lost in it; hyper keeps those limits and itself answers 431 or 414.
-//! * Control characters in field values other than NUL, CR and LF: hyper answers 400 to them, or, in a trailer,
-//!   ends the body in an error.
+//! * The size of a head, the number of its fields and the length of its target.
+//! * Control characters in field values other than NUL, CR and LF.
 //! * What a field means: `Host` (none, two, ill-formed), `Connection`, `Expect`, and whether a target is a sensible one.
-//! * An end of the stream in mid-message, which hyper sees for itself.
+//! * An end of the stream in mid-message.
 
 mod chunked;
 mod fields;
@@ -30,18 +28,6 @@ use self::chunked::Chunked;
 use self::head::{Body, Head};
 
 pub use self::chunked::{MAX_CHUNK_EXTENSION, MAX_CHUNK_EXTENSIONS, MAX_TRAILER_BYTES, MAX_TRAILER_FIELDS};
-
-/// What hyper is given in place of the bytes from a [`Breach`] on: it answers everything before, then 400, and closes.
-///
-/// Where a head is expected or has begun, NUL is an error in every place, and the empty line makes hyper look, for it does
-/// not parse a head again before it sees an end. Where a chunked body has begun, NUL is an error in every place but two:
-/// it passes in a chunk extension, where the LF is the error, and in a trailer section, which is judged at the empty line.
-/// Either way the body ends in an error and never cleanly. Inside of chunk data and of a body with a length hyper would
-/// take it for data, but no breach is ever found there.
-///
-/// After it the reader stays pending; hyper needs no more to come to its end. Its `pipeline_flush` must be off: it holds
-/// answers back as long as bytes are left unread, and here some always are.
-pub const POISON: &[u8] = b"\0\n\r\n\r\n";
 
 /// Follows the requests of one connection, byte for byte.
 #[derive(Debug)]
@@ -69,8 +55,8 @@ pub enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{violation}")]
 pub struct Breach {
-    /// How many of the bytes just given may still go to hyper; [`POISON`] takes the place of the others. They never complete
-    /// the head, the chunk or the trailer section that is broken.
+    /// How many of the bytes just given are well framed. They never complete the head, the chunk or the trailer section that
+    /// is broken.
     pub sound: usize,
     /// Which rule the next byte breaks.
     pub violation: Violation,
@@ -99,7 +85,7 @@ pub enum Violation {
     /// A control character in the target.
     #[error("the request target holds a control character (RFC 9112 §3.2)")]
     Target,
-    /// hyper would cut the fragment off in silence, and a rule would be asked about another target than the client sent.
+    /// Some cut the fragment off in silence, and a rule would be asked about another target than the client sent.
     #[error("the request target has a fragment (RFC 9112 §3.2)")]
     Fragment,
     /// A version other than HTTP/1.0 and HTTP/1.1, the preface of HTTP/2 included.
@@ -171,6 +157,19 @@ enum State {
     Chunked(Chunked),
 }
 
+/// What was come to in reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step<'a> {
+    /// The end of what there is to read.
+    More,
+    /// The end of a head.
+    Head,
+    /// Content of a body.
+    Data(&'a [u8]),
+    /// The end of a body in chunks.
+    End,
+}
+
 impl Framing {
     /// Stands before the first byte of a connection.
     #[must_use]
@@ -196,8 +195,7 @@ impl Framing {
         }
     }
 
-    /// Where in a message the connection stands; after a breach, where the breach is. One inside of [`Phase::Body`] reaches
-    /// the service as an error of the body, any other is answered by hyper.
+    /// Where in a message the connection stands; after a breach, where the breach is.
     #[must_use]
     pub fn phase(&self) -> Phase {
         match &self.state {
@@ -213,43 +211,67 @@ impl Framing {
         self.heads_seen
     }
 
-    /// Each part of a message takes from `rest` what belongs to it. At a violation `rest` begins with the offending byte.
     fn advance(&mut self, rest: &mut &[u8]) -> Result<(), Violation> {
         while !rest.is_empty() {
-            match &mut self.state {
-                State::Head(head) => {
-                    if let Some((body, last)) = head.advance(rest)? {
-                        self.heads_seen += 1;
-                        self.last = last;
-                        match body {
-                            Body::Empty => self.end_message(rest),
-                            Body::Length(length) => self.state = State::Length(length),
-                            Body::Chunked => self.state = State::Chunked(Chunked::new()),
-                        }
-                    }
-                }
-                State::Length(left) => {
-                    skip(rest, left);
-                    if *left == 0 {
-                        self.end_message(rest);
-                    }
-                }
-                State::Chunked(chunked) => {
-                    if chunked.advance(rest)? {
-                        self.end_message(rest);
-                    }
-                }
+            self.step(rest)?;
+            if self.is_over() {
+                *rest = &[];
             }
         }
         Ok(())
     }
 
+    /// Reads on, to the next thing that somebody wants to know, or to the end of `rest`. What was read is taken from it; at a
+    /// violation it begins with the offending byte.
+    pub(super) fn step<'a>(&mut self, rest: &mut &'a [u8]) -> Result<Step<'a>, Violation> {
+        match &mut self.state {
+            State::Head(head) => {
+                let Some((body, last)) = head.advance(rest)? else { return Ok(Step::More) };
+                self.heads_seen += 1;
+                self.last = last;
+                match body {
+                    Body::Empty => self.end_message(),
+                    Body::Length(length) => self.state = State::Length(length),
+                    Body::Chunked => self.state = State::Chunked(Chunked::new()),
+                }
+                Ok(Step::Head)
+            }
+            State::Length(left) => {
+                let data = content(rest, left);
+                if *left == 0 {
+                    self.end_message();
+                }
+                Ok(Step::Data(data))
+            }
+            State::Chunked(chunked) => {
+                let step = chunked.advance(rest)?;
+                if matches!(step, Step::End) {
+                    self.end_message();
+                }
+                Ok(step)
+            }
+        }
+    }
+
+    /// What of the body is still to come, where that is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self.state {
+            State::Head(_) => Some(0),
+            State::Length(left) => Some(left),
+            State::Chunked(_) => None,
+        }
+    }
+
+    /// Whether no other message follows.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.verdict, Verdict::Over)
+    }
+
     /// Stands before the next message; if there is none, everything that is left belongs to somebody else.
-    fn end_message(&mut self, rest: &mut &[u8]) {
+    fn end_message(&mut self) {
         self.state = State::Head(Head::new());
         if self.last {
             self.verdict = Verdict::Over;
-            *rest = &[];
         }
     }
 }
@@ -261,10 +283,12 @@ impl Default for Framing {
 }
 
 /// Takes content from `rest`, as much as there is of what is `left`.
-fn skip(rest: &mut &[u8], left: &mut u64) {
+fn content<'a>(rest: &mut &'a [u8], left: &mut u64) -> &'a [u8] {
     let here = usize::try_from(*left).map_or(rest.len(), |left| left.min(rest.len()));
-    *rest = &rest[here..];
+    let (content, after) = rest.split_at(here);
+    *rest = after;
     *left -= here as u64;
+    content
 }
 
 /// Takes the LF that must follow a CR.

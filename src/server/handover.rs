@@ -9,6 +9,7 @@
 //! 4. The old one stops accepting, closes what was not taken, and answers. Its sockets live on, and with them whatever
 //!    waits in their queues.
 
+use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
@@ -128,10 +129,15 @@ impl Office {
     /// Where another gateway answers there, or the file cannot be made.
     pub fn open(path: &Path) -> io::Result<Self> {
         remove_stale(path, || connect(path).map(drop))?;
+        // A file that nobody listens at yet would look to the next process like one that was left over. So it is made
+        // beside its place, and moved there.
+        let beside = beside(path)?;
+        remove_stale(&beside, || connect(&beside).map(drop))?;
         let socket = socket2::Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
-        socket.bind(&SockAddr::unix(path)?)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        socket.bind(&SockAddr::unix(&beside)?)?;
+        std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o600))?;
         socket.listen(1)?;
+        std::fs::rename(&beside, path)?;
         Ok(Self { socket, file: SocketFile::at(path, 0) })
     }
 
@@ -302,6 +308,13 @@ impl Predecessor {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// `handover` is made as `.handover`.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().ok_or(io::ErrorKind::InvalidInput)?);
+    Ok(path.with_file_name(name))
 }
 
 fn connect(path: &Path) -> io::Result<socket2::Socket> {

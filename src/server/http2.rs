@@ -6,44 +6,42 @@
 //!
 //! Requests leave here as HTTP/1.1 would have brought them, as far as rules, sessions and signatures are concerned.
 
+mod content;
+mod crew;
 mod frames;
 mod head;
 mod preface;
 mod room;
 mod stream;
+mod tunnel;
 mod websocket;
+mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use h2::Reason;
-use http::header::{CONNECTION, CONTENT_LENGTH};
-use http::{Method, Request, Response, StatusCode};
-use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::server::conn::http2;
-use hyper::service::Service;
-use hyper_util::rt::TokioIo;
+use h2::server::{self, Handshake, SendResponse};
+use h2::{Reason, RecvStream};
+use http::Request;
 use slab::Slab;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 
+use self::crew::Crew;
 use self::frames::Frames;
-use self::head::Unsound;
-use self::room::Share;
-use self::stream::{Answering, Exchange, Streams};
+use self::room::{Piece, Room, Share};
+use self::stream::Stream;
+use self::wire::Wire;
 use super::connection::{Limits, Noticed, Transport};
-use super::pace::Pace;
 use super::tls::Shown;
 use super::{Arrival, Event, Respond};
 use crate::deadline::{Due, Watch, Watched};
-use crate::random;
 
+pub(super) use content::Content;
 pub(super) use preface::Begun;
-pub(super) use room::Room;
 
 /// Streams a client may have open at once.
 const MOST_STREAMS: u32 = 100;
@@ -91,6 +89,25 @@ struct Vitals {
 }
 
 impl Vitals {
+    /// Before the preface.
+    fn new(limits: Limits, watch: Rc<Watch>) -> Self {
+        Self {
+            limits,
+            reading: watch.client.clone(),
+            writing: watch.writing.clone(),
+            held: Cell::new(0),
+            bodies: Cell::new(0),
+            tails: RefCell::default(),
+            watch,
+            in_a_head: Cell::new(true),
+            under_way: Cell::new(0),
+            wasted: Cell::new(0),
+            idle_talk: Cell::new(0),
+            leaving: Cell::new(false),
+            stalled: Cell::new(false),
+        }
+    }
+
     /// The client is waited for from now on, or not, as things stand.
     fn wait(&self) {
         if self.in_a_head.get() {
@@ -139,158 +156,113 @@ impl Vitals {
     }
 }
 
-/// A socket whose frames are read along before h2 sees them.
-struct Watching<S: Transport> {
-    socket: S,
-    frames: Frames,
-    vitals: Rc<Vitals>,
-}
-
-/// What nobody has read is not to be kept for them.
-impl<S: Transport> Drop for Watching<S> {
-    fn drop(&mut self) {
-        if self.vitals.stalled.get() {
-            self.socket.break_off();
-        }
-    }
-}
-
-impl<S: Transport> AsyncRead for Watching<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let before = buf.filled().len();
-        let read = Pin::new(&mut this.socket).poll_read(cx, buf);
-        let new = &buf.filled()[before..];
-        if !new.is_empty() {
-            this.frames.follow(new);
-            this.vitals.is_heard(&this.frames);
-        }
-        read
-    }
-}
-
-impl<S: Transport> AsyncWrite for Watching<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
-        self.vitals.wrote(&written);
-        written
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
-        self.vitals.wrote(&written);
-        written
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
-        self.vitals.wrote(&flushed);
-        flushed
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-}
-
-/// Hands requests on.
-struct Handler<R> {
+/// What the streams of one connection have in common.
+struct Trunk<R> {
     respond: Rc<R>,
     arrival: Arrival,
     vitals: Rc<Vitals>,
     /// Of the connection; each stream has its own beside it.
     watched: Watched,
-    begun: Rc<RefCell<Option<Rc<Share>>>>,
     room: Rc<Room>,
+    crew: Rc<Crew<Stream<R>>>,
     shown: Option<Rc<Shown>>,
 }
 
-type Answer<R> = Result<Response<Answering<<R as Respond>::Body>>, h2::Error>;
-
-impl<R: Respond> Service<Request<Incoming>> for Handler<R> {
-    type Response = Response<Answering<R::Body>>;
-    type Error = h2::Error;
-    type Future = Pin<Box<dyn Future<Output = Answer<R>>>>;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let share = Share::take(&self.room, &self.vitals, self.watched.another(), &request);
-        let Some(share) = share else {
-            tracing::debug!("a stream is refused: its connection holds too much");
-            self.respond.notice(self.arrival.entrance, Event::StreamRefused);
-            return Box::pin(std::future::ready(Err(Reason::REFUSED_STREAM.into())));
-        };
-        let watch = share.watch();
-        self.begun.replace(Some(Rc::clone(&share)));
-        let pace = (!request.body().is_end_stream())
-            .then(|| Pace::new(watch.client.clone(), self.vitals.limits.owed()));
-        if let Some(pace) = &pace {
-            request.extensions_mut().insert(pace.clone());
-        }
-        let mut exchange = Exchange::begin(&self.vitals, pace);
-
-        if let Err(unsound) = head::settle(request.headers_mut(), self.vitals.limits.fields) {
-            tracing::debug!(%unsound, "a request is refused");
-            let mut answer = Response::new(Answering { body: None, exchange, share });
-            *answer.status_mut() = match unsound {
-                Unsound::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                Unsound::Blank | Unsound::Name => StatusCode::BAD_REQUEST,
-            };
-            answer.body_mut().exchange.complete();
-            return Box::pin(std::future::ready(Ok(answer)));
-        }
-        if let Some(shown) = &self.shown {
-            shown.mark(&mut request);
-        }
-        let handshake = websocket::translate(&mut request, random::bytes());
-        let is_head = request.method() == Method::HEAD;
-        let (respond, arrival) = (Rc::clone(&self.respond), self.arrival);
-        Box::pin(async move {
-            // Made when its turn comes: a client may begin a hundred streams at once, and each answer needs much room while
-            // it is found.
-            let mut answer = Box::pin(respond.respond(request, arrival, Rc::clone(&watch))).await.map(Some);
-            exchange.is_answered();
-            if let Some(handshake) = &handshake
-                && let Err(reason) = handshake.conclude(&mut answer)
-            {
-                tracing::warn!(reason, "a WebSocket over HTTP/2 did not come about");
-                answer = Response::new(None);
-                *answer.status_mut() = StatusCode::BAD_GATEWAY;
+impl<R: Respond> Trunk<R> {
+    /// A stream begins, or is refused.
+    fn begin(self: &Rc<Self>, request: Request<RecvStream>, mut reply: SendResponse<Piece>) {
+        match Share::take(&self.room, &self.vitals, self.watched.another(), &request) {
+            Some(share) => self.crew.take_on(Stream::begin(self, request, reply, share)),
+            None => {
+                tracing::debug!("a stream is refused: its connection holds too much");
+                self.respond.notice(self.arrival.entrance, Event::StreamRefused);
+                reply.send_reset(Reason::REFUSED_STREAM);
             }
-            answer.headers_mut().remove(CONNECTION);
-            if is_head {
-                keep_head_alone(&mut answer);
-            }
-            if answer.body().as_ref().is_none_or(http_body::Body::is_end_stream) {
-                exchange.complete();
-            }
-            Ok(answer.map(|body| Answering { body, exchange, share }))
-        })
+        }
     }
 }
 
-/// Takes the body from an answer to HEAD, and leaves its length (RFC 9110 §9.3.2).
-fn keep_head_alone<B: http_body::Body>(answer: &mut Response<Option<B>>) {
-    if let Some(body) = answer.body_mut().take_if(|body| !body.is_end_stream())
-        && let Some(length) = body.size_hint().exact()
-    {
-        answer.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+/// A connection as h2 has it.
+enum Connection<T> {
+    /// Its preface has not come yet. Where it is to end, it ends right after that.
+    Begins {
+        handshake: Handshake<T, Piece>,
+        is_leaving: bool,
+    },
+    Goes(server::Connection<T, Piece>),
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
+    fn begin(io: T, limits: &Limits) -> Self {
+        let handshake = server::Builder::new()
+            .max_concurrent_streams(MOST_STREAMS)
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buffer_size(SEND_BUFFER)
+            .max_pending_accept_reset_streams(MOST_UNSEEN_RESETS)
+            .max_local_error_reset_streams(Some(MOST_PROVOKED_RESETS))
+            .enable_connect_protocol()
+            .handshake(io);
+        Self::Begins { handshake, is_leaving: false }
+    }
+
+    /// Tells the client that no further stream is taken.
+    fn leave(&mut self) {
+        match self {
+            Self::Begins { is_leaving, .. } => *is_leaving = true,
+            Self::Goes(connection) => connection.graceful_shutdown(),
+        }
+    }
+
+    /// Reads and writes as far as that goes, and hands on what begins. Ready when it has ended.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut begins: impl FnMut(Request<RecvStream>, SendResponse<Piece>),
+    ) -> Poll<Result<(), h2::Error>> {
+        loop {
+            match self {
+                Self::Begins { handshake, is_leaving } => {
+                    let mut connection = ready!(Pin::new(handshake).poll(cx))?;
+                    if *is_leaving {
+                        connection.graceful_shutdown();
+                    }
+                    *self = Self::Goes(connection);
+                }
+                Self::Goes(connection) => match ready!(connection.poll_accept(cx)) {
+                    Some(begun) => {
+                        let (request, reply) = begun?;
+                        begins(request, reply);
+                    }
+                    None => return Poll::Ready(Ok(())),
+                },
+            }
+        }
     }
 }
 
-/// Serves one connection to its end. `drain` says when no further request is to be taken, `shown` what was shown over TLS;
-/// what its streams hold is counted in `room`.
+/// What the connections of one worker have in common.
+pub(super) struct Staff<R> {
+    /// Counts what streams hold.
+    room: Rc<Room>,
+    /// Runs them.
+    crew: Rc<Crew<Stream<R>>>,
+}
+
+impl<R> Default for Staff<R> {
+    fn default() -> Self {
+        Self { room: Rc::default(), crew: Rc::default() }
+    }
+}
+
+impl<R> Clone for Staff<R> {
+    fn clone(&self) -> Self {
+        Self { room: Rc::clone(&self.room), crew: Rc::clone(&self.crew) }
+    }
+}
+
+/// Serves one connection to its end. `drain` says when no further request is to be taken, `shown` what was shown over TLS.
 #[expect(clippy::too_many_arguments, reason = "the parts of one connection, each used once")]
 pub(super) async fn serve<R: Respond, S: Transport>(
     socket: S,
@@ -300,42 +272,17 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     watched: Watched,
     drain: impl Future<Output = ()>,
     shown: Option<Rc<Shown>>,
-    room: Rc<Room>,
+    staff: Staff<R>,
 ) {
     let _noticed = Noticed::new(&respond, arrival.entrance);
     let watch = watched.share();
-    let vitals = Rc::new(Vitals {
-        limits,
-        reading: watch.client.clone(),
-        writing: watch.writing.clone(),
-        held: Cell::new(0),
-        bodies: Cell::new(0),
-        tails: RefCell::default(),
-        watch: Rc::clone(&watch),
-        in_a_head: Cell::new(true),
-        under_way: Cell::new(0),
-        wasted: Cell::new(0),
-        idle_talk: Cell::new(0),
-        leaving: Cell::new(false),
-        stalled: Cell::new(false),
-    });
+    let vitals = Rc::new(Vitals::new(limits, Rc::clone(&watch)));
     // The preface is owed at once (RFC 9113 §3.4).
     vitals.reading.set(limits.head_timeout);
-    let begun = Rc::<RefCell<Option<Rc<Share>>>>::default();
-    let streams = Streams { vitals: Rc::clone(&vitals), begun: Rc::clone(&begun) };
-    let handler = Handler { respond, arrival, vitals: Rc::clone(&vitals), watched, begun, room, shown };
-    let watching = Watching { socket, frames: Frames::new(), vitals: Rc::clone(&vitals) };
-    let connection = http2::Builder::new(streams)
-        .max_concurrent_streams(MOST_STREAMS)
-        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER)
-        .max_pending_accept_reset_streams(MOST_UNSEEN_RESETS)
-        .max_local_error_reset_streams(MOST_PROVOKED_RESETS)
-        .enable_connect_protocol()
-        .serve_connection(TokioIo::new(watching), handler);
-    let mut connection = std::pin::pin!(connection);
+    let Staff { room, crew } = staff;
+    let wire = Wire::new(socket, Rc::clone(&vitals), Rc::clone(&room));
+    let mut connection = Connection::begin(wire.share(), &limits);
+    let trunk = Rc::new(Trunk { respond, arrival, vitals: Rc::clone(&vitals), watched, room, crew, shown });
     let mut drain = std::pin::pin!(drain);
     let mut draining = false;
     poll_fn(|cx| {
@@ -345,8 +292,9 @@ pub(super) async fn serve<R: Respond, S: Transport>(
         let is_over = (is_late && (vitals.in_a_head.get() || vitals.leaving.get())) || vitals.is_abused();
         if vitals.stalled.get() || is_over {
             tracing::debug!("a client took too long, or wasted too much");
-            connection.as_mut().graceful_shutdown();
-            let _ = connection.as_mut().poll(cx);
+            connection.leave();
+            let _ = connection.poll(cx, |request, reply| trunk.begin(request, reply));
+            let _ = wire.poll_send(cx);
             return Poll::Ready(());
         }
         if !draining && drain.as_mut().poll(cx).is_ready() {
@@ -355,13 +303,17 @@ pub(super) async fn serve<R: Respond, S: Transport>(
         // A client that has just sent a request has to learn that nobody reads it (RFC 9113 §6.8), for which it gets time.
         if (draining || is_late) && !vitals.leaving.replace(true) {
             vitals.wait();
-            connection.as_mut().graceful_shutdown();
+            connection.leave();
         }
-        connection.as_mut().poll(cx).map(|ended| {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
-            }
-        })
+        let ended = connection.poll(cx, |request, reply| trunk.begin(request, reply));
+        if let Poll::Ready(Err(error)) = &ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+        if let Poll::Ready(Err(error)) = wire.poll_send(cx) {
+            tracing::debug!(%error, "a connection broke");
+            return Poll::Ready(());
+        }
+        ended.map(|_| ())
     })
     .await;
 }

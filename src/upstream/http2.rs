@@ -3,7 +3,7 @@
 //! A worker opens another connection to a target only when its streams run out. The window of a connection has room for
 //! those of all its streams, so that clients who do not read hold up nobody but themselves.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use super::body::RequestBody;
 use super::dial::Stream;
 use super::forward::Fate;
+use super::rest::{Rest, Sent, Tasks};
 
 /// Streams that a connection carries before there is another, whatever more the upstream would allow.
 const MOST_STREAMS: usize = 64;
@@ -42,7 +43,8 @@ const PING: Duration = Duration::from_secs(10);
 
 /// A connection, for many requests at a time.
 pub(super) struct Connection {
-    sender: SendRequest<RequestBody>,
+    sender: SendRequest<Sent>,
+    tasks: Tasks,
     streams: Cell<usize>,
     /// So many streams the upstream allows, as far as it has said so.
     allowed: Rc<Cell<usize>>,
@@ -68,7 +70,8 @@ impl<F: Future + 'static> Executor<F> for OnThisThread {
 
 /// Makes a connection of a socket.
 pub(super) async fn over(socket: Stream, since: Duration) -> io::Result<Connection> {
-    let mut builder = Builder::new(OnThisThread);
+    let tasks = Tasks::default();
+    let mut builder = Builder::new(tasks.clone());
     builder
         .timer(TokioTimer::new())
         .initial_max_send_streams(UNASKED_STREAMS)
@@ -93,7 +96,7 @@ pub(super) async fn over(socket: Stream, since: Duration) -> io::Result<Connecti
         }
     });
     let (streams, idle_since, retired) = (Cell::new(0), Cell::new(since), Cell::new(false));
-    Ok(Connection { sender, streams, allowed, since, idle_since, retired })
+    Ok(Connection { sender, tasks, streams, allowed, since, idle_since, retired })
 }
 
 impl Connection {
@@ -117,29 +120,39 @@ impl Connection {
     pub(super) fn retire(&self) {
         self.retired.set(true);
     }
-
-    /// Sends a request in a stream of its own. Dropping the future resets the stream.
-    pub(super) fn send(
-        &self,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<> {
-        self.sender.clone().try_send_request(request)
-    }
 }
 
 /// A stream of a connection, for as long as its exchange lasts.
 pub(super) struct Exchange {
     pub(super) connection: Rc<Connection>,
+    rest: OnceCell<Rc<Rest>>,
 }
 
 impl Exchange {
     pub(super) fn begin(connection: &Rc<Connection>) -> Self {
         connection.streams.set(connection.streams.get() + 1);
-        Self { connection: Rc::clone(connection) }
+        Self { connection: Rc::clone(connection), rest: OnceCell::new() }
     }
-}
 
-impl Exchange {
+    /// Sends a request in a stream of its own. Dropping the future resets the stream, and so does an upstream that has answered
+    /// and takes nothing of the rest for as long as `patience`.
+    pub(super) async fn send(
+        &self,
+        request: Request<RequestBody>,
+        patience: Duration,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Sent>>> {
+        let Connection { sender, tasks, .. } = &*self.connection;
+        let rest = Rest::of(request.body());
+        let request = request.map(|body| tasks.sending(body, rest.clone()));
+        let answer = sender.clone().try_send_request(request).await?;
+        if let Some(rest) = rest.filter(|rest| rest.is_under_way()) {
+            tokio::task::spawn_local(Rc::clone(&rest).look_after(patience));
+            // Nothing else has been sent in this stream.
+            let _ = self.rest.set(rest);
+        }
+        Ok(answer)
+    }
+
     /// What became of its request, which was not answered.
     pub(super) fn fate_after(&self, error: &hyper::Error) -> Fate {
         let fate = fate(error);
@@ -152,6 +165,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if let Some(rest) = self.rest.get() {
+            rest.is_answered.set(true);
+        }
         let streams = &self.connection.streams;
         streams.set(streams.get().saturating_sub(1));
     }

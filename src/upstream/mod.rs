@@ -17,6 +17,7 @@ mod http2;
 pub mod outgoing;
 mod pool;
 mod resolve;
+mod rest;
 pub mod target;
 pub mod tls;
 pub mod upgrade;

@@ -10,11 +10,9 @@ use http::{Method, Request, Uri};
 use http_body::Body as _;
 
 use super::body::RequestBody;
-use super::http1::{self, Framing};
+use super::http1;
 use crate::field_lines::Lines;
-
-/// The most that is kept for the head of another request.
-const KEPT: usize = 8 * 1024;
+use crate::http1::{Framing, spares};
 
 /// A head while it is written.
 #[derive(Debug)]
@@ -33,12 +31,12 @@ pub struct Undecided {
 }
 
 impl Head {
-    /// Begins a head in the octets of HTTP/1.1, where those of another one stood.
+    /// Begins a head in the octets of HTTP/1.1.
     #[must_use]
-    pub fn octets(method: &Method, target: &PathAndQuery, mut spare: Vec<u8>) -> Self {
-        spare.clear();
-        http1::write_request_line(method, target, &mut spare);
-        Self::Octets(spare)
+    pub fn octets(method: &Method, target: &PathAndQuery) -> Self {
+        let mut octets = spares::octets();
+        http1::write_request_line(method, target, &mut octets);
+        Self::Octets(octets)
     }
 
     /// Begins a head that may become either.
@@ -108,7 +106,8 @@ impl Outgoing {
         };
         match framing {
             Framing::Nothing if traits.says_empty => head.text(&CONTENT_LENGTH, b"0"),
-            Framing::Nothing => {}
+            // A request never ends with its connection (RFC 9112 §6.3).
+            Framing::Nothing | Framing::UntilClose => {}
             Framing::Length(length) => head.field(&CONTENT_LENGTH, &HeaderValue::from(length)),
             Framing::Chunked => head.text(&TRANSFER_ENCODING, b"chunked"),
         }
@@ -121,16 +120,10 @@ impl Outgoing {
         Self { method, head, body, traits, framing, announced, room }
     }
 
-    /// Room for the octets of the next head, once this one is done with.
-    #[must_use]
-    pub fn take_octets(&mut self) -> Vec<u8> {
-        match &mut self.head {
-            Head::Octets(octets) => {
-                octets.clear();
-                octets.shrink_to(KEPT);
-                std::mem::take(octets)
-            }
-            Head::Fields(_) => Vec::new(),
+    /// It is not sent any more: its room is for others.
+    pub fn is_over(&mut self) {
+        if let Head::Octets(octets) = &mut self.head {
+            spares::keep_octets(std::mem::take(octets));
         }
     }
 
@@ -192,8 +185,7 @@ mod tests {
     fn request(octets: bool, body: RequestBody, announced: Option<&'static str>) -> Outgoing {
         let traits = Traits { says_empty: true, ..Traits::default() };
         let (method, target) = (Method::POST, PathAndQuery::from_static("/a/../b?c=%2f"));
-        let mut head =
-            if octets { Head::octets(&method, &target, Vec::new()) } else { Head::undecided(target) };
+        let mut head = if octets { Head::octets(&method, &target) } else { Head::undecided(target) };
         head.field(&HeaderName::from_static("x-member-id"), &HeaderValue::from_static("4"));
         head.text(&HeaderName::from_static("cookie"), b"a=1");
         let announced = announced.map(HeaderValue::from_static);

@@ -107,13 +107,13 @@ impl Pool {
         &self.upstream
     }
 
-    /// A head for a request to it, that begins so. `spare` is where the octets of one before stood.
+    /// A head for a request to it, that begins so.
     #[must_use]
-    pub fn head(&self, method: &Method, target: &PathAndQuery, spare: Vec<u8>) -> Head {
+    pub fn head(&self, method: &Method, target: &PathAndQuery) -> Head {
         if self.lanes.iter().any(|lane| lane.might_share) {
             Head::undecided(target.clone())
         } else {
-            Head::octets(method, target, spare)
+            Head::octets(method, target)
         }
     }
 

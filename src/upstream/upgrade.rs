@@ -5,13 +5,12 @@
 
 use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use http::{Method, Version};
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 
 use super::http1::Switched;
 use super::websocket::{self, CloseCode};
 use crate::drain::{Draining, Stage};
 use crate::random;
+use crate::server::incoming::OnUpgrade;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 
@@ -57,8 +56,8 @@ pub fn tunnel(
     let (draining, at_work) = (draining.clone(), draining.begin());
     tokio::task::spawn_local(async move {
         let _at_work = at_work;
-        let client = match client.await {
-            Ok(client) => TokioIo::new(client),
+        let client = match client.upgraded().await {
+            Ok(client) => client,
             Err(error) => {
                 tracing::debug!(%error, "a tunnel did not come about");
                 return;

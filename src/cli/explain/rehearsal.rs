@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
 
@@ -97,19 +97,9 @@ async fn asked(
     request: Request<()>,
     arrival: Arrival,
 ) -> io::Result<Response<Bytes>> {
-    let (ours, theirs) = UnixStream::pair()?;
     let watched = ticker.watch();
-    let watch = watched.share();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = Rc::clone(&worker).respond(request, arrival, Rc::clone(&watch));
-        async { Ok::<_, Infallible>(answer.await) }
-    });
-    spawn_local(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(theirs), service));
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.map_err(io::Error::other)?;
-    spawn_local(connection);
-    let request = request.map(|()| Empty::<Bytes>::new());
-    let (head, body) = sender.send_request(request).await.map_err(io::Error::other)?.into_parts();
+    let request = request.map(|()| crate::server::Incoming::empty());
+    let (head, body) = worker.respond(request, arrival, watched.share()).await.into_parts();
     let body = Limited::new(body, MOST).collect().await.map_err(io::Error::other)?.to_bytes();
     Ok(Response::from_parts(head, body))
 }

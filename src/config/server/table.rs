@@ -116,6 +116,9 @@ pub struct LimitsTable {
     pub head_bytes: Option<String>,
     /// Size of the target of a request; a longer one gets 414. Default: `"16KiB"`.
     pub target_bytes: Option<String>,
+    /// Number of cookies of a request, from 50 to 1000; more get 431. A browser keeps some 180 for a site, so more are no
+    /// browser's, or somebody has planted them there. Default: 200.
+    pub cookies: Option<u16>,
     /// Number of fields of a request, from 8 to 1000; more get 431. Default: 100.
     pub fields: Option<u16>,
     /// Between two reads of the body of a request, and how long a client may leave an answer unread; WebSockets are exempt.

@@ -93,6 +93,10 @@ pub(super) static TEXTS: Texts = Texts {
         "This address is too long.",
         "Please go back and follow the link again.",
     ),
+    too_many_cookies: Explanation::new(
+        "Your browser sends too many cookies.",
+        "Please delete the cookies of this site in your browser, and open the page again.",
+    ),
     target_not_ascii: Explanation::new(
         "This address is not well formed.",
         "Please check the link; letters beyond A to Z have to be percent-encoded in an address.",

@@ -93,6 +93,10 @@ pub(super) static TEXTS: Texts = Texts {
         "Cette adresse est trop longue.",
         "Veuillez revenir en arrière et suivre à nouveau le lien.",
     ),
+    too_many_cookies: Explanation::new(
+        "Votre navigateur envoie trop de cookies.",
+        "Veuillez supprimer les cookies de ce site dans votre navigateur, puis ouvrir la page à nouveau.",
+    ),
     target_not_ascii: Explanation::new(
         "Cette adresse n’est pas bien formée.",
         "Veuillez vérifier le lien\u{a0}; dans une adresse, les lettres autres que A à Z doivent être encodées avec des signes pour cent.",

@@ -75,6 +75,7 @@ pub(super) struct Texts {
 
     // A request that is refused.
     pub(super) target_too_long: Explanation,
+    pub(super) too_many_cookies: Explanation,
     pub(super) target_not_ascii: Explanation,
     pub(super) ambiguous_path: Explanation,
     pub(super) unknown_expectation: Explanation,

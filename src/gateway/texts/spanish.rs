@@ -93,6 +93,10 @@ pub(super) static TEXTS: Texts = Texts {
         "Esta dirección es demasiado larga.",
         "Vuelva atrás y siga el enlace de nuevo, por favor.",
     ),
+    too_many_cookies: Explanation::new(
+        "Su navegador envía demasiadas cookies.",
+        "Borre las cookies de este sitio en su navegador y abra la página de nuevo, por favor.",
+    ),
     target_not_ascii: Explanation::new(
         "Esta dirección no está bien formada.",
         "Compruebe el enlace, por favor; en una dirección, las letras que no van de la A a la Z tienen que llevar codificación por ciento.",

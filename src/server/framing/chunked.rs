@@ -1,15 +1,15 @@
 //! A chunked body (RFC 9112 §7.1): sizes, extensions, data, and the trailer section.
 
 use super::fields::{FieldLines, Section};
-use super::{Violation, line_feed, misplaced, skip};
+use super::{Step, Violation, content, line_feed, misplaced};
 
 /// The longest extension of one chunk, in bytes from its semicolon to the line's end.
 pub const MAX_CHUNK_EXTENSION: usize = 256;
-/// The most bytes that the extensions of one message may have in all; hyper bears twice as many.
+/// The most bytes that the extensions of one message may have in all.
 pub const MAX_CHUNK_EXTENSIONS: usize = 8 * 1024;
 /// The most fields in a trailer section.
 pub const MAX_TRAILER_FIELDS: usize = 64;
-/// The most bytes in a trailer section, the empty line included; hyper bears twice as many.
+/// The most bytes in a trailer section, the empty line included.
 pub const MAX_TRAILER_BYTES: usize = 8 * 1024;
 
 /// Reads one chunked body.
@@ -50,8 +50,8 @@ impl Chunked {
         Self { at: At::CHUNK, extensions: 0 }
     }
 
-    /// Reads on, to the end of the body (then it is true) or of `rest`.
-    pub(super) fn advance(&mut self, rest: &mut &[u8]) -> Result<bool, Violation> {
+    /// Reads on, to the next content, to the end of the body or of `rest`.
+    pub(super) fn advance<'a>(&mut self, rest: &mut &'a [u8]) -> Result<Step<'a>, Violation> {
         while let Some(&byte) = rest.first() {
             self.at = match &mut self.at {
                 // The semicolon itself is taken, and counted, as part of the extension. The blank that RFC 9112 §7.1.1 lets a
@@ -93,11 +93,11 @@ impl Chunked {
                     }
                 }
                 At::Data(left) => {
-                    skip(rest, left);
-                    match *left {
-                        0 => At::DataCr,
-                        left => At::Data(left),
+                    let data = content(rest, left);
+                    if *left == 0 {
+                        self.at = At::DataCr;
                     }
+                    return Ok(Step::Data(data));
                 }
                 At::DataCr if byte == b'\r' => {
                     *rest = &rest[1..];
@@ -117,13 +117,13 @@ impl Chunked {
                     *room -= taken;
                     *rest = &rest[taken..];
                     if ended? {
-                        return Ok(true);
+                        return Ok(Step::End);
                     }
                     continue;
                 }
             };
         }
-        Ok(false)
+        Ok(Step::More)
     }
 }
 

@@ -34,18 +34,18 @@ pub(super) fn settle(fields: &mut HeaderMap, most: usize) -> Result<(), Unsound>
         return Err(Unsound::TooManyFields);
     }
     let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    let has_blank = |value: &HeaderValue| {
+    let mut crumbs = 0;
+    for (name, value) in &*fields {
         let bytes = value.as_bytes();
-        is_blank(bytes.first()) || is_blank(bytes.last())
-    };
-    if fields.values().any(has_blank) {
-        return Err(Unsound::Blank);
+        if is_blank(bytes.first()) || is_blank(bytes.last()) {
+            return Err(Unsound::Blank);
+        }
+        crumbs += usize::from(*name == COOKIE);
     }
-    if fields.keys().any(|name| memchr::memchr(b'"', name.as_str().as_bytes()).is_some()) {
+    if fields.keys().any(|name| name.as_str().contains('"')) {
         return Err(Unsound::Name);
     }
-    let mut crumbs = fields.get_all(COOKIE).iter();
-    if crumbs.next().is_some() && crumbs.next().is_some() {
+    if crumbs > 1 {
         let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
         // Values put together with what may stand in a value are one.
         if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {

@@ -6,16 +6,15 @@
 //! begins, what it hands to h2 is added, and all of it counts until h2 has let go of the last octet. Who would hold too much has new streams refused, in a way that says
 //! that nobody has looked at them (RFC 9113 §8.7): browsers ask again.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use bytes::{Buf, Bytes};
+use h2::RecvStream;
 use http::Request;
-use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::{CONNECTION_WINDOW, STREAM_WINDOW, Vitals};
-use crate::deadline::{Due, Watch, Watched};
+use crate::deadline::{Watch, Watched};
 
 /// What a stream holds besides its head: its tasks, the connection to the upstream, and what was read of an answer that
 /// nobody takes. Measured: 23 KiB without an answer, 64 KiB with one.
@@ -34,9 +33,27 @@ fn unread(bodies: usize) -> usize {
     (bodies * OF_ONE).min(OF_ALL)
 }
 
-/// What the streams of one worker hold together, in octets.
+/// What the streams of one worker hold together.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Room(Cell<usize>);
+pub(in crate::server) struct Room {
+    /// In octets.
+    held: Cell<usize>,
+    /// Where something was gathered that has been sent, for the next connection.
+    spare: RefCell<Vec<u8>>,
+}
+
+impl Room {
+    /// Somewhere to gather so much.
+    pub(super) fn take_spare(&self, capacity: usize) -> Vec<u8> {
+        let mut spare = self.spare.take();
+        spare.reserve_exact(capacity);
+        spare
+    }
+
+    pub(super) fn spare(&self, emptied: Vec<u8>) {
+        self.spare.replace(emptied);
+    }
+}
 
 /// What one stream holds, with its deadlines. It is there until the stream has ended and h2 has let go of its answer.
 pub(super) struct Share {
@@ -56,7 +73,7 @@ impl Share {
         room: &Rc<Room>,
         vitals: &Rc<Vitals>,
         watched: Watched,
-        request: &Request<Incoming>,
+        request: &Request<RecvStream>,
     ) -> Option<Rc<Self>> {
         let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
@@ -67,7 +84,7 @@ impl Share {
         let held = vitals.held.get();
         let more = octets + unread;
         let is_modest = held == 0 || held + more <= MODEST;
-        let has_room = || held + more <= MOST_OF_ONE && room.0.get() + more <= vitals.limits.http2_bytes;
+        let has_room = || held + more <= MOST_OF_ONE && room.held.get() + more <= vitals.limits.http2_bytes;
         if !is_modest && !has_room() {
             return None;
         }
@@ -82,7 +99,7 @@ impl Share {
         share.grow(octets);
         if has_body {
             vitals.bodies.set(bodies + 1);
-            [&vitals.held, &room.0].iter().for_each(|held| held.update(|held| held + unread));
+            [&vitals.held, &room.held].iter().for_each(|held| held.update(|held| held + unread));
         }
         Some(Rc::new(share))
     }
@@ -91,9 +108,9 @@ impl Share {
         self.watched.share()
     }
 
-    /// When the client has taken too long over this stream.
-    pub(super) fn due(&self) -> &Due {
-        self.watched.client()
+    /// Whether the request has a body.
+    pub(super) const fn has_body(&self) -> bool {
+        self.has_body
     }
 
     /// The stream has ended for us. Where h2 still keeps of its answer, the client has to take that in time, too.
@@ -107,13 +124,13 @@ impl Share {
     }
 
     fn grow(&self, octets: usize) {
-        for held in [&self.octets, &self.vitals.held, &self.room.0] {
+        for held in [&self.octets, &self.vitals.held, &self.room.held] {
             held.update(|held| held + octets);
         }
     }
 
     fn shrink(&self, octets: usize) {
-        for held in [&self.octets, &self.vitals.held, &self.room.0] {
+        for held in [&self.octets, &self.vitals.held, &self.room.held] {
             held.update(|held| held.saturating_sub(octets));
         }
     }
@@ -126,7 +143,7 @@ impl Drop for Share {
             let bodies = self.vitals.bodies.get();
             let read = unread(bodies) - unread(bodies - 1);
             self.vitals.bodies.set(bodies - 1);
-            [&self.vitals.held, &self.room.0].iter().for_each(|held| held.update(|held| held - read));
+            [&self.vitals.held, &self.room.held].iter().for_each(|held| held.update(|held| held - read));
         }
         if let Some(tail) = self.tail.get() {
             self.vitals.tails.borrow_mut().try_remove(tail);
@@ -138,19 +155,31 @@ impl Drop for Share {
 pub(super) struct Piece {
     left: Bytes,
     length: usize,
-    share: Rc<Share>,
+    share: Option<Rc<Share>>,
 }
 
 impl Piece {
     pub(super) fn new(octets: Bytes, share: &Rc<Share>) -> Self {
         share.grow(octets.len());
-        Self { length: octets.len(), left: octets, share: Rc::clone(share) }
+        Self { length: octets.len(), left: octets, share: Some(Rc::clone(share)) }
+    }
+
+    /// What goes out at once, and so is not counted: the windows have room for it.
+    pub(super) const fn uncounted(octets: Bytes) -> Self {
+        Self { length: octets.len(), left: octets, share: None }
+    }
+
+    /// Nothing, which ends an answer.
+    pub(super) const fn nothing() -> Self {
+        Self::uncounted(Bytes::new())
     }
 }
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.share.shrink(self.length);
+        if let Some(share) = &self.share {
+            share.shrink(self.length);
+        }
     }
 }
 

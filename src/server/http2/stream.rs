@@ -1,65 +1,280 @@
 //! One stream: a request and its answer, on a task and with deadlines of their own.
 
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use hyper::rt::Executor;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body::{Body, Frame};
 
-use super::Vitals;
+use super::content::Content;
+use super::crew::Work;
+use super::head::{self, Unsound};
 use super::room::{Piece, Share};
+use super::tunnel::Tunnel;
+use super::{Trunk, Vitals, websocket};
 use crate::deadline::Watch;
+use crate::random;
+use crate::server::Respond;
+use crate::server::connection::date;
+use crate::server::incoming::{Incoming, OnUpgrade, Upgraded};
 use crate::server::pace::Pace;
 
-/// Runs the streams of one connection, on the thread of the connection.
-#[derive(Clone)]
-pub(super) struct Streams {
-    pub(super) vitals: Rc<Vitals>,
-    /// The share of the stream that has just begun. hyper hands its task over right after its request.
-    pub(super) begun: Rc<RefCell<Option<Rc<Share>>>>,
+/// A stream that has begun.
+pub(in crate::server) struct Stream<R> {
+    trunk: Rc<Trunk<R>>,
+    request: Request<RecvStream>,
+    reply: SendResponse<Piece>,
+    share: Rc<Share>,
+    under_way: UnderWay,
 }
 
-impl<F: Future<Output = ()> + 'static> Executor<F> for Streams {
-    fn execute(&self, stream: F) {
-        let under_way = UnderWay::begin(&self.vitals);
-        let share = self.begun.take();
-        tokio::task::spawn_local(async move {
-            match share {
-                Some(share) => {
-                    in_time(stream, &share.watch()).await;
-                    share.ends();
-                }
-                // The sending half of a tunnel, which may be silent for as long as it likes.
-                None => stream.await,
-            }
-            drop(under_way);
-        });
+impl<R> Stream<R> {
+    pub(super) fn begin(
+        trunk: &Rc<Trunk<R>>,
+        request: Request<RecvStream>,
+        reply: SendResponse<Piece>,
+        share: Rc<Share>,
+    ) -> Self {
+        let under_way = UnderWay::begin(&trunk.vitals);
+        Self { trunk: Rc::clone(trunk), request, reply, share, under_way }
     }
 }
 
-/// Runs a stream for as long as its client keeps up. When it is dropped before its end, h2 resets it.
-async fn in_time(stream: impl Future<Output = ()>, watch: &Watch) {
-    let mut stream = pin!(stream);
+impl<R: Respond> Work for Stream<R> {
+    async fn run(self) {
+        let Self { trunk, request, reply, share, under_way } = self;
+        if let Err(over) = exchange(&trunk, request, reply, &share).await {
+            tracing::debug!(%over, "a stream ends early");
+        }
+        share.ends();
+        drop(under_way);
+    }
+}
+
+/// Why a stream ends before its answer has been given to h2. What is left of it is dropped, and so it is reset.
+#[derive(Debug, thiserror::Error)]
+enum Over {
+    #[error("the client took too long over it")]
+    Late,
+    #[error("the client has reset it: {0}")]
+    Reset(Reason),
+    #[error("the answer has broken off")]
+    Broken,
+    #[error(transparent)]
+    Http2(#[from] h2::Error),
+}
+
+/// What may happen to a stream while something is awaited: h2 knows whether it has been reset, or lost.
+type Reset = Poll<Result<Reason, h2::Error>>;
+
+/// Waits for something, for as long as the client keeps up, and has not reset the stream.
+async fn in_time<T>(
+    watch: &Watch,
+    mut awaited: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    mut reset: impl FnMut(&mut Context<'_>) -> Reset,
+) -> Result<T, Over> {
     poll_fn(|cx| {
         watch.wakes(cx.waker());
         if watch.client.is_past() {
-            tracing::debug!("a client took too long over one of its streams");
-            return Poll::Ready(());
+            return Poll::Ready(Err(Over::Late));
         }
-        stream.as_mut().poll(cx)
+        if let Poll::Ready(ready) = awaited(cx) {
+            return Poll::Ready(Ok(ready));
+        }
+        Poll::Ready(Err(match ready!(reset(cx)) {
+            Ok(reason) => Over::Reset(reason),
+            Err(error) => error.into(),
+        }))
     })
-    .await;
+    .await
+}
+
+/// From a request to the last of its answer.
+async fn exchange<R: Respond>(
+    trunk: &Trunk<R>,
+    mut request: Request<RecvStream>,
+    mut reply: SendResponse<Piece>,
+    share: &Rc<Share>,
+) -> Result<(), Over> {
+    let watch = share.watch();
+    let limits = &trunk.vitals.limits;
+    let pace = share.has_body().then(|| Pace::new(watch.client.clone(), limits.owed()));
+    if let Some(pace) = &pace {
+        request.extensions_mut().insert(pace.clone());
+    }
+    let mut exchange = Exchange::begin(&trunk.vitals, pace);
+
+    if let Err(unsound) = head::settle(request.headers_mut(), limits.fields) {
+        tracing::debug!(%unsound, "a request is refused");
+        exchange.complete();
+        let mut head = Response::new(());
+        *head.status_mut() = match unsound {
+            Unsound::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Unsound::Blank | Unsound::Name => StatusCode::BAD_REQUEST,
+        };
+        send_head(&mut reply, head, true)?;
+        return Ok(());
+    }
+    if let Some(shown) = &trunk.shown {
+        shown.mark(&mut request);
+    }
+    let handshake = websocket::translate(&mut request, random::bytes);
+    let is_head = request.method() == Method::HEAD;
+    let mut tunnel = None;
+    let (head, stream) = request.into_parts();
+    let content = if handshake.is_some() {
+        let (hand_over, on_upgrade) = OnUpgrade::of_connection();
+        tunnel = Some((hand_over, stream));
+        Incoming::switching(on_upgrade)
+    } else if share.has_body() {
+        Incoming::from_stream(Content::new(stream, &head.headers))
+    } else {
+        Incoming::empty()
+    };
+
+    let mut answer = {
+        let request = Request::from_parts(head, content);
+        let mut answering =
+            pin!(Rc::clone(&trunk.respond).respond(request, trunk.arrival, Rc::clone(&watch)));
+        in_time(&watch, |cx| answering.as_mut().poll(cx), |cx| reply.poll_reset(cx)).await?.map(Some)
+    };
+    exchange.is_answered();
+    if let Some(handshake) = &handshake
+        && let Err(reason) = handshake.conclude(&mut answer)
+    {
+        tracing::warn!(reason, "a WebSocket over HTTP/2 did not come about");
+        answer = Response::new(None);
+        *answer.status_mut() = StatusCode::BAD_GATEWAY;
+    }
+    if is_head {
+        keep_head_alone(&mut answer);
+    }
+    let (head, body) = answer.into_parts();
+    let mut head = Response::from_parts(head, ());
+    if let Some((hand_over, receiving)) = tunnel
+        && head.status() == StatusCode::OK
+    {
+        exchange.complete();
+        let sending = send_head(&mut reply, head, false)?;
+        let tunnel = Tunnel::new(sending, receiving, UnderWay::begin(&trunk.vitals));
+        // Where nobody takes it, it ends.
+        let _ = hand_over.send(Upgraded::new(tunnel));
+        return Ok(());
+    }
+    let Some(mut body) = body.filter(|body| !body.is_end_stream()) else {
+        exchange.complete();
+        send_head(&mut reply, head, true)?;
+        return Ok(());
+    };
+    if let Some(length) = body.size_hint().exact() {
+        head.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    let mut sending = send_head(&mut reply, head, false)?;
+    loop {
+        let frame = in_time(
+            &watch,
+            |cx| {
+                let frame = Pin::new(&mut body).poll_frame(cx);
+                if frame.is_pending() {
+                    // The upstream is waited for.
+                    watch.client.clear();
+                }
+                frame
+            },
+            |cx| sending.poll_reset(cx),
+        );
+        let Some(frame) = frame.await? else {
+            exchange.complete();
+            sending.send_data(Piece::nothing(), true)?;
+            return Ok(());
+        };
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => {
+                exchange.complete();
+                sending.send_reset(reason_of(&*error.into()));
+                return Err(Over::Broken);
+            }
+        };
+        // The client is to take it.
+        watch.client.set(limits.body_idle);
+        let is_last = frame.is_trailers() || body.is_end_stream();
+        if is_last {
+            exchange.complete();
+        }
+        if send_frame(frame, is_last, &mut sending, share, &watch).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Sends a part of an answer, once there is room for it; and says whether it was the last.
+async fn send_frame(
+    frame: Frame<Bytes>,
+    is_last: bool,
+    sending: &mut SendStream<Piece>,
+    share: &Rc<Share>,
+    watch: &Watch,
+) -> Result<bool, Over> {
+    let octets = match frame.into_data() {
+        Ok(octets) => octets,
+        Err(frame) => {
+            let Ok(trailers) = frame.into_trailers() else { return Ok(false) };
+            sending.send_trailers(trailers)?;
+            return Ok(true);
+        }
+    };
+    if !octets.is_empty() {
+        // No more than a sign that there is something: what is reserved, other streams cannot have.
+        sending.reserve_capacity(1);
+        while sending.capacity() == 0 {
+            let room = in_time(watch, |cx| sending.poll_capacity(cx), |_| Poll::Pending);
+            room.await?.ok_or(Over::Broken)??;
+        }
+    }
+    sending.send_data(Piece::new(octets, share), is_last)?;
+    Ok(is_last)
+}
+
+/// Sends the head of an answer.
+fn send_head(
+    reply: &mut SendResponse<Piece>,
+    mut head: Response<()>,
+    is_all: bool,
+) -> Result<SendStream<Piece>, h2::Error> {
+    let fields = head.headers_mut();
+    fields.remove(CONNECTION);
+    fields.entry(DATE).or_insert_with(|| HeaderValue::try_from(date()).expect("a date is ASCII"));
+    reply.send_response(head, is_all).inspect_err(|_| reply.send_reset(Reason::INTERNAL_ERROR))
+}
+
+/// Takes the body from an answer to HEAD, and leaves its length (RFC 9110 §9.3.2).
+fn keep_head_alone<B: Body>(answer: &mut Response<Option<B>>) {
+    if let Some(body) = answer.body_mut().take_if(|body| !body.is_end_stream())
+        && let Some(length) = body.size_hint().exact()
+    {
+        answer.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+}
+
+/// What an upstream of HTTP/2 has said when it broke its answer off.
+fn reason_of(error: &(dyn std::error::Error + 'static)) -> Reason {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref::<h2::Error>()?.reason())
+        .unwrap_or(Reason::INTERNAL_ERROR)
 }
 
 /// A stream or a tunnel is under way for as long as this is there.
-struct UnderWay(Rc<Vitals>);
+pub(super) struct UnderWay(Rc<Vitals>);
 
 impl UnderWay {
-    fn begin(vitals: &Rc<Vitals>) -> Self {
+    pub(super) fn begin(vitals: &Rc<Vitals>) -> Self {
         vitals.under_way.update(|streams| streams + 1);
         vitals.wait();
         Self(Rc::clone(vitals))
@@ -74,79 +289,36 @@ impl Drop for UnderWay {
 }
 
 /// A request and its answer; where it ends before the answer has, the client has wasted it.
-pub(super) struct Exchange {
-    vitals: Rc<Vitals>,
+struct Exchange<'a> {
+    vitals: &'a Vitals,
     is_complete: bool,
     /// Of the request's body, where it has one.
     pace: Option<Pace>,
 }
 
-impl Exchange {
-    pub(super) fn begin(vitals: &Rc<Vitals>, pace: Option<Pace>) -> Self {
-        Self { vitals: Rc::clone(vitals), is_complete: false, pace }
+impl<'a> Exchange<'a> {
+    fn begin(vitals: &'a Vitals, pace: Option<Pace>) -> Self {
+        Self { vitals, is_complete: false, pace }
     }
 
     /// The answer has begun.
-    pub(super) fn is_answered(&self) {
+    fn is_answered(&self) {
         if let Some(pace) = &self.pace {
             pace.is_answered();
         }
     }
 
-    pub(super) fn complete(&mut self) {
+    fn complete(&mut self) {
         self.is_complete = true;
     }
 }
 
-impl Drop for Exchange {
+impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         let change = if self.is_complete { u32::saturating_sub } else { u32::saturating_add };
         self.vitals.wasted.update(|wasted| change(wasted, 1));
         if let Some(pace) = &self.pace {
             pace.is_over();
         }
-    }
-}
-
-/// The body of an answer; none where the answer is its head alone.
-pub(super) struct Answering<B> {
-    pub(super) body: Option<B>,
-    pub(super) exchange: Exchange,
-    pub(super) share: Rc<Share>,
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Answering<B> {
-    type Data = Piece;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = &mut *self;
-        let frame = match &mut this.body {
-            Some(body) => Pin::new(body).poll_frame(cx),
-            None => Poll::Ready(None),
-        };
-        let client = this.share.due();
-        match &frame {
-            // The client is to take it; hyper asks for more when it has made room for it.
-            Poll::Ready(Some(Ok(_))) => client.set(this.exchange.vitals.limits.body_idle),
-            // The upstream is waited for.
-            Poll::Pending => client.clear(),
-            Poll::Ready(None | Some(Err(_))) => this.exchange.complete(),
-        }
-        if this.is_end_stream() {
-            this.exchange.complete();
-        }
-        frame.map_ok(|frame| frame.map_data(|octets| Piece::new(octets, &this.share)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

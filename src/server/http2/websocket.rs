@@ -6,12 +6,12 @@
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use h2::ext::Protocol;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TRANSFER_ENCODING,
     UPGRADE,
 };
 use http::{Method, Request, Response, StatusCode};
-use hyper::ext::Protocol;
 
 /// What a key is answered with (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -23,14 +23,15 @@ pub(super) struct Handshake {
     accept: String,
 }
 
-/// Turns an extended CONNECT for a WebSocket into a handshake, with a key made of `nonce`; any other request stays as it is.
-pub(super) fn translate<B>(request: &mut Request<B>, nonce: [u8; 16]) -> Option<Handshake> {
+/// Turns an extended CONNECT for a WebSocket into a handshake, with a key made of a `nonce`; any other request stays as it
+/// is, and needs none.
+pub(super) fn translate<B>(request: &mut Request<B>, nonce: impl FnOnce() -> [u8; 16]) -> Option<Handshake> {
     let is_websocket = request.method() == Method::CONNECT
         && request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == "websocket");
     if !is_websocket {
         return None;
     }
-    let key = STANDARD.encode(nonce);
+    let key = STANDARD.encode(nonce());
     let accept = accept(&key);
     *request.method_mut() = Method::GET;
     request.extensions_mut().remove::<Protocol>();
@@ -94,7 +95,7 @@ mod tests {
     fn an_extended_connect_becomes_a_handshake_with_a_key_of_ours() {
         let mut request = connect("websocket");
         request.headers_mut().insert(SEC_WEBSOCKET_KEY, HeaderValue::from_static("theirs"));
-        translate(&mut request, *b"the sample nonce").unwrap();
+        translate(&mut request, || *b"the sample nonce").unwrap();
         assert_eq!(request.method(), Method::GET);
         assert_eq!(request.headers()[SEC_WEBSOCKET_KEY], "dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(request.headers()[UPGRADE], "websocket");
@@ -105,17 +106,17 @@ mod tests {
     fn nothing_else_becomes_a_handshake() {
         for protocol in ["connect-udp", "WebSocket", "websocket, h2c"] {
             let mut request = connect(protocol);
-            assert!(translate(&mut request, [0; 16]).is_none(), "{protocol}");
+            assert!(translate(&mut request, || [0; 16]).is_none(), "{protocol}");
             assert_eq!(request.method(), Method::CONNECT);
         }
         let mut plain = Request::new(());
         *plain.method_mut() = Method::CONNECT;
-        assert!(translate(&mut plain, [0; 16]).is_none());
+        assert!(translate(&mut plain, || [0; 16]).is_none());
     }
 
     #[test]
     fn only_a_101_that_proves_itself_opens_a_tunnel() {
-        let handshake = translate(&mut connect("websocket"), *b"the sample nonce").unwrap();
+        let handshake = translate(&mut connect("websocket"), || *b"the sample nonce").unwrap();
         let answer = |status: u16, accepts: &[&'static str]| {
             let mut answer = Response::new(());
             *answer.status_mut() = StatusCode::from_u16(status).unwrap();

@@ -6,13 +6,14 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use rustls::ProtocolVersion;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::Tls;
+use super::{Socket, Tls};
 use crate::deadline::Watch;
 
 /// To somebody who has written `http://` in front of this port.
@@ -29,7 +30,7 @@ pub(in crate::server) async fn handshake(
     socket: TcpStream,
     watch: &Watch,
     limit: Duration,
-) -> Option<TlsStream<TcpStream>> {
+) -> Option<TlsStream<Socket>> {
     watch.client.set(limit);
     let mut shaking = pin!(async {
         let mut first = [0];
@@ -38,9 +39,14 @@ pub(in crate::server) async fn handshake(
             answer_plain(socket).await?;
             return Err(io::Error::other("it speaks plain HTTP"));
         }
-        let begun = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), Socket::new(socket)).await?;
         let config = tls.config_for(&begun.client_hello());
-        begun.into_stream(config).await
+        let mut stream = begun.into_stream(config).await?;
+        let (socket, agreed) = stream.get_mut();
+        socket.shaken(agreed.protocol_version() == Some(ProtocolVersion::TLSv1_3));
+        // Before TLS 1.3 the client has yet to hear that the handshake is over.
+        stream.flush().await?;
+        Ok(stream)
     });
     let shaken = poll_fn(|cx| {
         watch.wakes(cx.waker());

@@ -8,10 +8,9 @@ use std::rc::Rc;
 
 use http::Request;
 use http::header::HOST;
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::Tls;
+use super::{Socket, Tls};
 
 /// The request asks for a name that the certificate of its connection does not bear (RFC 9110 §7.4).
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +27,7 @@ pub(in crate::server) struct Shown {
 
 impl Shown {
     /// After the handshake; nothing where the client asked for no name.
-    pub(in crate::server) fn after(tls: &Tls, stream: &TlsStream<TcpStream>) -> Option<Rc<Self>> {
+    pub(in crate::server) fn after(tls: &Tls, stream: &TlsStream<Socket>) -> Option<Rc<Self>> {
         let name = stream.get_ref().1.server_name()?;
         let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
         Some(Rc::new(Self { tls: tls.clone(), name, also: RefCell::default() }))

@@ -11,19 +11,10 @@ use hyper::ext::ReasonPhrase;
 use super::chunked::Chunked;
 use super::receiving::Content;
 use super::{Fault, MOST_HEAD};
+use crate::http1;
 
 /// The most fields of an answer.
 pub(super) const MOST_FIELDS: usize = 128;
-
-/// How the body of a request is delimited, and what of it is still to come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::upstream) enum Framing {
-    #[default]
-    Nothing,
-    /// So many octets.
-    Length(u64),
-    Chunked,
-}
 
 /// Writes the line that a request begins with.
 pub(in crate::upstream) fn write_request_line(method: &Method, target: &PathAndQuery, out: &mut Vec<u8>) {
@@ -35,48 +26,50 @@ pub(in crate::upstream) fn write_request_line(method: &Method, target: &PathAndQ
 /// Writes a field line. The name, which is in lower case, gets each of its words with a capital: old apps look for
 /// `X-Member-Id` and mean it to the letter.
 pub(in crate::upstream) fn write_line(name: &HeaderName, value: &[u8], out: &mut Vec<u8>) {
-    let name = name.as_str().as_bytes();
-    out.reserve(name.len() + value.len() + 4);
     let begin = out.len();
-    out.extend_from_slice(name);
-    capitalize(&mut out[begin..]);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
+    http1::write_line(name, value, out);
+    capitalize(&mut out[begin..begin + name.as_str().len()]);
 }
 
-/// Gives each word of a name a capital, and looks for their beginnings eight octets at a time.
+/// Gives each word of a name a capital, eight octets at a time.
 fn capitalize(name: &mut [u8]) {
-    const LANES: u64 = 0x0101_0101_0101_0101;
-    if let Some(first) = name.first_mut() {
-        first.make_ascii_uppercase();
+    let length = name.len();
+    let mut at = 0;
+    while at + 8 <= length {
+        capitalize_eight(name, at);
+        at += 8;
     }
-    let mut begin = 0;
-    while let Some(eight) = name.get(begin..).and_then(|rest| rest.first_chunk::<8>()) {
-        let others = u64::from_le_bytes(*eight) ^ (LANES * u64::from(b'-'));
-        // The top bit of each octet that is zero, and of no other.
-        let mut hyphens = !(((others & (LANES * 0x7f)) + LANES * 0x7f) | others | (LANES * 0x7f));
-        while hyphens != 0 {
-            let at = begin + hyphens.trailing_zeros() as usize / 8 + 1;
-            if let Some(first) = name.get_mut(at) {
-                first.make_ascii_uppercase();
+    if at < length && length >= 8 {
+        // The last eight, some of them once more.
+        capitalize_eight(name, length - 8);
+    } else {
+        let mut begins = true;
+        for byte in &mut name[at..] {
+            if begins {
+                byte.make_ascii_uppercase();
             }
-            hyphens &= hyphens - 1;
+            begins = *byte == b'-';
         }
-        begin += 8;
-    }
-    let mut begins = begin > 0 && name[begin - 1] == b'-';
-    for byte in &mut name[begin..] {
-        if begins {
-            byte.make_ascii_uppercase();
-        }
-        begins = *byte == b'-';
     }
 }
 
-/// Writes the line before the data of a chunk.
-pub(super) fn write_chunk_size(size: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("{size:x}\r\n").as_bytes());
+/// The same for the eight octets from `at` on.
+fn capitalize_eight(name: &mut [u8], at: usize) {
+    const ALL: u64 = 0x0101_0101_0101_0101;
+    const LOW: u64 = ALL * 0x7f;
+    const TOP: u64 = ALL * 0x80;
+    let begins = at == 0 || name[at - 1] == b'-';
+    let Some(eight) = name[at..].first_chunk_mut::<8>() else { return };
+    let octets = u64::from_le_bytes(*eight);
+    // The top bit of each octet that is a hyphen, and of no other.
+    let others = octets ^ (ALL * u64::from(b'-'));
+    let hyphens = !(((others & LOW) + LOW) | others | LOW);
+    let behind = hyphens << 8 | if begins { 0x80 } else { 0 };
+    // The same of small letters.
+    let from_a = (octets & LOW) + ALL * (0x80 - u64::from(b'a'));
+    let behind_z = (octets & LOW) + ALL * (0x7f - u64::from(b'z'));
+    let letters = from_a & !behind_z & !octets & TOP;
+    *eight = (octets ^ (behind & letters) >> 2).to_le_bytes();
 }
 
 /// How far the heads of an answer have come: the final one, and interim ones before it (RFC 9110 §15.2).
@@ -174,7 +167,7 @@ pub(super) fn fill(
     section: &Bytes,
 ) -> Result<(), Fault> {
     for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let name = http1::name(field.name.as_bytes());
         let value = HeaderValue::from_maybe_shared(section.slice_ref(field.value));
         let name = name.map_err(|_| Fault::Head(httparse::Error::HeaderName))?;
         map.append(name, value.map_err(|_| Fault::Head(httparse::Error::HeaderValue))?);
@@ -341,7 +334,7 @@ mod tests {
             assert_eq!(String::from_utf8(text).unwrap(), written);
         }
         // Whatever its length, as if it were gone through letter by letter.
-        let name = "a-bc-def-ghij-klmno-pqrstu-vwxyzab-c-d-e--f";
+        let name = "a-bc-d`f-~hij-|lmno-1qrstu-_wxyzab-c-d-e--f-zz^-z";
         for (begin, _) in name.char_indices() {
             for end in begin..=name.len() {
                 let words = name[begin..end].split('-').map(|word| {

@@ -16,7 +16,7 @@ mod socket;
 use std::future::poll_fn;
 use std::io;
 use std::mem;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,8 +26,8 @@ use http_body::{Frame, SizeHint};
 use tokio::task::AbortHandle;
 
 use self::head::Head;
-pub(super) use self::head::{Framing, write_line, write_request_line};
-use self::receiving::{Content, Input};
+pub(super) use self::head::{write_line, write_request_line};
+use self::receiving::Content;
 use self::sending::{Sending, Unsent};
 use self::socket::Socket;
 pub use self::socket::Switched;
@@ -35,6 +35,8 @@ use super::body::RequestBody;
 use super::dial::Stream;
 use super::forward::Fate;
 use super::outgoing::Outgoing;
+use crate::http1::Input;
+use crate::turn::Turn;
 
 /// What an upstream may send before the head of its answer has ended, interim answers included.
 const MOST_HEAD: usize = 256 * 1024;
@@ -74,6 +76,8 @@ pub enum Fault {
 pub(super) struct Connection {
     socket: Socket,
     sending: Sending,
+    /// A request that has been begun is not written before the others have read.
+    turn: Turn,
     input: Input,
     head: Head,
     content: Content,
@@ -93,6 +97,7 @@ impl Connection {
         Box::new(Self {
             socket: Socket::new(stream),
             sending: Sending::default(),
+            turn: Turn::default(),
             input: Input::default(),
             head: Head::default(),
             content: Content::Empty,
@@ -110,6 +115,7 @@ impl Connection {
         self.is_reusable = false;
         self.head = Head::default();
         self.sending.begin(request);
+        self.turn = Turn::default();
         let answer = poll_fn(|cx| self.poll_answer(request, cx)).await?;
         self.content = head::content(&request.method, &answer)?;
         if self.sending.is_over() {
@@ -131,6 +137,7 @@ impl Connection {
         request: &mut Outgoing,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<()>, Fault>> {
+        ready!(self.turn.poll(cx));
         let unsent = match self.sending.poll(&self.socket, &mut request.body, cx) {
             Poll::Ready(Ok(())) | Poll::Pending => None,
             Poll::Ready(Err(Unsent::Body)) => return Poll::Ready(Err(Fault::RequestBody)),
@@ -141,7 +148,7 @@ impl Connection {
             if let Some(answer) = self.head.read(self.input.bytes(), &mut request.room)? {
                 return Poll::Ready(Ok(answer));
             }
-            match self.input.poll_fill(&self.socket, cx) {
+            match self.input.poll_fill(|bytes| self.socket.poll_read(bytes, cx)) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Fault::Closed)),
                 Poll::Ready(Ok(_)) => self.heard = true,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),

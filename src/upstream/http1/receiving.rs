@@ -1,6 +1,5 @@
-//! An answer on its way in: what has come, and how much of it belongs to the body.
+//! An answer on its way in: how much of what has come belongs to its body.
 
-use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -9,63 +8,7 @@ use http_body::{Frame, SizeHint};
 use super::Fault;
 use super::chunked::{Chunked, Part};
 use super::socket::Socket;
-
-/// What is read at a time, at first, and when much comes.
-const LITTLE: usize = 8 * 1024;
-const MUCH: usize = 512 * 1024;
-
-/// What has come and was not taken yet.
-pub(super) struct Input {
-    bytes: BytesMut,
-    /// The room that the next read gets: more after one that has filled it, less after two that have not come near.
-    room: usize,
-    was_little: bool,
-}
-
-impl Default for Input {
-    fn default() -> Self {
-        Self { bytes: BytesMut::new(), room: LITTLE, was_little: false }
-    }
-}
-
-impl Input {
-    pub(super) const fn bytes(&mut self) -> &mut BytesMut {
-        &mut self.bytes
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    pub(super) fn into_rest(self) -> Bytes {
-        self.bytes.freeze()
-    }
-
-    /// Gives back what room a large answer has needed.
-    pub(super) fn shrink(&mut self) {
-        if self.room > LITTLE {
-            *self = Self::default();
-        }
-    }
-
-    /// Reads more. Says how many octets came: none at the end.
-    pub(super) fn poll_fill(&mut self, socket: &Socket, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let room = self.bytes.capacity() - self.bytes.len();
-        if room < self.room / 2 {
-            self.bytes.reserve(self.room);
-        }
-        let room = self.bytes.capacity() - self.bytes.len();
-        let count = ready!(socket.poll_read(&mut self.bytes, cx))?;
-        let is_little = count < self.room / 4;
-        if count == room {
-            self.room = (self.room * 2).min(MUCH);
-        } else if is_little && self.was_little {
-            self.room = (self.room / 2).max(LITTLE);
-        }
-        self.was_little = is_little;
-        Poll::Ready(Ok(count))
-    }
-}
+use crate::http1::Input;
 
 /// What of an answer's body is still to come (RFC 9112 §6.3).
 #[derive(Debug)]
@@ -89,13 +32,13 @@ impl Content {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         loop {
-            match self.take(&mut input.bytes) {
+            match self.take(input.bytes()) {
                 Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
                 Ok(None) if matches!(self, Self::Empty) => return Poll::Ready(None),
                 Ok(None) => {}
                 Err(fault) => return Poll::Ready(Some(Err(fault))),
             }
-            match ready!(input.poll_fill(socket, cx)) {
+            match ready!(input.poll_fill(|bytes| socket.poll_read(bytes, cx))) {
                 Ok(0) if matches!(self, Self::UntilClose) => *self = Self::Empty,
                 Ok(0) => return Poll::Ready(Some(Err(Fault::Closed))),
                 Ok(_) => {}

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
+use crate::http1::poll_write_slices;
 use crate::upstream::dial::Stream;
 
 /// A socket with several owners on one thread; gone once one of them has aborted it.
@@ -37,7 +38,7 @@ impl Socket {
         slices: &[io::IoSlice<'_>],
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        self.with(|stream| stream.poll_write_vectored(cx, slices))
+        self.with(|stream| poll_write_slices(stream, slices, cx))
     }
 
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

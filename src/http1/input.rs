@@ -1,0 +1,81 @@
+//! What has come over a connection and was not taken yet.
+
+use std::io;
+use std::task::{Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+
+/// What is read at a time, at first, and when much comes. More than this would have left the processor's cache before it is
+/// written.
+const LITTLE: usize = 8 * 1024;
+const MUCH: usize = 256 * 1024;
+
+/// Octets that were read.
+#[derive(Debug)]
+pub struct Input {
+    bytes: BytesMut,
+    /// The room that the next read gets: more after one that has filled it, less after two that have not come near.
+    room: usize,
+    was_little: bool,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Self { bytes: BytesMut::new(), room: LITTLE, was_little: false }
+    }
+}
+
+impl Input {
+    /// What has come.
+    pub const fn bytes(&mut self) -> &mut BytesMut {
+        &mut self.bytes
+    }
+
+    /// Whether all has been taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// What has come, for somebody who reads on.
+    #[must_use]
+    pub fn into_rest(self) -> Bytes {
+        self.bytes.freeze()
+    }
+
+    /// Gives back what room a large message has needed.
+    pub fn shrink(&mut self) {
+        if self.room > LITTLE {
+            *self = Self { bytes: std::mem::take(&mut self.bytes), ..Self::default() };
+        }
+    }
+
+    /// Reads more, by `read`, into what room there is behind the octets. Says how many came: none at the end.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn poll_fill(
+        &mut self,
+        read: impl FnOnce(&mut BytesMut) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let room = self.bytes.capacity() - self.bytes.len();
+        // The buffer is used again where nobody holds any of it. To enlarge it would be to copy what has been taken.
+        if room < self.room / 2 && !self.bytes.try_reclaim(self.room) {
+            if self.bytes.is_empty() {
+                self.bytes = BytesMut::with_capacity(self.room);
+            } else {
+                self.bytes.reserve(self.room);
+            }
+        }
+        let room = self.bytes.capacity() - self.bytes.len();
+        let count = ready!(read(&mut self.bytes))?;
+        let is_little = count < self.room / 4;
+        if count == room {
+            self.room = (self.room * 2).min(MUCH);
+        } else if is_little && self.was_little {
+            self.room = (self.room / 2).max(LITTLE);
+        }
+        self.was_little = is_little;
+        Poll::Ready(Ok(count))
+    }
+}

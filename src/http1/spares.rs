@@ -1,0 +1,55 @@
+//! What one message leaves to another: room for fields and for octets, by worker.
+//!
+//! A message takes room when it comes and gives it back when it has gone, so that none has to be made for each, and a
+//! connection that waits for the next one holds none.
+
+use std::cell::RefCell;
+
+use http::HeaderMap;
+
+/// How many there are of each at most.
+const MOST: usize = 32;
+/// What was larger, for one message that was, is not kept.
+const MOST_OCTETS: usize = 32 * 1024;
+const MOST_FIELDS: usize = 128;
+/// What an ordinary head is no longer than. Many are under way at once over HTTP/2, more than there are spares.
+const USUAL_OCTETS: usize = 2 * 1024;
+
+thread_local! {
+    static FIELDS: RefCell<Vec<HeaderMap>> = const { RefCell::new(Vec::new()) };
+    static OCTETS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty map.
+#[must_use]
+pub fn fields() -> HeaderMap {
+    FIELDS.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// Keeps the room of a map. What stood in it is gone.
+pub fn keep_fields(mut fields: HeaderMap) {
+    if (1..=MOST_FIELDS).contains(&fields.capacity()) {
+        fields.clear();
+        FIELDS.with_borrow_mut(|spares| keep(spares, fields));
+    }
+}
+
+/// An empty buffer.
+#[must_use]
+pub fn octets() -> Vec<u8> {
+    OCTETS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(USUAL_OCTETS))
+}
+
+/// Keeps the room of a buffer. What stood in it is gone.
+pub fn keep_octets(mut octets: Vec<u8>) {
+    if (1..=MOST_OCTETS).contains(&octets.capacity()) {
+        octets.clear();
+        OCTETS.with_borrow_mut(|spares| keep(spares, octets));
+    }
+}
+
+fn keep<T>(spares: &mut Vec<T>, spare: T) {
+    if spares.len() < MOST {
+        spares.push(spare);
+    }
+}
