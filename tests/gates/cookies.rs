@@ -1,13 +1,18 @@
-//! Gate R13: millions of cookies that nobody has sealed.
+//! Gate R13: millions of cookies that nobody has sealed; and a million that somebody has, of which no two are alike.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 use member_gateway::member::{Member, MemberId, MemberUnitId, Profile, ProviderName};
 use member_gateway::secret::Secret;
 use member_gateway::session::cookie::{Cookies, Presented};
 use member_gateway::session::seal::KeyRing;
 use member_gateway::session::{Policy, Session, SessionId};
+use member_gateway::time::UnixTime;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::harness::NOW;
 use crate::scaled;
@@ -37,20 +42,37 @@ impl Numbers {
 }
 
 fn cookies() -> Cookies {
-    let ring = KeyRing::new([&Secret::new(*b"0123456789abcdef0123456789abcdef")]).unwrap();
+    cookies_under(b"0123456789abcdef0123456789abcdef")
+}
+
+fn cookies_under(key: &[u8; 32]) -> Cookies {
+    let ring = KeyRing::new([&Secret::new(*key)]).unwrap();
     let policy = Policy { idle_timeout: Duration::from_secs(3600), max_age: Duration::from_secs(43_200) };
     Cookies::new(&ring, "https://members.localhost", true, policy)
 }
 
-/// The value of a cookie that is good.
-fn sealed(cookies: &Cookies) -> (String, Vec<u8>) {
+fn a_session(begun: UnixTime) -> Session {
     let member = Member {
         provider: ProviderName::new("ymca").unwrap(),
         id: MemberId::new("400007995-00").unwrap(),
         unit_id: MemberUnitId::new("400007995").unwrap(),
         profile: Profile::default(),
     };
-    let set = cookies.set_session(&Session::begin(SessionId([7; 16]), member, NOW, NOW));
+    Session::begin(SessionId([7; 16]), member, begun, begun)
+}
+
+/// The value of a cookie that is good.
+fn sealed(cookies: &Cookies) -> (String, Vec<u8>) {
+    name_and_value(cookies, &a_session(NOW))
+}
+
+/// The same for the gateway of the tests, of a session that began then.
+pub(crate) fn sealed_at(begun: UnixTime) -> (String, Vec<u8>) {
+    name_and_value(&cookies_under(b"session-key-of-the-tests-0123456"), &a_session(begun))
+}
+
+fn name_and_value(cookies: &Cookies, session: &Session) -> (String, Vec<u8>) {
+    let set = cookies.set_session(session);
     let (name, value) = set.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
     (name.to_owned(), value.as_bytes().to_vec())
 }
@@ -84,13 +106,19 @@ fn presented(cookies: &Cookies, name: &str, value: &[u8]) -> Presented {
     cookies.session(&fields, NOW)
 }
 
+/// The time that a processor has spent on this thread, whoever else it works for.
+fn spent() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
+}
+
 #[test]
 fn no_cookie_that_was_made_up_changed_or_cut_off_is_accepted() {
     let cookies = cookies();
     let (name, good) = sealed(&cookies);
     assert!(matches!(presented(&cookies, &name, &good), Presented::Session(_)));
     let since = Instant::now();
-    let accepted: usize = std::thread::scope(|scope| {
+    let (accepted, spent) = std::thread::scope(|scope| {
         let threads = [1, 2].map(|row| {
             let (cookies, name, good) = (&cookies, &name, &good);
             scope.spawn(move || {
@@ -99,11 +127,26 @@ fn no_cookie_that_was_made_up_changed_or_cut_off_is_accepted() {
                     let value = changed(good, &mut numbers);
                     matches!(presented(cookies, name, &value), Presented::Session(_))
                 });
-                tries.count()
+                (tries.count(), spent())
             })
         });
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        let results = threads.into_iter().map(|thread| thread.join().unwrap());
+        results.fold((0, Duration::ZERO), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     });
-    println!("R13: {TRIES} cookies in {:.1} s, {accepted} accepted", since.elapsed().as_secs_f64());
+    let (took, spent) = (since.elapsed().as_secs_f64(), spent.as_secs_f64());
+    println!("R13: {TRIES} cookies in {took:.1} s, {spent:.1} s of a processor, {accepted} accepted");
     assert_eq!(accepted, 0);
+}
+
+/// AES-GCM gives away its key for authentication where a nonce comes twice (NIST SP 800-38D §8), and a state that comes twice is
+/// known to somebody.
+#[test]
+fn no_nonce_and_no_state_comes_twice() {
+    const NONCE: std::ops::Range<usize> = 5..29;
+    let (cookies, sealings) = (cookies(), scaled(20_000, 1_000_000));
+    let nonces: HashSet<[u8; 24]> = (0..sealings)
+        .map(|_| URL_SAFE_NO_PAD.decode(sealed(&cookies).1).unwrap()[NONCE].try_into().unwrap())
+        .collect();
+    let states: HashSet<[u8; 32]> = (0..sealings).map(|_| member_gateway::random::bytes()).collect();
+    assert_eq!((nonces.len(), states.len()), (sealings, sealings));
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use member_gateway::deadline::Watch;
+use member_gateway::server::Incoming;
 use member_gateway::server::peer::TrustedProxies;
 use member_gateway::server::{
     self, Address, Arrival, Door, Inherited, Limits, Listen, Listeners, Respond, Running, Service,

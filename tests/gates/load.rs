@@ -253,9 +253,18 @@ fn ask_on(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<(
 }
 
 /// The same, until a new connection is refused, which is no failure. One that came between the last look at the queue and the
-/// end of the socket is refused by a reset: whoever has said nothing yet has lost nothing.
+/// end of the socket is refused by a reset, and the next worker's socket may still be there: whoever has said nothing yet has
+/// lost nothing.
 fn ask_until_refused(address: SocketAddr, seen: &Seen, enough: &AtomicBool) -> io::Result<()> {
-    let is_over = || TcpStream::connect(address).is_err();
+    let is_over = || {
+        let since = Instant::now();
+        let mut is_refused = false;
+        while !is_refused && since.elapsed() < Duration::from_secs(5) {
+            is_refused = TcpStream::connect(address).is_err();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        is_refused
+    };
     while !enough.load(Ordering::Relaxed) {
         let socket = match TcpStream::connect(address) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(()),

@@ -29,6 +29,7 @@ mod reload;
 mod revocation_store;
 mod slow_clients;
 mod stop;
+mod timing;
 mod vendor;
 
 /// How much of something: `full` where a gate is asked for by itself, and so built optimised.

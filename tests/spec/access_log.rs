@@ -110,6 +110,15 @@ async fn no_query_no_code_no_state_and_no_cookie_is_in_it() {
 }
 
 #[tokio::test]
+async fn a_method_of_any_length_makes_no_long_line() {
+    let (gateway, folder) = gateway(&Options::USUAL);
+    gateway.raw(last_head(&format!("{} /public/page", "M".repeat(10_000)), ""));
+    let line = &lines(&folder, 1)[0];
+    let method = line["method"].as_str().unwrap();
+    assert!(method.starts_with("MMMM") && method.len() < 2000, "{line}");
+}
+
+#[tokio::test]
 async fn a_path_cannot_break_out_of_its_line() {
     let (gateway, folder) = gateway(&Options::USUAL);
     let mut path =

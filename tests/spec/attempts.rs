@@ -325,7 +325,7 @@ async fn an_error_under_a_foreign_state_says_nothing_about_this_browser() {
 
 #[tokio::test]
 async fn a_browser_with_hundreds_of_attempts_does_not_get_hundreds_of_deletions() {
-    let gateway = Gateway::with_sandbox();
+    let gateway = Gateway::with(&Options { server: "limits = { cookies = 500 }", ..Options::default() });
     let cookies: Vec<String> =
         (0..300).map(|number| format!("__Host-member-login-{number:012}=rubbish")).collect();
     let cookies = cookies.join("; ");

@@ -264,6 +264,25 @@ fn a_request_that_has_been_here_before_goes_in_circles_and_is_508() {
 }
 
 #[test]
+fn options_that_say_how_far_they_go_are_counted_down_and_end_here_at_nothing() {
+    let gateway = Gateway::with_sandbox();
+    for (said, left) in [("1", "0"), ("70", "69")] {
+        let request = gateway.forwards("OPTIONS /public/a", &format!("Max-Forwards: {said}\r\n"));
+        assert_eq!(request.field("max-forwards"), left);
+    }
+    gateway.upstream().forget();
+
+    for fields in ["Max-Forwards: 0\r\n", "Max-Forwards: 2, 3\r\n", "Max-Forwards: 2\r\nMax-Forwards: 3\r\n"]
+    {
+        let answer = gateway.raw(last_head("OPTIONS /public/a", fields));
+        assert!(answer.starts_with("HTTP/1.1 204 ") && answer.contains("no-store"), "{fields}: {answer}");
+    }
+    let stranger = gateway.raw(last_head("OPTIONS /private", "Max-Forwards: 0\r\n"));
+    assert!(stranger.starts_with("HTTP/1.1 401 "), "the rules come first: {stranger}");
+    assert!(gateway.upstream().requests().is_empty());
+}
+
+#[test]
 fn a_host_that_a_trusted_peer_names_and_nobody_can_read_is_400() {
     let gateway =
         Gateway::with(&Options { server: "trusted_proxies = [\"127.0.0.1\"]", ..Options::default() });

@@ -153,6 +153,24 @@ fn a_target_over_the_limit_is_414() {
 }
 
 #[test]
+fn more_cookies_than_a_browser_keeps_are_431_however_many_lines_they_stand_in() {
+    let gateway = Gateway::with_sandbox();
+    let in_one = |count: usize| format!("Cookie: {}\r\n", vec!["a=1"; count].join("; "));
+    let in_many = |count: usize| "Cookie: a=1; b=2\r\n".repeat(count / 2);
+    for (what, cookies, status) in [
+        ("as many as may be", in_one(200), "200"),
+        ("one more", in_one(201), "431"),
+        ("three thousand", in_one(3000), "431"),
+        ("in many lines", in_many(180), "200"),
+        ("too many in many lines", in_one(50) + &in_many(160), "431"),
+    ] {
+        let answers = gateway.raw(public(&format!("{cookies}Connection: close\r\n")));
+
+        assert_eq!(statuses(&answers), [status], "{what}");
+    }
+}
+
+#[test]
 fn a_head_over_the_limit_is_431_and_so_are_too_many_fields() {
     let gateway = Gateway::with(&Options {
         server: "limits = { head_bytes = \"16KiB\", fields = 20 }",

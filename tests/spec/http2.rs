@@ -300,6 +300,30 @@ async fn a_client_that_goes_away_before_the_answer_frees_the_upstream_at_once() 
     }
 }
 
+/// RFC 9113 lets a server stop a body of which it needs no more with NO_ERROR; a client that does so has broken it off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_its_client_breaks_off_is_never_complete_whatever_it_says() {
+    for reason in [h2::Reason::CANCEL, h2::Reason::NO_ERROR, h2::Reason::INTERNAL_ERROR] {
+        let (upstream, freed) = RawUpstream::telling(|wire| {
+            wire.until("half\r\n");
+            wire.is_closed_within(Duration::from_secs(20))
+        });
+        let gateway = in_front_of(&upstream);
+        let mut client = Http2::to(gateway.address()).await;
+
+        let (_answer, mut body) = client.send(request("POST", "/public/a", ""), false).await;
+        body.send_data(Bytes::from("half"), false).unwrap();
+        eventually("half of it arrives", || {
+            upstream.received().first().is_some_and(|all| all.ends_with("half\r\n"))
+        });
+        body.send_reset(reason);
+
+        assert!(freed.recv().unwrap(), "{reason}");
+        let received = upstream.received();
+        assert!(received[0].ends_with("half\r\n"), "{reason}: {}", received[0]);
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_stops_has_its_stream_reset_and_the_others_go_on() {
     let gateway = Gateway::with(&Options {

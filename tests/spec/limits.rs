@@ -47,6 +47,38 @@ fn there_are_so_many_connections_and_no_more() {
     eventually("one that has gone makes room for another", || !gateway.raw(last_head(HEALTH, "")).is_empty());
 }
 
+#[tokio::test]
+async fn a_tunnel_is_a_connection_too() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+        );
+        wire.rest();
+    });
+    let gateway = Gateway::with(&Options {
+        upstream: Some(upstream.address()),
+        server: "limits = { connections = 100 }",
+        ..Options::default()
+    });
+    let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                  Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let handshake = head("GET /chat", &format!("{}{fields}", gateway.member().await));
+    let mut there = Vec::new();
+    while !gateway.raw(last_head(HEALTH, "")).is_empty() {
+        assert!(there.len() < 100, "there are more of them than connections");
+        let mut wire = gateway.connect();
+        wire.send(handshake.clone());
+        let answer = wire.head();
+        assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+        there.push(wire);
+    }
+
+    there.pop();
+    eventually("one that has gone makes room for another", || !gateway.raw(last_head(HEALTH, "")).is_empty());
+}
+
 #[test]
 fn one_address_has_so_many_connections_and_others_are_served() {
     let gateway = Gateway::with(&Options {

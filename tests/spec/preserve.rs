@@ -1,8 +1,10 @@
 //! What a member has typed outlives the session.
 
+use std::time::Duration;
+
 use http::Method;
 
-use crate::harness::{Browser, Gateway, Options, Page};
+use crate::harness::{Browser, Gateway, Options, Page, eventually, head};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const NAVIGATE: (&str, &str) = ("sec-fetch-mode", "navigate");
@@ -85,6 +87,41 @@ async fn a_form_above_the_limit_or_posted_from_elsewhere_is_sent_to_sign_in_firs
         assert_eq!(page.location(), "/_gateway/login?return_to=%2Fbook");
     }
     assert_eq!(post(&mut browser, "/book", &[FORM, OWN], &large[..1024]).await.status, 401);
+}
+
+#[test]
+fn forms_take_so_much_memory_and_no_more() {
+    // Room for five of a KiB, which is held twice.
+    let gateway = Gateway::with(&Options {
+        site: "login = { preserve_limit = \"1KiB\", preserve_memory = \"11KiB\" }",
+        ..Options::default()
+    });
+    let fields = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Fetch-Site: same-origin\r\n\
+                  Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1024\r\n";
+    let begun = || {
+        let mut form = gateway.connect();
+        form.send(head("POST /book", fields) + &"x".repeat(1023));
+        form
+    };
+    let is_kept = || {
+        let mut form = begun();
+        form.send("x");
+        form.answer().0.starts_with("HTTP/1.1 401 ")
+    };
+
+    let mut others: Vec<_> = (0..5).map(|_| begun()).collect();
+    eventually("there is no room beside five forms that do not end", || {
+        let is_kept = is_kept();
+        // Whichever comes while there is no room for it is turned away, and comes again.
+        for other in &mut others {
+            if other.hears_within(Duration::from_millis(1)) {
+                *other = begun();
+            }
+        }
+        !is_kept
+    });
+    drop(others);
+    eventually("once they have gone there is room again", is_kept);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! One process takes over from another: whoever is connected stays, whoever comes is let in.
 
 use std::fs::Permissions;
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -94,10 +95,18 @@ fn a_new_process_that_ends_half_way_changes_nothing() {
     let log = first.log();
     let path = folder.path().join("handover");
     eventually("it can be taken over from", || path.exists());
-    let asking = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-    asking.connect(&SockAddr::unix(&path).unwrap()).unwrap();
-    drop(asking);
-    log.says("this process serves on");
+    for (has_all, times) in [(false, 1), (true, 2)] {
+        let mut asking = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        asking.connect(&SockAddr::unix(&path).unwrap()).unwrap();
+        let mut message = [0; 256];
+        while has_all && !message.starts_with(b"all") {
+            assert_ne!(asking.read(&mut message).unwrap(), 0);
+        }
+        drop(asking);
+        let said = || log.text().matches("this process serves on").count();
+        eventually("it serves on", || said() == times);
+        assert_eq!(served_by(address), "old");
+    }
     write(&folder, "no = \"configuration\"".to_owned());
     assert_eq!(member_gateway(&folder, &["run", "--takeover"], "").status, 2);
     assert_eq!(served_by(address), "old");
@@ -142,9 +151,10 @@ fn whoever_asks_for_the_sockets_and_does_not_read_keeps_no_gateway_from_ending()
     let mut running = Running::start(&folder, address);
     let log = running.log();
     let path = folder.path().join("handover");
-    eventually("it can be taken over from", || path.exists());
     let asking = Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
-    asking.connect(&SockAddr::unix(&path).unwrap()).unwrap();
+    let place = SockAddr::unix(&path).unwrap();
+    eventually("it can be taken over from", || path.exists());
+    asking.connect(&place).unwrap();
     log.says("another process asks to take over");
 
     running.signal("TERM");

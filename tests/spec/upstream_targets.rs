@@ -73,7 +73,7 @@ fn requests_go_to_whichever_is_serving_the_fewest() {
         let watched = ticker.watch();
         let ask = async || {
             let target = PathAndQuery::from_static("/");
-            let mut head = pool.head(&Method::GET, &target, Vec::new());
+            let mut head = pool.head(&Method::GET, &target);
             head.text(&HOST, b"a");
             let (body, room) = (RequestBody::empty(), HeaderMap::new());
             let mut request = Outgoing::new(Method::GET, head, body, None, Traits::default(), room);

@@ -41,7 +41,10 @@ impl Http2 {
 
     /// The same, with settings of its own.
     pub async fn with(address: SocketAddr, settings: &h2::client::Builder) -> Self {
-        Self::over(TcpStream::connect(address).await.unwrap(), settings).await
+        let socket = TcpStream::connect(address).await.unwrap();
+        // Or a frame would wait for the acknowledgement of the one before.
+        socket.set_nodelay(true).unwrap();
+        Self::over(socket, settings).await
     }
 
     /// Over TLS, as `name`; HTTP/2 has to be agreed on.
