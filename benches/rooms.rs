@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use http::Method;
-use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{COOKIE, HeaderName, HeaderValue};
 use member_gateway::gateway::passage::Customs;
 use member_gateway::gateway::via::Pseudonym;
 use member_gateway::identity::keys::{Algorithm, SigningKey, SigningKeys};
 use member_gateway::identity::{Attribute, Identity, RequestLine};
 use member_gateway::member::{Member, MemberId, MemberUnitId, Profile, ProviderName};
+use member_gateway::message::Fields;
 use member_gateway::random;
 use member_gateway::revocation::{Revocation, Revocations, Target};
 use member_gateway::route::path::Readings;
@@ -69,13 +70,13 @@ fn identity(algorithm: Algorithm) -> Identity {
 }
 
 /// The fields of a browser, with four cookies, one of them ours.
-fn request() -> HeaderMap {
+fn request() -> Fields {
     let session = Session::begin(SessionId([7; 16]), member(), NOW, NOW);
     let ours = cookies().set_session(&session);
     let ours = ours.to_str().expect("ASCII").split(';').next().expect("a cookie").to_owned();
     let cookie =
         format!("_ga=GA1.2.123456789.1700000000; theme=dark; {ours}; PHPSESSID=k2j3h4k2j3h4k2j3h4k2j3h4k2");
-    let mut fields = HeaderMap::new();
+    let mut fields = Fields::new();
     for (name, value) in [
         ("host", "members.example.org"),
         (
@@ -91,7 +92,7 @@ fn request() -> HeaderMap {
         ("referer", "https://members.example.org/"),
         ("connection", "keep-alive"),
     ] {
-        fields.insert(name, HeaderValue::from_static(value));
+        fields.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     fields.insert(COOKIE, HeaderValue::try_from(cookie).expect("ASCII"));
     fields
@@ -142,7 +143,7 @@ fn find_no_session(bencher: Bencher<'_, '_>) {
     let line: Vec<String> =
         (0..40).map(|number| format!("preference-{number}=0123456789abcdef0123456789")).collect();
     let line = HeaderValue::try_from(line.join("; ")).expect("ASCII");
-    let (cookies, request) = (cookies(), HeaderMap::from_iter([(COOKIE, line)]));
+    let (cookies, request) = (cookies(), Fields::from_iter([(COOKIE, line)]));
     bencher.bench_local(|| cookies.session(black_box(&request), NOW));
 }
 
@@ -155,7 +156,7 @@ fn find_and_open_the_session(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn take_our_cookie_out(bencher: Bencher<'_, '_>) {
     let request = request();
-    bencher.bench_local(|| cookie::without_ours(black_box(&request[COOKIE])));
+    bencher.bench_local(|| cookie::without_ours(black_box(request.get(COOKIE).expect("cookies"))));
 }
 
 /// The head of a request to an upstream, as HTTP/1.1 has it.

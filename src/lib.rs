@@ -16,6 +16,8 @@
 //! for it. What an app wants to know of its members beyond the identity fields it asks the [`relay`], which asks the vendor
 //! with a token that no app ever sees.
 //!
+//! What passes from room to room is a [`message`]: a request or an answer, with its fields in the order in which they came.
+//!
 //! [`config`] knows every room and none knows it; [`cli`] starts everything. [`sandbox`] simulates the vendor and an app,
 //! written from the vendor's documents and not from [`provider`], so that it cannot agree with our mistakes.
 
@@ -31,6 +33,7 @@ pub mod http1;
 pub mod identity;
 pub mod login;
 pub mod member;
+pub mod message;
 pub mod provider;
 pub mod random;
 pub mod relay;

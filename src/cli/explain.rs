@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use http::header::{ACCEPT, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Uri};
+use http::{Method, Uri};
 
 use self::rehearsal::{Rehearsal, rehearse};
 use super::check::{access, surroundings};
@@ -21,6 +21,7 @@ use crate::config::AccessChoice;
 use crate::config::assemble::{self, Assembled};
 use crate::gateway::site::Site;
 use crate::member::{Member, MemberId, MemberUnitId, Profile, ProviderName};
+use crate::message::{Fields, Request};
 use crate::random;
 use crate::route::NoSite;
 use crate::route::path::Readings;
@@ -272,7 +273,7 @@ fn session(
 }
 
 /// Sends a cookie as a browser does that was told to keep it.
-fn add_cookie(fields: &mut HeaderMap, set: &HeaderValue) {
+fn add_cookie(fields: &mut Fields, set: &HeaderValue) {
     let pair = set.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
     let before = fields.get(COOKIE).map(|cookies| [cookies.as_bytes(), b"; "].concat()).unwrap_or_default();
     if let Ok(cookies) = HeaderValue::from_bytes(&[&before, pair].concat()) {

@@ -4,9 +4,10 @@
 
 use std::rc::Rc;
 
+use crate::message::{Fields, Request};
 use crate::server::Incoming;
-use http::Request;
-use http::header::{HeaderMap, HeaderValue, ORIGIN, SET_COOKIE};
+
+use http::header::{HeaderValue, ORIGIN, SET_COOKIE};
 
 use super::refusal::Refusal;
 use super::site::Site;
@@ -87,12 +88,12 @@ pub(super) fn admit(
 }
 
 /// A handshake without Origin comes from a program; one with an Origin from a page, which has to be one of ours.
-fn origin_is_welcome(site: &Site, rule: &Rule, headers: &HeaderMap) -> bool {
+fn origin_is_welcome(site: &Site, rule: &Rule, headers: &Fields) -> bool {
     let is_ours = |origin: &HeaderValue| {
         let welcome = |known: &str| origin.as_bytes().eq_ignore_ascii_case(known.as_bytes());
         welcome(site.origin.as_str()) || rule.origins.iter().any(|known| welcome(known))
     };
-    headers.get_all(ORIGIN).iter().all(is_ours)
+    headers.get_all(ORIGIN).all(is_ours)
 }
 
 impl Visitor {
@@ -127,7 +128,7 @@ impl Visitor {
     }
 
     /// What the gateway adds to the answer of an upstream.
-    pub(super) fn sees(&self, site: &Site, headers: &mut HeaderMap, now: UnixTime) {
+    pub(super) fn sees(&self, site: &Site, headers: &mut Fields, now: UnixTime) {
         let cookie = match self {
             Self::Member { session, has_changed } => {
                 // An answer for one person is for no cache that serves others, unless the upstream says that it is.

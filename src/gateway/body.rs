@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{
-    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
-    HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    HeaderValue, LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use serde_json::{Value, json};
 
@@ -18,6 +18,7 @@ use super::failure::Reference;
 use super::pages::Rendered;
 use super::preserve::Place;
 use super::vigil::Tie;
+use crate::message::{Fields, Response};
 use crate::upstream::body::{AnswerBody, AnswerBroken};
 
 /// The policy of what is no page.
@@ -198,7 +199,7 @@ impl Own {
 }
 
 /// Appends `Set-Cookie` fields.
-pub(super) fn set_cookies(fields: &mut HeaderMap, cookies: impl IntoIterator<Item = HeaderValue>) {
+pub(super) fn set_cookies(fields: &mut Fields, cookies: impl IntoIterator<Item = HeaderValue>) {
     for cookie in cookies {
         fields.append(http::header::SET_COOKIE, cookie);
     }

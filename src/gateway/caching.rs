@@ -3,13 +3,14 @@
 //! An answer for one member must not end up in a cache that serves others, and nobody's cookie in any. What an upstream
 //! says about that is believed; where it says nothing, the answer is private.
 
-use http::header::{CACHE_CONTROL, EXPIRES, HeaderMap, HeaderValue};
+use http::header::{CACHE_CONTROL, EXPIRES, HeaderValue};
 
+use crate::message::Fields;
 use crate::time::UnixTime;
 
 /// The directives of `Cache-Control`: their names, in any case, and their values.
-fn cache_directives(headers: &HeaderMap) -> impl Iterator<Item = (&str, Option<u64>)> {
-    let lines = headers.get_all(CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
+fn cache_directives(headers: &Fields) -> impl Iterator<Item = (&str, Option<u64>)> {
+    let lines = headers.get_all(CACHE_CONTROL).filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(|directive| {
         let (name, value) =
             directive.split_once('=').map_or((directive, None), |(name, value)| (name, Some(value)));
@@ -22,7 +23,7 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
 }
 
 /// Whether an upstream says that an answer may be kept for a while, by whomever (RFC 9111 §5.2.2 and §5.3).
-pub(super) fn is_meant_for_caches(headers: &HeaderMap, now: UnixTime) -> bool {
+pub(super) fn is_meant_for_caches(headers: &Fields, now: UnixTime) -> bool {
     let says_so = cache_directives(headers).any(|(name, value)| {
         is_one_of(name, &["public", "immutable"])
             || (is_one_of(name, &["max-age", "s-maxage"]) && value.is_some_and(|seconds| seconds > 0))
@@ -37,12 +38,12 @@ pub(super) fn is_meant_for_caches(headers: &HeaderMap, now: UnixTime) -> bool {
 }
 
 /// Whether a shared cache might keep an answer (RFC 9111 §3): then it must not carry anybody's cookie.
-pub(super) fn may_be_cached(headers: &HeaderMap) -> bool {
+pub(super) fn may_be_cached(headers: &Fields) -> bool {
     !cache_directives(headers).any(|(name, _)| is_one_of(name, &["private", "no-store"]))
 }
 
 /// Adds `private`, where neither that nor anything stricter stands already.
-pub(super) fn make_private(headers: &mut HeaderMap) {
+pub(super) fn make_private(headers: &mut Fields) {
     if may_be_cached(headers) {
         headers.append(CACHE_CONTROL, HeaderValue::from_static("private"));
     }

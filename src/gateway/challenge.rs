@@ -4,12 +4,13 @@
 //! site would only die on CORS and take the script's error handling with it.
 
 use http::header::{
-    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderName,
-    ORIGIN, TRANSFER_ENCODING,
+    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, COOKIE, HeaderName, ORIGIN,
+    TRANSFER_ENCODING,
 };
 use http::{Method, Version};
 
 use super::refusal::Audience;
+use crate::message::Fields;
 use crate::route::rule::Unauthenticated;
 use crate::upstream::upgrade;
 
@@ -32,7 +33,7 @@ pub enum Challenge {
 
 /// Decides from the fields of a request alone.
 #[must_use]
-pub fn challenge(method: &Method, version: Version, fields: &HeaderMap, wish: Unauthenticated) -> Challenge {
+pub fn challenge(method: &Method, version: Version, fields: &Fields, wish: Unauthenticated) -> Challenge {
     let may_redirect = match wish {
         Unauthenticated::Status401 => false,
         Unauthenticated::Login => true,
@@ -51,7 +52,7 @@ pub fn challenge(method: &Method, version: Version, fields: &HeaderMap, wish: Un
 ///
 /// Browsers say so in Fetch Metadata; of older ones only `Accept` can be asked.
 #[must_use]
-pub fn is_navigation(fields: &HeaderMap) -> bool {
+pub fn is_navigation(fields: &Fields) -> bool {
     if let Some(mode) = fields.get(SEC_FETCH_MODE) {
         return mode == "navigate" && fields.get(SEC_FETCH_DEST).is_none_or(|dest| dest == "document");
     }
@@ -61,8 +62,8 @@ pub fn is_navigation(fields: &HeaderMap) -> bool {
             .is_some_and(|by| by.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"))
 }
 
-fn accepts_html(fields: &HeaderMap) -> bool {
-    fields.get_all(ACCEPT).iter().any(|line| {
+fn accepts_html(fields: &Fields) -> bool {
+    fields.get_all(ACCEPT).any(|line| {
         line.to_str().is_ok_and(|line| {
             line.split(',').any(|range| {
                 range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case("text/html"))
@@ -73,20 +74,20 @@ fn accepts_html(fields: &HeaderMap) -> bool {
 
 /// Whether the browser is only guessing where the person will go next.
 #[must_use]
-pub fn is_prefetch(fields: &HeaderMap) -> bool {
+pub fn is_prefetch(fields: &Fields) -> bool {
     fields.get(SEC_PURPOSE).is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch"))
 }
 
 /// Whether the browser says that it fetches something for a page, and that nobody is going there.
 #[must_use]
-pub fn is_subresource(fields: &HeaderMap) -> bool {
+pub fn is_subresource(fields: &Fields) -> bool {
     fields.get(SEC_FETCH_MODE).is_some_and(|mode| mode != "navigate")
 }
 
 /// Whether the request is a CORS preflight (Fetch §4.8): the browser's own question. It has no body and carries neither
 /// cookies nor credentials; what does is something else that wants to pass for one.
 #[must_use]
-pub fn is_preflight(method: &Method, fields: &HeaderMap) -> bool {
+pub fn is_preflight(method: &Method, fields: &Fields) -> bool {
     const NEVER: [HeaderName; 3] = [COOKIE, AUTHORIZATION, TRANSFER_ENCODING];
     method == Method::OPTIONS
         && fields.contains_key(ORIGIN)
@@ -97,7 +98,7 @@ pub fn is_preflight(method: &Method, fields: &HeaderMap) -> bool {
 
 /// Whether a page of this very site sent the request.
 #[must_use]
-pub fn is_same_origin(fields: &HeaderMap, origin: &str) -> bool {
+pub fn is_same_origin(fields: &Fields, origin: &str) -> bool {
     match (fields.get(SEC_FETCH_SITE), fields.get(ORIGIN)) {
         (Some(site), _) => site == "same-origin" || site == "none",
         (None, Some(from)) => from.as_bytes().eq_ignore_ascii_case(origin.as_bytes()),
@@ -107,7 +108,7 @@ pub fn is_same_origin(fields: &HeaderMap, origin: &str) -> bool {
 
 /// Who is going to read a refusal.
 #[must_use]
-pub fn audience(fields: &HeaderMap) -> Audience {
+pub fn audience(fields: &Fields) -> Audience {
     let reads_pages =
         fields.get(SEC_FETCH_MODE).map_or_else(|| is_navigation(fields), |mode| mode == "navigate");
     if reads_pages { Audience::Person } else { Audience::Program }
@@ -121,7 +122,7 @@ mod tests {
     const NAVIGATE: (&str, &str) = ("sec-fetch-mode", "navigate");
 
     fn answer(method: &Method, fields: &[(&str, &str)], wish: Unauthenticated) -> Challenge {
-        let fields: HeaderMap = fields
+        let fields: Fields = fields
             .iter()
             .map(|(name, value)| (HeaderName::try_from(*name).unwrap(), value.parse().unwrap()))
             .collect();

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use http::header::{CONNECTION, HOST, HeaderMap, HeaderName, TE, TRAILER, UPGRADE, VIA};
-use http::request::Parts;
+use crate::message::RequestHead;
+use crate::message::{Fields, Response};
+use http::header::{CONNECTION, HOST, HeaderName, TE, TRAILER, UPGRADE, VIA};
 use http::uri::PathAndQuery;
-use http::{Response, StatusCode, Version};
+use http::{StatusCode, Version};
 use http_body::Body as _;
 
 use super::admission::Visitor;
@@ -49,7 +50,7 @@ impl Worker {
     pub(super) fn prepare(
         &self,
         place: Place<'_>,
-        mut head: Parts,
+        mut head: RequestHead,
         mut body: RequestBody,
         client: &Client,
         visitor: Visitor,
@@ -171,7 +172,7 @@ impl Departure {
 }
 
 /// Takes out of an answer what is for the other connection only, and what is for nobody but the gateway to say.
-fn take_out(site: &Site, fields: &mut HeaderMap) {
+fn take_out(site: &Site, fields: &mut Fields) {
     fields::drop_connection_specific(fields);
     fields::rebuild_trailer(fields, |name| site.may_be_trailer(name));
     cookie::remove_ours_set_by_upstream(fields);

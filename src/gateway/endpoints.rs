@@ -2,10 +2,11 @@
 //!
 //! No rule applies to them and nothing of them reaches an upstream, in whatever way the path is written.
 
+use crate::message::{Fields, Request, Response};
 use crate::server::Incoming;
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
@@ -134,7 +135,7 @@ fn start(
     site: &Site,
     named: Option<&Registered>,
     return_to: ReturnTo,
-    fields: &HeaderMap,
+    fields: &Fields,
     client: &Client,
     now: UnixTime,
 ) -> Result<Response<Body>, Refusal> {
@@ -178,7 +179,7 @@ fn to_error_page(site: &Site, failure: &Failure, now: UnixTime) -> Response<Body
 }
 
 /// Several ways to sign in, with the one that was used the last time in front.
-fn chooser(site: &Site, return_to: &ReturnTo, fields: &HeaderMap) -> Response<Body> {
+fn chooser(site: &Site, return_to: &ReturnTo, fields: &Fields) -> Response<Body> {
     let last = site.cookies.last_provider(fields).find_map(|name| site.login.provider(name));
     let is_last = |provider: &Registered| last.is_some_and(|last| last.name == provider.name);
     let mut providers: Vec<&Registered> = site.login.providers().iter().collect();
@@ -202,7 +203,7 @@ fn chooser(site: &Site, return_to: &ReturnTo, fields: &HeaderMap) -> Response<Bo
 pub(super) fn sign_in(
     site: &Site,
     return_to: ReturnTo,
-    fields: &HeaderMap,
+    fields: &Fields,
     client: &Client,
     now: UnixTime,
 ) -> Result<Response<Body>, Refusal> {
@@ -305,7 +306,7 @@ fn error_page(site: &Site, request: &Request<Incoming>, now: UnixTime) -> Respon
     )
 }
 
-fn session(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
+fn session(site: &Site, fields: &Fields, now: UnixTime) -> Response<Body> {
     match site.cookies.session(fields, now) {
         Presented::Session(session) if site.honours(&session, now) => {
             let member = &session.member;
@@ -334,7 +335,7 @@ fn session(site: &Site, fields: &HeaderMap, now: UnixTime) -> Response<Body> {
 /// Sends the form that was kept during the login; a stranger signs in first.
 fn kept_form(
     site: &Site,
-    fields: &HeaderMap,
+    fields: &Fields,
     client: &Client,
     now: UnixTime,
 ) -> Result<Response<Body>, Refusal> {
@@ -358,7 +359,7 @@ pub(super) fn keep_form(site: &Site, form: &KeptForm, language: Language, now: U
 }
 
 /// 401 with a page that takes the fragment along to the login.
-pub(super) fn keep_fragment(site: &Site, here: &ReturnTo, fields: &HeaderMap) -> Response<Body> {
+pub(super) fn keep_fragment(site: &Site, here: &ReturnTo, fields: &Fields) -> Response<Body> {
     let page = Page::KeepFragment { login_path: &login_path(None, here) };
     let mut response = Own::page(StatusCode::UNAUTHORIZED, site.pages.render(&page, Language::of(fields)));
     response.headers_mut().insert(WWW_AUTHENTICATE, LOGIN_PAGE);

@@ -9,12 +9,13 @@
 
 mod original;
 
+use crate::message::{Request, Response};
 use crate::server::Incoming;
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
 };
-use http::{Request, Response, Uri, Version};
+use http::{Uri, Version};
 
 use super::admission::{Admission, Visitor, admit};
 use super::body::{Body, Own};

@@ -3,7 +3,9 @@
 //! Only the primary subtag counts (`es-MX` is Spanish), by the quality that the browser gives it. What is not well formed
 //! counts for nothing, and where nothing is left it is English.
 
-use http::header::{ACCEPT_LANGUAGE, HeaderMap, HeaderValue};
+use http::header::{ACCEPT_LANGUAGE, HeaderValue};
+
+use crate::message::Fields;
 
 /// More ranges than any browser sends; what stands behind them is not read.
 const MOST_RANGES: usize = 32;
@@ -36,7 +38,7 @@ impl Language {
 
     /// The language that a request prefers.
     #[must_use]
-    pub fn of(fields: &HeaderMap) -> Self {
+    pub fn of(fields: &Fields) -> Self {
         Self::preferred(fields.get_all(ACCEPT_LANGUAGE))
     }
 
@@ -163,7 +165,7 @@ mod tests {
             Language::Spanish,
             "several fields are one list"
         );
-        assert_eq!(Language::of(&HeaderMap::new()), Language::English);
+        assert_eq!(Language::of(&Fields::new()), Language::English);
     }
 
     proptest! {

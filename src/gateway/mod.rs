@@ -39,9 +39,9 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::message::{Fields, Request, Response};
 use crate::server::Incoming;
-use http::header::{HOST, HeaderMap, HeaderValue, STRICT_TRANSPORT_SECURITY};
-use http::{Request, Response};
+use http::header::{HOST, HeaderValue, STRICT_TRANSPORT_SECURITY};
 
 use crate::deadline::Watch;
 use crate::drain::Draining;
@@ -422,12 +422,12 @@ impl Gateway {
 
     /// Has browsers come with https from now on. Over plain HTTP that would mean nothing (RFC 6797 §7.2), and where the
     /// app has said something itself, that stands.
-    fn insist_on_https(&self, site: &Site, entrance: Entrance, fields: &mut HeaderMap) {
+    fn insist_on_https(&self, site: &Site, entrance: Entrance, fields: &mut Fields) {
         if entrance == Entrance::Tls
             && let Some(hsts) = &self.hsts
             && site.origin.scheme() == Scheme::Https
         {
-            fields.entry(STRICT_TRANSPORT_SECURITY).or_insert_with(|| hsts.clone());
+            fields.append_if_absent(STRICT_TRANSPORT_SECURITY, || hsts.clone());
         }
     }
 }

@@ -3,12 +3,13 @@
 //! Every line is looked at once, and by its name it is decided whether it goes on as it came, goes on without what is ours,
 //! or stays behind. What the gateway says itself comes behind them, so nothing that a client says can take it away again.
 
-use http::header::{CONNECTION, HeaderMap, HeaderName, VIA};
+use http::header::{CONNECTION, HeaderName, VIA};
 
 use super::via::Pseudonym;
 use crate::field_lines::Lines;
 use crate::identity::Identity;
 use crate::identity::signature::{Others, SIGNATURE};
+use crate::message::Fields;
 use crate::server::peer::Client;
 use crate::session::cookie;
 use crate::upstream::fields::{self, Before};
@@ -36,7 +37,7 @@ pub struct Held {
     /// Where the request came from, as a trusted proxy wrote it.
     pub before: Before,
     /// The signatures of others, which are to stand behind ours.
-    pub signatures: Option<Box<HeaderMap>>,
+    pub signatures: Option<Box<Fields>>,
     /// A field that nobody but the gateway may write.
     pub lookalike: Option<HeaderName>,
     /// The credentials are for the connection.
@@ -55,9 +56,9 @@ impl Customs<'_> {
     ///
     /// # Errors
     /// [`InCircles`] where the request has been here before.
-    pub fn pass(&self, sent: &HeaderMap, lines: &mut impl Lines) -> Result<Held, InCircles> {
+    pub fn pass(&self, sent: &Fields, lines: &mut impl Lines) -> Result<Held, InCircles> {
         let mut held = Held::default();
-        let mut signatures = HeaderMap::new();
+        let mut signatures = Fields::new();
         let named =
             if sent.contains_key(CONNECTION) { fields::named_by_connection(sent) } else { Vec::new() };
         for (name, value) in sent {
@@ -132,7 +133,7 @@ mod tests {
     use crate::secret::Secret;
     use crate::upstream::fields::{ForwardedStyle, Whence, write_forwarding, written};
 
-    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+    fn map(fields: &[(&str, &str)]) -> Fields {
         let name = |name: &str| HeaderName::try_from(name).unwrap();
         fields.iter().map(|(field, value)| (name(field), value.parse().unwrap())).collect()
     }
@@ -141,7 +142,7 @@ mod tests {
         Client { peer: peer.parse().unwrap(), address: address.parse().unwrap(), via_trusted_proxy }
     }
 
-    fn passed(sent: &[(&str, &str)], client: &Client) -> (HeaderMap, Held) {
+    fn passed(sent: &[(&str, &str)], client: &Client) -> (Fields, Held) {
         passed_by(&Pseudonym::default(), true, sent, client).unwrap()
     }
 
@@ -151,7 +152,7 @@ mod tests {
         keeps: bool,
         sent: &[(&str, &str)],
         client: &Client,
-    ) -> Result<(HeaderMap, Held), InCircles> {
+    ) -> Result<(Fields, Held), InCircles> {
         let key = Secret::new(*b"0123456789abcdef0123456789abcdef");
         let key = SigningKey::new("1", Algorithm::HmacSha256, &key).unwrap();
         let guarded = vec![(Attribute::MemberId, HeaderName::from_static("x-guarded"))];
@@ -164,13 +165,13 @@ mod tests {
             keeps_parent: keeps,
             keeps_state: keeps,
         };
-        let mut lines = HeaderMap::new();
+        let mut lines = Fields::new();
         let held = customs.pass(&map(sent), &mut lines)?;
         Ok((lines, held))
     }
 
     /// What an upstream of `https://members.example.org:8443` gets.
-    fn sent(style: ForwardedStyle, fields: &[(&str, &str)], client: &Client) -> HeaderMap {
+    fn sent(style: ForwardedStyle, fields: &[(&str, &str)], client: &Client) -> Fields {
         let (mut lines, held) = passed(fields, client);
         let whence = Whence {
             client,
@@ -250,7 +251,7 @@ mod tests {
     #[test]
     fn ids_and_traces_of_a_client_go_on_where_they_count_and_nowhere_else() {
         let fields = [("x-request-id", "1"), ("traceparent", "2"), ("tracestate", "3")];
-        for (keeps, expected) in [(true, map(&fields)), (false, HeaderMap::new())] {
+        for (keeps, expected) in [(true, map(&fields)), (false, Fields::new())] {
             let client = client("192.0.2.1", "192.0.2.1", false);
             let (lines, _) = passed_by(&Pseudonym::default(), keeps, &fields, &client).unwrap();
             assert_eq!(lines, expected, "{keeps}");

@@ -13,12 +13,13 @@ mod room;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN};
 use http::{Method, Uri};
 use url::form_urlencoded;
 
 pub use self::room::Room;
 pub(super) use self::room::{Place, Unread};
+use crate::message::Fields;
 use crate::random;
 use crate::session::seal::Seal;
 use crate::time::UnixTime;
@@ -45,7 +46,7 @@ pub struct Preserve {
 
 impl Preserve {
     /// Whether the body of a request is to be kept: a form, posted from this very site, not known to be too large.
-    pub(super) fn keeps(&self, method: &Method, fields: &HeaderMap, origin: &str) -> bool {
+    pub(super) fn keeps(&self, method: &Method, fields: &Fields, origin: &str) -> bool {
         let length =
             fields.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         self.form
@@ -101,14 +102,14 @@ impl KeptForm {
 }
 
 /// Whether the body may be a sealed form that comes back: what our own page posts.
-pub(super) fn may_be_kept_form(method: &Method, fields: &HeaderMap, origin: &str) -> bool {
+pub(super) fn may_be_kept_form(method: &Method, fields: &Fields, origin: &str) -> bool {
     let is_urlencoded =
         || fields.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-www-form-urlencoded");
     method == Method::POST && is_urlencoded() && is_from(fields, origin)
 }
 
 /// Whether the body is what a browser makes of a form (HTML §4.10.18.6).
-fn is_form(fields: &HeaderMap) -> bool {
+fn is_form(fields: &Fields) -> bool {
     let Some(kind) = fields.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) else { return false };
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     matches!(kind.as_str(), "application/x-www-form-urlencoded" | "multipart/form-data" | "text/plain")
@@ -118,7 +119,7 @@ fn is_form(fields: &HeaderMap) -> bool {
 ///
 /// Under `Referrer-Policy: no-referrer` browsers write `Origin: null` into forms of the page's own (Fetch §3.2), so null
 /// says nothing where Fetch Metadata says more.
-fn is_from(fields: &HeaderMap, origin: &str) -> bool {
+fn is_from(fields: &Fields, origin: &str) -> bool {
     let from = fields.get(ORIGIN);
     let is_own = |from: &HeaderValue| from.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
     match fields.get("sec-fetch-site") {
@@ -179,8 +180,7 @@ mod tests {
             Preserve { form: true, fragment: false, limit: 1000, room: Room::new(0), seal: seal("a") };
         let keeps = |fields: &[(&'static str, &str)]| {
             let name = http::header::HeaderName::from_static;
-            let fields: HeaderMap =
-                fields.iter().map(|(n, value)| (name(n), value.parse().unwrap())).collect();
+            let fields: Fields = fields.iter().map(|(n, value)| (name(n), value.parse().unwrap())).collect();
             preserve.keeps(&Method::POST, &fields, "https://a")
         };
         let form = ("content-type", "application/x-www-form-urlencoded");

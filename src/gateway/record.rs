@@ -18,14 +18,15 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 
 use super::body::Broken;
 use super::desk::{Desk, NONE, Place, SiteDesk};
 use crate::field_lines::Lines;
+use crate::message::{Fields, Request, Response};
 use crate::random;
 use crate::server::Incoming;
 use crate::server::peer::Client;
@@ -106,9 +107,9 @@ enum RequestId {
 }
 
 /// The request id that somebody in front has given, if it is one.
-fn given_id(fields: &HeaderMap) -> Option<&HeaderValue> {
+fn given_id(fields: &Fields) -> Option<&HeaderValue> {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
-    let mut ids = fields.get_all(&X_REQUEST_ID).iter();
+    let mut ids = fields.get_all(X_REQUEST_ID);
     match (ids.next(), ids.next()) {
         (Some(id), None) if (1..=128).contains(&id.len()) && id.as_bytes().iter().all(fits) => Some(id),
         (Some(_), _) | (None, _) => None,

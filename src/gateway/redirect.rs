@@ -3,8 +3,8 @@
 //! Never to a host that is no site: a browser must not be sent about by whoever writes its `Host`. Browsers do not keep
 //! the redirect, for an operator may want to take it back; for those who do not there is `Strict-Transport-Security`.
 
+use crate::message::{Request, Response};
 use crate::server::Incoming;
-use http::{Request, Response};
 
 use super::body::{Body, Own};
 use super::refusal::Refusal;

@@ -3,11 +3,9 @@
 //! A refusal has two texts: a plain sentence and a next step for the person who reads it, and the error with its sources
 //! for the log. The reference number stands in both.
 
-use http::header::{
-    ACCEPT_LANGUAGE, ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE,
-};
+use http::header::{ACCEPT_LANGUAGE, ALLOW, CONNECTION, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE};
 use http::uri::PathAndQuery;
-use http::{Method, Response, StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 
 use super::body::{Body, Own};
 use super::branding::Localized;
@@ -19,6 +17,7 @@ use super::site::Site;
 use super::texts::{Explanation, Texts};
 use crate::login::LoginError;
 use crate::login::return_to::ReturnTo;
+use crate::message::{Fields, Response};
 use crate::provider::ProviderError;
 use crate::provider::restraint::LeftAlone;
 use crate::route::NoSite;
@@ -48,7 +47,7 @@ pub struct Reader {
 impl Reader {
     /// The reader of the answer to a request.
     #[must_use]
-    pub fn of(method: &Method, uri: &Uri, fields: &HeaderMap) -> Self {
+    pub fn of(method: &Method, uri: &Uri, fields: &Fields) -> Self {
         let audience = challenge::audience(fields);
         let is_person = audience == Audience::Person;
         let accept_language = is_person.then(|| fields.get(ACCEPT_LANGUAGE).cloned()).flatten();

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::HeaderName;
 
 use super::branding::Localized;
@@ -14,6 +13,7 @@ use super::starts::Starts;
 use crate::identity::{Attribute, Identity};
 use crate::login::Login;
 use crate::member::{Member, Profile};
+use crate::message::Fields;
 use crate::provider::membership::Memberships;
 use crate::revocation::Revocations;
 use crate::route::Origin;
@@ -61,7 +61,7 @@ impl Site {
     /// The session of a request, if it has one that counts here: a provider that the site no longer has vouches for
     /// nobody.
     #[must_use]
-    pub fn session(&self, fields: &HeaderMap, now: UnixTime) -> Option<Session> {
+    pub fn session(&self, fields: &Fields, now: UnixTime) -> Option<Session> {
         match self.cookies.session(fields, now) {
             Presented::Session(session) if self.honours(&session, now) => Some(session),
             Presented::Session(_) | Presented::Unreadable | Presented::Nothing => None,

@@ -1,8 +1,9 @@
 //! What a stranger gets in the upstream's place, and the form that is kept meanwhile and comes back with the member.
 
+use crate::message::{Fields, Request, RequestHead, Response};
 use crate::server::Incoming;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, REFERER};
-use http::{Method, Request, Response};
+use http::Method;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, REFERER};
 
 use super::body::{self, Body};
 use super::challenge::{self, Challenge};
@@ -53,7 +54,7 @@ pub(super) async fn turn_away(
 }
 
 /// The page that a script runs on: its own address is no place for a person.
-pub(super) fn page_of(site: &Site, fields: &HeaderMap) -> ReturnTo {
+pub(super) fn page_of(site: &Site, fields: &Fields) -> ReturnTo {
     let page = fields.get(REFERER).and_then(|referrer| referrer.to_str().ok());
     ReturnTo::new(page.and_then(|page| page.strip_prefix(site.origin.as_str())).unwrap_or_default())
 }
@@ -76,7 +77,7 @@ async fn kept_form(site: &Site, request: Request<Incoming>) -> Option<(KeptForm,
 /// The body of a member's request; where it holds a form that was kept during the login, that form as it was.
 pub(super) async fn restore_form(
     site: &Site,
-    head: &mut http::request::Parts,
+    head: &mut RequestHead,
     body: Paced,
     now: UnixTime,
 ) -> Result<RequestBody, Refusal> {

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use http::HeaderMap;
+use crate::message::Fields;
 
 /// How many there are of each at most.
 const MOST: usize = 32;
@@ -16,18 +16,18 @@ const MOST_FIELDS: usize = 128;
 const USUAL_OCTETS: usize = 2 * 1024;
 
 thread_local! {
-    static FIELDS: RefCell<Vec<HeaderMap>> = const { RefCell::new(Vec::new()) };
+    static FIELDS: RefCell<Vec<Fields>> = const { RefCell::new(Vec::new()) };
     static OCTETS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An empty map.
 #[must_use]
-pub fn fields() -> HeaderMap {
+pub fn fields() -> Fields {
     FIELDS.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
 /// Keeps the room of a map. What stood in it is gone.
-pub fn keep_fields(mut fields: HeaderMap) {
+pub fn keep_fields(mut fields: Fields) {
     if (1..=MOST_FIELDS).contains(&fields.capacity()) {
         fields.clear();
         FIELDS.with_borrow_mut(|spares| keep(spares, fields));

@@ -67,10 +67,9 @@ fn credentials(id: &str, password: &Secret) -> Result<HeaderValue, NoUsername> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
-
     use super::*;
     use crate::member::{MemberId, MemberUnitId, Profile, ProviderName};
+    use crate::message::Fields;
 
     fn member(id: &'static str) -> Member {
         Member {
@@ -90,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_member_is_told_in_both_ways() {
-        let mut fields = HeaderMap::new();
+        let mut fields = Fields::new();
         both().write(&mut fields, &member("400007995-00")).unwrap();
         assert_eq!(fields["x-remote-user"], "400007995");
         assert_eq!(fields["authorization"], "Basic NDAwMDA3OTk1LTAwOnN3b3JkZmlzaA==");
@@ -99,7 +98,7 @@ mod tests {
     #[test]
     fn an_id_with_a_colon_is_no_username_and_nothing_is_written() {
         for id in ["a:b", ":", "a:", ":a"] {
-            let mut fields = HeaderMap::new();
+            let mut fields = Fields::new();
             assert_eq!(both().write(&mut fields, &member(id)), Err(NoUsername), "{id}");
             assert!(fields.is_empty(), "{id}");
         }
@@ -107,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_field_alone_takes_any_id() {
-        let mut fields = HeaderMap::new();
+        let mut fields = Fields::new();
         let bridge = Bridge { basic: None, ..both() };
         bridge.write(&mut fields, &member("a:b")).unwrap();
         assert_eq!((fields.len(), bridge.names().count()), (1, 1));
@@ -115,7 +114,7 @@ mod tests {
 
     #[test]
     fn neither_password_nor_credentials_print_themselves() {
-        let mut fields = HeaderMap::new();
+        let mut fields = Fields::new();
         both().write(&mut fields, &member("1")).unwrap();
         let printed = format!("{:?} {fields:?}", both());
         assert!(!printed.contains("swordfish") && !printed.contains("Basic"), "{printed}");

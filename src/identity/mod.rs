@@ -12,12 +12,13 @@ pub mod signature;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::field_lines::Lines;
 use crate::field_name::{folded, reads_as};
 use crate::member::Member;
+use crate::message::Fields;
 use crate::time::UnixTime;
 use bridge::Bridge;
 use jwt::Jwt;
@@ -182,7 +183,7 @@ impl Identity {
 
     /// What the signature of a request covers that carries these identity fields.
     #[must_use]
-    pub fn components_for(&self, fields: &HeaderMap) -> Vec<Component> {
+    pub fn components_for(&self, fields: &Fields) -> Vec<Component> {
         components(self.names().filter(|name| fields.contains_key(*name)))
     }
 
@@ -326,8 +327,8 @@ mod tests {
     const LINE: RequestLine<'_> =
         RequestLine { method: "GET", authority: "a.example", path: "/", query: None };
 
-    fn written(member: &Member) -> HeaderMap {
-        let mut fields = HeaderMap::new();
+    fn written(member: &Member) -> Fields {
+        let mut fields = Fields::new();
         identity().write(&mut fields, member, None, &LINE, UnixTime(1_795_300_000), [0; 16]);
         fields
     }

@@ -2,10 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use sfv::{Dictionary, FieldType, Parser};
 
 use super::keys::SigningKey;
+use crate::message::Fields;
 use crate::time::UnixTime;
 use crate::verify::{LABEL, TAG, names_ours};
 
@@ -50,9 +51,9 @@ pub trait Covered {
     fn write_value(&self, name: &HeaderName, base: &mut Vec<u8>) -> Option<()>;
 }
 
-impl Covered for HeaderMap {
+impl Covered for Fields {
     fn write_value(&self, name: &HeaderName, base: &mut Vec<u8>) -> Option<()> {
-        let mut lines = self.get_all(name).iter();
+        let mut lines = self.get_all(name);
         base.extend_from_slice(lines.next()?.to_str().ok()?.trim().as_bytes());
         for line in lines {
             base.extend_from_slice(b", ");
@@ -64,7 +65,7 @@ impl Covered for HeaderMap {
 
 /// What of a request can be signed.
 #[derive(Debug)]
-pub struct Message<'a, Fields: ?Sized = HeaderMap> {
+pub struct Message<'a, F: ?Sized = Fields> {
     /// The method.
     pub method: &'a str,
     /// Host and port as the upstream sees them in `Host`.
@@ -74,7 +75,7 @@ pub struct Message<'a, Fields: ?Sized = HeaderMap> {
     /// What follows the question mark; nothing where there is none.
     pub query: Option<&'a str>,
     /// The fields.
-    pub fields: &'a Fields,
+    pub fields: &'a F,
 }
 
 /// The signature base (RFC 9421 §2.5): what is signed, and what whoever verifies builds again. `params` is the list of
@@ -93,9 +94,9 @@ pub fn signature_base(message: &Message<'_>, components: &[Component], params: &
 const PARAMS: &[u8] = b"\"@signature-params\": ";
 
 /// All lines of a signature base but the last.
-fn write_components<Fields: Covered + ?Sized>(
+fn write_components<F: Covered + ?Sized>(
     base: &mut Vec<u8>,
-    message: &Message<'_, Fields>,
+    message: &Message<'_, F>,
     components: &[Component],
 ) -> Option<()> {
     for component in components {
@@ -220,8 +221,8 @@ fn write_number(text: &mut Vec<u8>, mut number: u64) {
 }
 
 /// The lines of a field as one dictionary; an empty one where there is no such field.
-fn dictionary(fields: &HeaderMap, name: &HeaderName) -> Option<Dictionary> {
-    let lines: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+fn dictionary(fields: &Fields, name: &HeaderName) -> Option<Dictionary> {
+    let lines: Vec<&[u8]> = fields.get_all(name).map(HeaderValue::as_bytes).collect();
     if lines.is_empty() {
         return Some(Dictionary::new());
     }
@@ -233,7 +234,7 @@ fn dictionary(fields: &HeaderMap, name: &HeaderName) -> Option<Dictionary> {
 #[derive(Debug, Default)]
 pub struct Others {
     /// What is left of `Signature-Input` and `Signature`, line by line.
-    pub fields: HeaderMap,
+    pub fields: Fields,
     /// Our label was there.
     pub had_ours: bool,
 }
@@ -241,7 +242,7 @@ pub struct Others {
 impl Others {
     /// What is left of these two fields of a client.
     #[must_use]
-    pub fn of(mut fields: HeaderMap) -> Self {
+    pub fn of(mut fields: Fields) -> Self {
         let mut had_ours = false;
         for name in [&SIGNATURE_INPUT, &SIGNATURE] {
             if !fields.contains_key(name) {
@@ -255,7 +256,7 @@ impl Others {
                 }
                 Some(mut dictionary) => {
                     // Verifiers cut at commas: what others say between quotation marks is to look like ours to none.
-                    if !fields.get_all(name).iter().any(|line| line.to_str().is_ok_and(names_ours)) {
+                    if !fields.get_all(name).any(|line| line.to_str().is_ok_and(names_ours)) {
                         continue;
                     }
                     dictionary.shift_remove(LABEL);
@@ -295,19 +296,19 @@ mod tests {
             .collect()
     }
 
-    fn fields() -> HeaderMap {
-        let mut fields = HeaderMap::new();
+    fn fields() -> Fields {
+        let mut fields = Fields::new();
         for (name, value) in [
             ("x-member-id", "400007995-00"),
             ("x-member-unit-id", "400007995"),
             ("x-member-provider", "ymca"),
         ] {
-            fields.insert(name, HeaderValue::from_static(value));
+            fields.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
         fields
     }
 
-    fn message(fields: &HeaderMap) -> Message<'_> {
+    fn message(fields: &Fields) -> Message<'_> {
         Message {
             method: "GET",
             authority: "members.example.org",
@@ -317,7 +318,7 @@ mod tests {
         }
     }
 
-    fn signed(algorithm: Algorithm) -> HeaderMap {
+    fn signed(algorithm: Algorithm) -> Fields {
         let mut fields = fields();
         let keys = keys(algorithm);
         let signer = Signer::new(demanded(), 60);
@@ -368,21 +369,21 @@ mod tests {
             ("", None),
         ];
         for (sent, kept) in cases {
-            let mut fields = HeaderMap::new();
+            let mut fields = Fields::new();
             fields.insert(SIGNATURE, HeaderValue::from_static(sent));
             let Others { fields, had_ours } = Others::of(fields);
             assert_eq!(had_ours, !sent.is_empty() && kept != Some(sent), "{sent}");
             assert_eq!(fields.get(SIGNATURE).map(|value| value.to_str().unwrap()), kept, "{sent}");
         }
-        let mut fields = HeaderMap::new();
+        let mut fields = Fields::new();
         // A quotation that goes on in the next line.
         fields.append(SIGNATURE, HeaderValue::from_static("sig1=:AAAA:;x=\""));
         fields.append(SIGNATURE, HeaderValue::from_static("member=\""));
         assert!(Others::of(fields).fields.is_empty());
-        let mut fields = HeaderMap::new();
+        let mut fields = Fields::new();
         fields.append(SIGNATURE, HeaderValue::from_static("sig1=:AAAA:"));
         fields.append(SIGNATURE, HeaderValue::from_static("member=:BBBB:"));
         let Others { fields, .. } = Others::of(fields);
-        assert_eq!(fields.get_all(SIGNATURE).iter().collect::<Vec<_>>(), ["sig1=:AAAA:"]);
+        assert_eq!(fields.get_all(SIGNATURE).collect::<Vec<_>>(), ["sig1=:AAAA:"]);
     }
 }

@@ -10,10 +10,10 @@ pub mod return_to;
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::HeaderValue;
 
 use crate::member::{Member, ProviderName};
+use crate::message::Fields;
 use crate::provider::restraint::LeftAlone;
 use crate::provider::{AuthorizationCode, ProviderError, RedirectUri, Registered, complaint};
 use crate::random;
@@ -187,7 +187,7 @@ impl Login {
         provider: &Registered,
         return_to: ReturnTo,
         cookies: &Cookies,
-        fields: &HeaderMap,
+        fields: &Fields,
         now: UnixTime,
     ) -> Result<Started, Looping> {
         let attempt = Attempt::begin(random::bytes(), provider.name.clone(), return_to, now);
@@ -206,7 +206,7 @@ impl Login {
     }
 
     /// The attempts of this browser.
-    fn known<'a>(&self, cookies: &'a Cookies, fields: &'a HeaderMap) -> Vec<Known<'a>> {
+    fn known<'a>(&self, cookies: &'a Cookies, fields: &'a Fields) -> Vec<Known<'a>> {
         let known = cookies.attempts(fields).filter(|(tag, _)| attempt::is_tag(tag));
         // A browser of ours never has many more; whoever sends hundreds does not get hundreds of deletions back.
         let known = known.take(2 * MOST_ATTEMPTS).map(|(tag, sealed)| {
@@ -225,7 +225,7 @@ impl Login {
         provider: &Registered,
         query: &str,
         cookies: &Cookies,
-        fields: &HeaderMap,
+        fields: &Fields,
         now: UnixTime,
     ) -> Result<Finished, Failed> {
         let stray = |error| Failed { error, return_to: ReturnTo::default(), cookie: None };
@@ -275,7 +275,7 @@ impl Login {
     }
 
     /// The attempt of this browser that has this state.
-    fn attempt_of(&self, state: &str, cookies: &Cookies, fields: &HeaderMap) -> Option<Attempt> {
+    fn attempt_of(&self, state: &str, cookies: &Cookies, fields: &Fields) -> Option<Attempt> {
         let tag = attempt::tag(state);
         cookies
             .attempts(fields)

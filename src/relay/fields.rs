@@ -4,13 +4,14 @@
 //! show to the vendor.
 
 use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
-    TRAILER, TRANSFER_ENCODING, VIA,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, HeaderName, HeaderValue, LOCATION, SET_COOKIE, TRAILER,
+    TRANSFER_ENCODING, VIA,
 };
 use reqwest::Url;
 
 use super::sieve;
 use crate::field_name::reads_as;
+use crate::message::Fields;
 use crate::upstream::fields::{drop_connection_specific, is_disguised, is_forwarding};
 
 /// Says of an answer that it is ours, or why it is the vendor's 401 although we could have asked again.
@@ -56,18 +57,15 @@ const NOT_FOR_VENDOR: [&[u8]; 19] = [
 const NOT_FOR_VENDOR_FROM: [&[u8]; 5] = [b"proxy-", b"sec-", b"x-forwarded-", b"x-original-", b"x-rewrite-"];
 
 /// Makes the fields of a request those that the vendor gets, beside the token.
-pub(super) fn to_vendor(fields: &mut HeaderMap) {
+pub(super) fn to_vendor(fields: &mut Fields) {
     drop_connection_specific(fields);
     let is_ours = |name: &HeaderName| {
         let text = name.as_str();
         is_forwarding(text) || is_disguised(text) || is_not_for_vendor(text)
     };
-    let names: Vec<HeaderName> = fields.keys().filter(|name| is_ours(name)).cloned().collect();
-    for name in names {
-        fields.remove(name);
-    }
+    fields.retain(|name, _| !is_ours(name));
     // Every request has it (<https://api.daxko.com/v3/docs/tutorials/getting_started>).
-    fields.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+    fields.append_if_absent(ACCEPT, || HeaderValue::from_static("application/json"));
     // By this the gate knows what leads to itself (RFC 9110 §7.6.3).
     fields.insert(VIA, HeaderValue::from_static("1.1 member-gateway-relay"));
     // What is compressed nobody can look into.
@@ -83,7 +81,7 @@ fn is_not_for_vendor(name: &str) -> bool {
 }
 
 /// Makes the fields of an answer those that the app gets. `token` was attached to the request, and `asked` is where it went.
-pub(super) fn to_app(fields: &mut HeaderMap, token: &[u8], asked: &Url, base: &Url) {
+pub(super) fn to_app(fields: &mut Fields, token: &[u8], asked: &Url, base: &Url) {
     drop_connection_specific(fields);
     for name in [SET_COOKIE, TRAILER, REASON] {
         fields.remove(name);
@@ -96,9 +94,7 @@ pub(super) fn to_app(fields: &mut HeaderMap, token: &[u8], asked: &Url, base: &U
         .filter(|(name, value)| is_credential(name, value))
         .map(|(name, _)| name.clone())
         .collect();
-    for name in names {
-        fields.remove(name);
-    }
+    fields.retain(|name, _| !names.contains(name));
     if let Some(here) = fields.get(LOCATION).and_then(|location| here(location, asked, base)) {
         fields.insert(LOCATION, here);
     }
@@ -120,10 +116,9 @@ fn holds_token(value: &[u8], token: &[u8]) -> bool {
 }
 
 /// Whether an answer is in a coding, although none was asked for: a token that stands in it would not be found.
-pub(super) fn is_coded(fields: &HeaderMap) -> bool {
+pub(super) fn is_coded(fields: &Fields) -> bool {
     let has_other = |name, none: &[u8]| {
-        let codings =
-            fields.get_all(name).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+        let codings = fields.get_all(name).flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
         codings.map(<[u8]>::trim_ascii).any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(none))
     };
     has_other(CONTENT_ENCODING, b"identity") || has_other(TRANSFER_ENCODING, b"chunked")
@@ -146,15 +141,15 @@ mod tests {
 
     const TOKEN: &[u8] = b"opaque-0123456789";
 
-    fn fields(lines: &[(&str, &str)]) -> HeaderMap {
-        let mut fields = HeaderMap::new();
+    fn fields(lines: &[(&str, &str)]) -> Fields {
+        let mut fields = Fields::new();
         for (name, value) in lines {
             fields.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
         }
         fields
     }
 
-    fn names(fields: &HeaderMap) -> Vec<&str> {
+    fn names(fields: &Fields) -> Vec<&str> {
         let mut names: Vec<&str> = fields.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         names
@@ -200,7 +195,7 @@ mod tests {
             (&sent[ACCEPT], &sent[VIA]),
             (&"text/csv".parse().unwrap(), &"1.1 member-gateway-relay".parse().unwrap())
         );
-        let mut sent = HeaderMap::new();
+        let mut sent = Fields::new();
         to_vendor(&mut sent);
         assert_eq!(sent[ACCEPT], "application/json");
     }

@@ -7,9 +7,9 @@
 
 use std::net::IpAddr;
 
-use http::Request;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, ORIGIN, VIA};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, ORIGIN, VIA};
 
+use crate::message::{Fields, Request};
 use crate::route;
 use crate::secret::{Secret, same_bytes};
 
@@ -65,7 +65,7 @@ impl Gate {
             return Err(NotAdmitted::Browser);
         }
         let is_ours = |line: &HeaderValue| memchr::memmem::find(line.as_bytes(), GATEWAY).is_some();
-        if fields.get_all(VIA).iter().any(is_ours) {
+        if fields.get_all(VIA).any(is_ours) {
             return Err(NotAdmitted::Member);
         }
         match &self.key {
@@ -86,8 +86,8 @@ impl Gate {
 }
 
 /// Whether this key is the only credential (RFC 6750 §2.1).
-fn shows(fields: &HeaderMap, key: &Secret) -> Result<(), NotAdmitted> {
-    let mut shown = fields.get_all(AUTHORIZATION).iter();
+fn shows(fields: &Fields, key: &Secret) -> Result<(), NotAdmitted> {
+    let mut shown = fields.get_all(AUTHORIZATION);
     let (Some(credentials), None) = (shown.next(), shown.next()) else { return Err(NotAdmitted::NoKey) };
     let credentials = credentials.as_bytes();
     let (scheme, token) = credentials.split_at(credentials.len().min(b"Bearer ".len()));
@@ -107,11 +107,11 @@ mod tests {
     }
 
     fn ask(gate: &Gate, fields: &[(&str, &str)]) -> Result<(), NotAdmitted> {
-        let mut request = Request::builder().uri("/v3/members/1");
+        let mut request = http::Request::builder().uri("/v3/members/1");
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        gate.admit(&request.body(()).unwrap())
+        gate.admit(&request.body(()).unwrap().into())
     }
 
     #[test]

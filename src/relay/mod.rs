@@ -23,9 +23,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::message::{Fields, Request, Response};
 use crate::server::Incoming;
-use http::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use http::{Method, StatusCode, Uri};
 use reqwest::Url;
 
 pub use self::body::{Body, Broken};
@@ -203,7 +204,7 @@ impl Relay {
     ) -> Result<Response<reqwest::Body>, Refusal> {
         let (body, progress) = content.send();
         let mut request = reqwest::Request::new(question.method.clone(), question.url.clone());
-        request.headers_mut().clone_from(&question.fields);
+        *request.headers_mut() = question.fields.clone().into();
         request.headers_mut().insert(AUTHORIZATION, token.bearer());
         *request.body_mut() = body;
         record.is_asked();
@@ -224,7 +225,7 @@ impl Relay {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => Err(Refusal::NoAnswer),
             Ok(answer) => {
                 record.is_answered(answer.status());
-                Ok(answer.into())
+                Ok(http::Response::from(answer).into())
             }
             Err(_) if progress.is_broken() => Err(Refusal::Body),
             // The address holds ids, so it does not travel with the error.
@@ -243,11 +244,11 @@ impl fmt::Debug for Relay {
 struct Question {
     method: Method,
     url: Url,
-    fields: HeaderMap,
+    fields: Fields,
 }
 
 /// How long the vendor asks us to wait (RFC 9110 §10.2.3).
-fn retry_after(fields: &HeaderMap, now: UnixTime) -> Option<Duration> {
+fn retry_after(fields: &Fields, now: UnixTime) -> Option<Duration> {
     let text = fields.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let date = |text| httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok();
     match text.parse() {
@@ -318,7 +319,7 @@ mod tests {
             ("-1", None),
             ("soon", None),
         ] {
-            let fields = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            let fields = Fields::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
             assert_eq!(retry_after(&fields, now), seconds.map(Duration::from_secs), "{text}");
         }
     }

@@ -4,14 +4,15 @@
 //! from the vendor's.
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{Response, StatusCode};
 use serde_json::json;
 
 use super::fields::REASON;
 use super::gate::NotAdmitted;
 use super::paths::Closed;
 use super::record::Outcome;
+use crate::message::Response;
 use crate::provider::ProviderError;
 use crate::provider::quota::NoCall;
 

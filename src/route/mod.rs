@@ -12,9 +12,11 @@ pub mod rule;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use http::Version;
 use http::header::HOST;
 use http::uri::Uri;
-use http::{HeaderMap, Version};
+
+use crate::message::Fields;
 
 /// The scheme of a site's public address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,8 +238,8 @@ impl Sites {
 ///
 /// # Errors
 /// [`NoSite::Malformed`] where there is none, more than one, or two that differ.
-pub fn authority<'a>(fields: &'a HeaderMap, target: &'a Uri, version: Version) -> Result<&'a [u8], NoSite> {
-    let mut hosts = fields.get_all(HOST).iter();
+pub fn authority<'a>(fields: &'a Fields, target: &'a Uri, version: Version) -> Result<&'a [u8], NoSite> {
+    let mut hosts = fields.get_all(HOST);
     let target = target.authority().map(|authority| authority.as_str().as_bytes());
     match (hosts.next(), hosts.next(), target) {
         (Some(host), None, None) => Ok(host.as_bytes()),
@@ -370,9 +372,8 @@ mod tests {
 
     #[test]
     fn a_request_names_its_host_once() {
-        let fields = |hosts: &[&str]| -> HeaderMap {
-            hosts.iter().map(|host| (HOST, host.parse().unwrap())).collect()
-        };
+        let fields =
+            |hosts: &[&str]| -> Fields { hosts.iter().map(|host| (HOST, host.parse().unwrap())).collect() };
         let authority =
             |hosts: &[&str], target, version| Ok(authority(&fields(hosts), &target, version)?.to_vec());
         let (one, two) = (Version::HTTP_11, Version::HTTP_2);

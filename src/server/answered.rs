@@ -8,9 +8,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Response, StatusCode};
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+
+use crate::message::Response;
 
 /// The body of an answer; nothing where answering has panicked.
 pub(super) struct Answered<B>(Option<B>);

@@ -172,7 +172,7 @@ impl<R: Respond> Trunk<R> {
     /// A stream begins, or is refused.
     fn begin(self: &Rc<Self>, request: Request<RecvStream>, mut reply: SendResponse<Piece>) {
         match Share::take(&self.room, &self.vitals, self.watched.another(), &request) {
-            Some(share) => self.crew.take_on(Stream::begin(self, request, reply, share)),
+            Some(share) => self.crew.take_on(Stream::begin(self, request.into(), reply, share)),
             None => {
                 tracing::debug!("a stream is refused: its connection holds too much");
                 self.respond.notice(self.arrival.entrance, Event::StreamRefused);

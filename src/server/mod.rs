@@ -34,7 +34,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
+
 use http_body::Body;
 use tokio::runtime::LocalOptions;
 use tokio::sync::mpsc::UnboundedSender;
@@ -42,6 +42,7 @@ use tokio::sync::watch;
 
 use crate::deadline::{Ticker, Watch};
 use crate::drain::{Announced, Draining, Stage};
+use crate::message::{Request, Response};
 pub use connection::Limits;
 use crowd::Crowd;
 pub use crowd::Crowded;

@@ -5,11 +5,11 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
 
 use super::Arrival;
+use crate::message::Fields;
 
 /// `X-Forwarded-For`
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -36,7 +36,7 @@ impl TrustedProxies {
 
     /// The client of a request.
     #[must_use]
-    pub fn client(&self, arrival: Arrival, fields: &HeaderMap) -> Client {
+    pub fn client(&self, arrival: Arrival, fields: &Fields) -> Client {
         let peer = arrival.peer.to_canonical();
         if arrival.is_nameless || !self.trusts(peer) {
             return Client { peer, address: peer, via_trusted_proxy: false };
@@ -66,9 +66,9 @@ pub struct Client {
 }
 
 /// The addresses a request has passed, in their order; nothing for one that is none.
-fn hops(fields: &HeaderMap) -> Vec<Option<IpAddr>> {
+fn hops(fields: &Fields) -> Vec<Option<IpAddr>> {
     let lines = |name: &HeaderName| {
-        let lines: Vec<&str> = fields.get_all(name).iter().map(|line| line.to_str().unwrap_or("?")).collect();
+        let lines: Vec<&str> = fields.get_all(name).map(|line| line.to_str().unwrap_or("?")).collect();
         lines.join(",")
     };
     if fields.contains_key(&X_FORWARDED_FOR) {
@@ -104,8 +104,8 @@ fn address(text: &str) -> Option<IpAddr> {
 /// The host that a trusted proxy says the client asked for: the last one named, which the proxy itself wrote. Only
 /// `X-Forwarded-Host` counts: proxies that write that one often pass a client's `Forwarded` on.
 #[must_use]
-pub fn forwarded_host(fields: &HeaderMap) -> Option<&[u8]> {
-    let line = fields.get_all(&X_FORWARDED_HOST).iter().next_back()?;
+pub fn forwarded_host(fields: &Fields) -> Option<&[u8]> {
+    let line = fields.get_all(&X_FORWARDED_HOST).next_back()?;
     line.as_bytes().rsplit(|&byte| byte == b',').next().map(<[u8]>::trim_ascii)
 }
 
@@ -116,7 +116,7 @@ mod tests {
 
     fn client(peer: &str, fields: &[(&'static str, &str)]) -> Client {
         let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
-        let fields: HeaderMap = fields
+        let fields: Fields = fields
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn the_host_a_trusted_proxy_names_is_the_last_one() {
         let host = |name: &'static str, value: &str| {
-            let fields: HeaderMap =
+            let fields: Fields =
                 [(HeaderName::from_static(name), value.parse().unwrap())].into_iter().collect();
             forwarded_host(&fields).map(<[u8]>::to_vec)
         };

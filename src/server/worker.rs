@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode, Version};
+use http::{StatusCode, Version};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -26,6 +26,7 @@ use super::tls::{self, Shown, Tls};
 use super::{Arrival, Entrance, Event, Incoming, Limits, Making, Respond, Service, http1, preamble};
 use crate::deadline::{Ticker, Watch, Watched};
 use crate::drain::{Draining, Rest, Stage};
+use crate::message::{Request, Response};
 
 /// How long an accept loop rests when the machine has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

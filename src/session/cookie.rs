@@ -5,11 +5,12 @@
 //! the gateway's: none reaches an upstream, and an upstream can set none.
 
 use cookie::{Cookie, SameSite};
-use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 
 use super::seal::{KeyRing, Purpose, Seal};
 use super::{Policy, Session};
 use crate::member::ProviderName;
+use crate::message::Fields;
 use crate::random;
 use crate::time::UnixTime;
 
@@ -54,7 +55,7 @@ impl Cookies {
 
     /// What the cookies of a request say about its session.
     #[must_use]
-    pub fn session(&self, fields: &HeaderMap, now: UnixTime) -> Presented {
+    pub fn session(&self, fields: &Fields, now: UnixTime) -> Presented {
         let mut presented = Presented::Nothing;
         for (name, value) in pairs(fields) {
             if name != self.session.as_bytes() {
@@ -73,11 +74,7 @@ impl Cookies {
     }
 
     /// All sessions of a request that still count: a browser can hold one for a path, too.
-    pub fn sessions<'a>(
-        &'a self,
-        fields: &'a HeaderMap,
-        now: UnixTime,
-    ) -> impl Iterator<Item = Session> + 'a {
+    pub fn sessions<'a>(&'a self, fields: &'a Fields, now: UnixTime) -> impl Iterator<Item = Session> + 'a {
         let own = pairs(fields).filter(|(name, _)| *name == self.session.as_bytes());
         let opened = own.filter_map(|(_, value)| self.seal.open(value).and_then(Session::from_bytes));
         opened.filter(move |session| session.is_live_at(now, &self.policy))
@@ -96,7 +93,7 @@ impl Cookies {
     }
 
     /// The login attempts among the cookies: what stands behind the common part of the name, and the value.
-    pub fn attempts<'a>(&'a self, fields: &'a HeaderMap) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+    pub fn attempts<'a>(&'a self, fields: &'a Fields) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         pairs(fields).filter_map(|(name, value)| {
             let tag = std::str::from_utf8(name).ok()?.strip_prefix(&self.attempt)?;
             Some((tag, value))
@@ -116,7 +113,7 @@ impl Cookies {
     }
 
     /// What the browser remembers as the provider of the last time: any text, perhaps several.
-    pub fn last_provider<'a>(&'a self, fields: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
+    pub fn last_provider<'a>(&'a self, fields: &'a Fields) -> impl Iterator<Item = &'a str> {
         let own = pairs(fields).filter(|(name, _)| *name == self.last_provider.as_bytes());
         own.filter_map(|(_, value)| std::str::from_utf8(value).ok())
     }
@@ -154,8 +151,8 @@ pub enum Presented {
 }
 
 /// All cookies of a request, as RFC 6265bis §5.7.3 writes them: split at semicolons, blanks trimmed, nothing unquoted.
-fn pairs(fields: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    fields.get_all(COOKIE).iter().flat_map(|line| pieces(line.as_bytes())).filter_map(pair)
+fn pairs(fields: &Fields) -> impl Iterator<Item = (&[u8], &[u8])> {
+    fields.get_all(COOKIE).flat_map(|line| pieces(line.as_bytes())).filter_map(pair)
 }
 
 /// What stands between the semicolons of a line. Cookies are long and semicolons few, so they are searched for.
@@ -228,7 +225,7 @@ pub fn without_ours(line: &HeaderValue) -> Option<Vec<u8>> {
 }
 
 /// Takes out of an answer what an upstream tries to set under the gateway's names.
-pub fn remove_ours_set_by_upstream(fields: &mut HeaderMap) {
+pub fn remove_ours_set_by_upstream(fields: &mut Fields) {
     let is_forged = |line: &HeaderValue| {
         let text = line.as_bytes();
         let first = text.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
@@ -236,11 +233,11 @@ pub fn remove_ours_set_by_upstream(fields: &mut HeaderMap) {
         let name = first.split(|&byte| byte == b'=').find(|part| !part.trim_ascii().is_empty());
         name.is_some_and(|name| is_ours(name.trim_ascii()))
     };
-    if !fields.get_all(SET_COOKIE).iter().any(is_forged) {
+    if !fields.get_all(SET_COOKIE).any(is_forged) {
         return;
     }
     let kept: Vec<HeaderValue> =
-        fields.get_all(SET_COOKIE).iter().filter(|line| !is_forged(line)).cloned().collect();
+        fields.get_all(SET_COOKIE).filter(|line| !is_forged(line)).cloned().collect();
     fields.remove(SET_COOKIE);
     for line in kept {
         fields.append(SET_COOKIE, line);
@@ -274,7 +271,7 @@ mod tests {
         Session::begin(SessionId([id; 16]), member, UnixTime(active), UnixTime(active))
     }
 
-    fn request(lines: &[&str]) -> HeaderMap {
+    fn request(lines: &[&str]) -> Fields {
         lines.iter().map(|line| (COOKIE, HeaderValue::from_str(line).unwrap())).collect()
     }
 
@@ -368,7 +365,7 @@ mod tests {
         ];
         for (sent, kept) in cases {
             let fields = request(sent);
-            let lines = fields.get_all(COOKIE).iter();
+            let lines = fields.get_all(COOKIE);
             let lines = lines.map(|line| without_ours(line).unwrap_or_else(|| line.as_bytes().to_vec()));
             let lines: Vec<Vec<u8>> = lines.filter(|line| !line.is_empty()).collect();
             let kept: Vec<&[u8]> = kept.iter().map(|line| line.as_bytes()).collect();
@@ -378,7 +375,7 @@ mod tests {
 
     #[test]
     fn an_upstream_cannot_set_cookies_under_our_names() {
-        let mut fields: HeaderMap = [
+        let mut fields: Fields = [
             "a=1; Path=/",
             "__Host-member-session=forged; Secure; Path=/",
             " __host-MEMBER-session =forged",
@@ -392,10 +389,7 @@ mod tests {
         .map(|line| (SET_COOKIE, HeaderValue::from_str(line).unwrap()))
         .collect();
         remove_ours_set_by_upstream(&mut fields);
-        assert_eq!(
-            fields.get_all(SET_COOKIE).iter().collect::<Vec<_>>(),
-            ["a=1; Path=/", "theme=member-session"]
-        );
+        assert_eq!(fields.get_all(SET_COOKIE).collect::<Vec<_>>(), ["a=1; Path=/", "theme=member-session"]);
     }
 
     #[test]

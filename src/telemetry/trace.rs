@@ -5,7 +5,9 @@
 //! of its own would name a span that nobody ever finds. Where none has come, or one that is not valid, a new trace begins
 //! here, and the `tracestate` of the old one is dropped ("A traceparent is not received").
 
-use http::header::{HeaderMap, HeaderName};
+use http::header::HeaderName;
+
+use crate::message::Fields;
 
 /// The field that carries the trace.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -59,8 +61,8 @@ impl TraceParent {
 
     /// The trace of a message; nothing where it has none, several, or one that is not valid.
     #[must_use]
-    pub fn of(fields: &HeaderMap) -> Option<Self> {
-        let mut lines = fields.get_all(TRACEPARENT).iter();
+    pub fn of(fields: &Fields) -> Option<Self> {
+        let mut lines = fields.get_all(TRACEPARENT);
         match (lines.next(), lines.next()) {
             (Some(line), None) => Self::parse(line.as_bytes()),
             (Some(_), Some(_)) | (None, _) => None,
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn of_two_fields_nobody_can_say_which_one_is_meant() {
-        let mut fields = HeaderMap::new();
+        let mut fields = Fields::new();
         fields.append(TRACEPARENT, HeaderValue::from_static(VALID));
         assert!(TraceParent::of(&fields).is_some());
         fields.append(TRACEPARENT, HeaderValue::from_static(VALID));

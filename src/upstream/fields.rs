@@ -6,11 +6,12 @@
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, FORWARDED, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING,
 };
 
 use crate::field_lines::Lines;
 use crate::field_name::reads_as;
+use crate::message::Fields;
 use crate::route::Scheme;
 use crate::server::peer::{Client, X_FORWARDED_FOR, X_FORWARDED_HOST};
 
@@ -34,9 +35,9 @@ pub enum ForwardedStyle {
 }
 
 /// Drops what belongs to the connection a message came over, and whatever its `Connection` field names.
-pub fn drop_connection_specific(fields: &mut HeaderMap) {
-    drop_what_connection_names(fields);
-    drop_if(fields, is_connection_specific);
+pub fn drop_connection_specific(fields: &mut Fields) {
+    let named = named_by_connection(fields);
+    fields.retain(|name, _| !is_connection_specific(name) && !named.contains(name));
 }
 
 /// Whether a field of a request is not for an upstream, by its name: what belongs to the connection; what tells, or pretends
@@ -77,24 +78,10 @@ impl Before {
     }
 }
 
-/// Nearly every message has one or none of what is looked for, which then costs a look at each name and nothing else.
-fn drop_if(fields: &mut HeaderMap, is_unwanted: impl Fn(&HeaderName) -> bool) {
-    while let Some(name) = fields.keys().find(|name| is_unwanted(name)).cloned() {
-        fields.remove(name);
-    }
-}
-
-fn drop_what_connection_names(fields: &mut HeaderMap) {
-    let names = named_by_connection(fields);
-    for name in names {
-        fields.remove(name);
-    }
-}
-
 /// The fields that `Connection` says are for the connection alone (RFC 9110 §7.6.1).
 #[must_use]
-pub fn named_by_connection(fields: &HeaderMap) -> Vec<HeaderName> {
-    let lines = fields.get_all(CONNECTION).iter();
+pub fn named_by_connection(fields: &Fields) -> Vec<HeaderName> {
+    let lines = fields.get_all(CONNECTION);
     let options = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
     // Nearly all say one of these, which is no field, or one that goes anyway.
     let is_common =
@@ -213,9 +200,9 @@ pub fn written(address: IpAddr) -> HeaderValue {
 
 /// Whether the framing of an answer can be read in more than one way (RFC 9112 §6.3): then it is no answer at all.
 #[must_use]
-pub fn is_ambiguous(fields: &HeaderMap) -> bool {
-    let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
-    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
+pub fn is_ambiguous(fields: &Fields) -> bool {
+    let mut lengths = fields.get_all(CONTENT_LENGTH);
+    let mut codings = fields.get_all(TRANSFER_ENCODING);
     let (length, another_length) = (lengths.next(), lengths.next());
     let (coding, another_coding) = (codings.next(), codings.next());
     let is_list = length.is_some_and(|length| !length.as_bytes().iter().all(u8::is_ascii_digit));
@@ -230,7 +217,7 @@ pub fn is_ambiguous(fields: &HeaderMap) -> bool {
 /// Whether an answer asks for credentials of the connection instead of the message, as NTLM does: such a connection belongs
 /// to one member for good.
 #[must_use]
-pub fn authenticates_connection(fields: &HeaderMap) -> bool {
+pub fn authenticates_connection(fields: &Fields) -> bool {
     // A look at each name is cheaper than two searches for what is rarely there.
     let authenticates =
         |name: &HeaderName| matches!(name.as_str(), "www-authenticate" | "proxy-authenticate");
@@ -290,13 +277,12 @@ pub fn may_be_trailer(name: &HeaderName) -> bool {
 }
 
 /// Rewrites `Trailer` so that it names only what will pass.
-pub fn rebuild_trailer(fields: &mut HeaderMap, may_pass: impl Fn(&HeaderName) -> bool) {
+pub fn rebuild_trailer(fields: &mut Fields, may_pass: impl Fn(&HeaderName) -> bool) {
     if !fields.contains_key(TRAILER) {
         return;
     }
     let names: Vec<String> = fields
         .get_all(TRAILER)
-        .iter()
         .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .filter(|name| may_pass(name))
@@ -312,7 +298,7 @@ pub fn rebuild_trailer(fields: &mut HeaderMap, may_pass: impl Fn(&HeaderName) ->
 mod tests {
     use super::*;
 
-    fn map(fields: &[(&str, &str)]) -> HeaderMap {
+    fn map(fields: &[(&str, &str)]) -> Fields {
         let name = |name: &str| HeaderName::try_from(name).unwrap();
         fields.iter().map(|(field, value)| (name(field), value.parse().unwrap())).collect()
     }

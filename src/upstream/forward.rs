@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -22,6 +22,7 @@ use super::outgoing::{Outgoing, Traits};
 use super::pool::{Carrier, Lease, Pool, Tried};
 use super::{Fault, UpstreamError, fields, http1, http2};
 use crate::deadline::Watch;
+use crate::message::Response;
 
 /// What has to be remembered of a request once it has gone.
 struct Sent {
@@ -222,7 +223,7 @@ async fn over_http2(
     let mut taken = request.take();
     http2::write_as_http2(&mut taken, is_secure);
     let mut error = match stream.send(taken, patience).await {
-        Ok(answer) => return Ok(answer.map(Some)),
+        Ok(answer) => return Ok(answer.map(Some).into()),
         Err(error) => error,
     };
     let unsent = error.take_message().map(|unsent| {

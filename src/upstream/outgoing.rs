@@ -13,6 +13,7 @@ use super::body::RequestBody;
 use super::http1;
 use crate::field_lines::Lines;
 use crate::http1::{Framing, spares};
+use crate::message::Fields;
 
 /// A head while it is written.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ pub struct Outgoing {
     /// The trailers that the head announces: no others are sent (RFC 9110 §6.6.2).
     pub(super) announced: Option<HeaderValue>,
     /// A map for the fields of the answer, which need not be made then. What stands in there is gone.
-    pub(super) room: HeaderMap,
+    pub(super) room: Fields,
 }
 
 /// What is to be known of a request beside its lines.
@@ -97,7 +98,7 @@ impl Outgoing {
         body: RequestBody,
         announced: Option<HeaderValue>,
         traits: Traits,
-        room: HeaderMap,
+        room: Fields,
     ) -> Self {
         let framing = match (body.is_end_stream(), body.size_hint().exact()) {
             (true, _) => Framing::Nothing,
@@ -189,7 +190,7 @@ mod tests {
         head.field(&HeaderName::from_static("x-member-id"), &HeaderValue::from_static("4"));
         head.text(&HeaderName::from_static("cookie"), b"a=1");
         let announced = announced.map(HeaderValue::from_static);
-        Outgoing::new(method, head, body, announced, traits, HeaderMap::new())
+        Outgoing::new(method, head, body, announced, traits, Fields::new())
     }
 
     /// What is written of a request over HTTP/1.1, in whichever form it was kept.

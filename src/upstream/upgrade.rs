@@ -3,12 +3,13 @@
 //! No other protocol is upgraded to (RFC 9110 §7.8 lets an intermediary choose): `h2c` in particular would open a tunnel
 //! past everything this gateway checks.
 
-use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
 use http::{Method, Version};
 
 use super::http1::Switched;
 use super::websocket::{self, CloseCode};
 use crate::drain::{Draining, Stage};
+use crate::message::Fields;
 use crate::random;
 use crate::server::incoming::OnUpgrade;
 
@@ -17,14 +18,14 @@ const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 /// Whether a request is a WebSocket handshake (RFC 6455 §4.2.1). One that came over HTTP/2, where it is a CONNECT, has been
 /// given the same form by now.
 #[must_use]
-pub fn is_websocket(method: &Method, version: Version, fields: &HeaderMap) -> bool {
+pub fn is_websocket(method: &Method, version: Version, fields: &Fields) -> bool {
     method == Method::GET && version >= Version::HTTP_11 && asks_for_websocket(fields)
 }
 
 /// Whether a message names exactly `websocket` as what the connection is to become.
 #[must_use]
-pub fn asks_for_websocket(fields: &HeaderMap) -> bool {
-    let mut upgrades = fields.get_all(UPGRADE).iter();
+pub fn asks_for_websocket(fields: &Fields) -> bool {
+    let mut upgrades = fields.get_all(UPGRADE);
     let only_websocket = matches!(
         (upgrades.next(), upgrades.next()),
         (Some(value), None) if value.as_bytes().eq_ignore_ascii_case(b"websocket")
@@ -32,7 +33,6 @@ pub fn asks_for_websocket(fields: &HeaderMap) -> bool {
     let named = || {
         fields
             .get_all(CONNECTION)
-            .iter()
             .flat_map(|line| line.as_bytes().split(|&byte| byte == b','))
             .any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
     };
@@ -40,7 +40,7 @@ pub fn asks_for_websocket(fields: &HeaderMap) -> bool {
 }
 
 /// Writes the fields of a handshake anew, after those of the other connection are gone.
-pub fn write_fields(fields: &mut HeaderMap) {
+pub fn write_fields(fields: &mut Fields) {
     fields.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     fields.insert(UPGRADE, WEBSOCKET);
 }
@@ -96,7 +96,7 @@ mod tests {
             ("Upgrade", "websocket, h2c", false),
             ("keep-alive", "websocket", false),
         ] {
-            let mut fields = HeaderMap::new();
+            let mut fields = Fields::new();
             fields.insert(CONNECTION, HeaderValue::from_static(connection));
             fields.insert(UPGRADE, HeaderValue::from_static(upgrade));
             assert_eq!(

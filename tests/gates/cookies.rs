@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{COOKIE, HeaderMap, HeaderValue};
+use http::header::{COOKIE, HeaderValue};
 use member_gateway::member::{Member, MemberId, MemberUnitId, Profile, ProviderName};
+use member_gateway::message::Fields;
 use member_gateway::secret::Secret;
 use member_gateway::session::cookie::{Cookies, Presented};
 use member_gateway::session::seal::KeyRing;
@@ -101,7 +102,7 @@ fn changed(good: &[u8], numbers: &mut Numbers) -> Vec<u8> {
 
 fn presented(cookies: &Cookies, name: &str, value: &[u8]) -> Presented {
     let field = [name.as_bytes(), b"=", value].concat();
-    let mut fields = HeaderMap::new();
+    let mut fields = Fields::new();
     fields.insert(COOKIE, HeaderValue::from_bytes(&field).unwrap());
     cookies.session(&fields, NOW)
 }

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
 use http_body_util::Full;
 use member_gateway::deadline::Watch;
+use member_gateway::message::{Request, Response};
 use member_gateway::server::Incoming;
 use member_gateway::server::peer::TrustedProxies;
 use member_gateway::server::{

@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderName, Method};
 use member_gateway::identity::keys::{Algorithm, SigningKey};
 use member_gateway::identity::signature::{Component, Message, signature_base};
+use member_gateway::message::Fields;
 use member_gateway::secret::Secret;
 use member_gateway::time::UnixTime;
 use member_gateway::verify::{Key, Refused, Request, Verifier};
@@ -29,16 +30,10 @@ fn demanded() -> Vec<Component> {
         .collect()
 }
 
-fn message(request: &Recorded) -> Message<'_> {
+fn message<'a>(request: &'a Recorded, fields: &'a Fields) -> Message<'a> {
     let (path, query) =
         request.target.split_once('?').map_or((&*request.target, None), |(path, query)| (path, Some(query)));
-    Message {
-        method: &request.method,
-        authority: request.field("host"),
-        path,
-        query,
-        fields: &request.fields,
-    }
+    Message { method: &request.method, authority: request.field("host"), path, query, fields }
 }
 
 fn verified(request: &Recorded) -> Result<(), Refused> {
@@ -304,7 +299,8 @@ async fn a_p256_key_of_keygen_signs_and_its_published_half_verifies() {
     let coordinate = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
     let point = [&[4][..], &coordinate("x"), &coordinate("y")].concat();
     let params = request.field("signature-input").strip_prefix("member=").unwrap();
-    let base = signature_base(&message(&request), &demanded(), params).unwrap();
+    let fields = Fields::from(request.fields.clone());
+    let base = signature_base(&message(&request, &fields), &demanded(), params).unwrap();
     let signature = STANDARD.decode(labelled(request.field("signature"), "member")).unwrap();
     let verdict = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(base.as_bytes(), &signature);
     assert!(verdict.is_ok(), "{base}");
@@ -339,11 +335,11 @@ fn base_of(case: &Value) -> String {
         let name: HeaderName = pair[0].as_str().unwrap().parse().unwrap();
         (name, pair[1].as_str().unwrap().parse().unwrap())
     };
-    let fields: HeaderMap = request["fields"].as_array().unwrap().iter().map(pair).collect();
+    let fields: Fields = request["fields"].as_array().unwrap().iter().map(pair).collect();
     let (path, query) = text(&request, "target").split_once('?').unwrap();
     let message = Message {
         method: text(&request, "method"),
-        authority: fields["host"].to_str().unwrap(),
+        authority: fields.get("host").unwrap().to_str().unwrap(),
         path,
         query: Some(query),
         fields: &fields,

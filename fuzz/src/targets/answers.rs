@@ -20,6 +20,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use member_gateway::deadline::Ticker;
 use member_gateway::field_lines::Lines;
+use member_gateway::message::Fields;
 use member_gateway::upstream::body::RequestBody;
 use member_gateway::upstream::outgoing::{Outgoing, Traits};
 use member_gateway::upstream::target::Target;
@@ -102,15 +103,14 @@ async fn ours(
         let target = PathAndQuery::from_static("/");
         let mut head = pool.head(method, &target);
         head.text(&HOST, b"a");
-        let mut request =
-            Outgoing::new(method.clone(), head, body, None, Traits::default(), HeaderMap::new());
+        let mut request = Outgoing::new(method.clone(), head, body, None, Traits::default(), Fields::new());
         let answer = pool.forward(&mut request, &watched.share(), &Cell::default()).await.ok()?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return None;
         }
         let (head, body) = answer.into_parts();
         let body = body.collect().await.ok()?.to_bytes().to_vec();
-        Some((head.status, head.headers, body))
+        Some((head.status, head.headers.into(), body))
     };
     let client = async {
         let whole = ask(method).await;

@@ -8,10 +8,11 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use http::header::{COOKIE, HeaderMap, HeaderValue};
+use http::header::{COOKIE, HeaderValue};
 use member_gateway::login::return_to::ReturnTo;
 use member_gateway::login::{Login, LoginError};
 use member_gateway::member::Member;
+use member_gateway::message::Fields;
 use member_gateway::provider::restraint::Restraint;
 use member_gateway::provider::{
     AuthorizationCode, BoxFuture, Provider, ProviderError, RedirectUri, Registered, State,
@@ -46,7 +47,7 @@ struct Stage {
     registered: Registered,
     login: Login,
     /// The browser's cookies: both attempts.
-    fields: HeaderMap,
+    fields: Fields,
     state: String,
     used: String,
     runtime: Mutex<Runtime>,
@@ -65,9 +66,9 @@ fn stage() -> &'static Stage {
         };
         let origin = Origin::parse(SITE).expect("an origin");
         let login = Login::new(&ring(), origin, vec![registered.clone()]);
-        let mut fields = HeaderMap::new();
-        let start = |fields: &mut HeaderMap, place| {
-            let begun = login.start(&registered, ReturnTo::new(place), cookies(), &HeaderMap::new(), NOW);
+        let mut fields = Fields::new();
+        let start = |fields: &mut Fields, place| {
+            let begun = login.start(&registered, ReturnTo::new(place), cookies(), &Fields::new(), NOW);
             let begun = begun.expect("the first one");
             add(fields, begun.cookies.last().expect("a cookie"));
             begun.location
@@ -84,7 +85,7 @@ fn stage() -> &'static Stage {
     })
 }
 
-fn add(fields: &mut HeaderMap, set: &HeaderValue) {
+fn add(fields: &mut Fields, set: &HeaderValue) {
     let pair = set.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
     fields.append(COOKIE, HeaderValue::from_bytes(pair).expect("a cookie"));
 }

@@ -5,7 +5,8 @@
 //! * An upstream sets none of ours.
 //! * Doing any of this twice does nothing more.
 
-use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use http::header::{COOKIE, HeaderName, HeaderValue, SET_COOKIE};
+use member_gateway::message::Fields;
 use member_gateway::session::cookie::{Presented, remove_ours_set_by_upstream, without_ours};
 
 use super::members::{NOW, cookies, sealed_session, session};
@@ -45,8 +46,8 @@ pub fn run(bytes: &[u8]) {
 }
 
 /// The lines that go on to the upstream.
-fn left_of(fields: &HeaderMap) -> HeaderMap {
-    let left = fields.get_all(COOKIE).iter().filter_map(|line| match without_ours(line) {
+fn left_of(fields: &Fields) -> Fields {
+    let left = fields.get_all(COOKIE).filter_map(|line| match without_ours(line) {
         None => Some(line.clone()),
         Some(others) if others.is_empty() => None,
         Some(others) => Some(HeaderValue::from_bytes(&others).expect("made of pieces of a field value")),
@@ -54,18 +55,18 @@ fn left_of(fields: &HeaderMap) -> HeaderMap {
     left.map(|line| (COOKIE, line)).collect()
 }
 
-fn lines(bytes: &[u8], name: &HeaderName) -> HeaderMap {
+fn lines(bytes: &[u8], name: &HeaderName) -> Fields {
     let lines = bytes.split(|&byte| byte == b'\n').take(100);
     lines.filter_map(|line| HeaderValue::from_bytes(line).ok()).map(|line| (name.clone(), line)).collect()
 }
 
-fn pieces(fields: &HeaderMap) -> Vec<Vec<u8>> {
-    let lines = fields.get_all(COOKIE).iter();
+fn pieces(fields: &Fields) -> Vec<Vec<u8>> {
+    let lines = fields.get_all(COOKIE);
     let pieces = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
     pieces.map(|piece| piece.trim_ascii().to_vec()).filter(|piece| !piece.is_empty()).collect()
 }
 
-fn foreign_pieces(fields: &HeaderMap) -> Vec<Vec<u8>> {
+fn foreign_pieces(fields: &Fields) -> Vec<Vec<u8>> {
     pieces(fields).into_iter().filter(|piece| !is_ours(&name_of(piece))).collect()
 }
 

@@ -9,12 +9,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue};
 use member_gateway::field_lines::Lines;
 use member_gateway::gateway::passage::{Customs, Held};
 use member_gateway::gateway::via::Pseudonym;
 use member_gateway::identity::keys::{Algorithm, SigningKey, SigningKeys};
 use member_gateway::identity::{Attribute, Identity, RequestLine};
+use member_gateway::message::Fields;
 use member_gateway::route::Scheme;
 use member_gateway::secret::Secret;
 use member_gateway::server::peer::Client;
@@ -68,14 +69,14 @@ pub fn run(bytes: &[u8]) {
         for (name, line) in
             others.iter().flat_map(|(name, lines)| lines.iter().map(move |line| (*name, line)))
         {
-            fields.append(name, line.clone());
+            fields.append(HeaderName::from_static(name), line.clone());
         }
         let known: Vec<_> = fields.keys().map(|name| (folded(name.as_str()), name)).collect();
         for (at, value) in ["300418822-01", "300418822", "ymca"].into_iter().enumerate() {
             let lines: Vec<_> =
                 known.iter().filter(|(name, _)| *name == ours[at]).map(|(_, name)| *name).collect();
             assert_eq!(lines, [OURS[at]]);
-            assert_eq!(fields.get_all(OURS[at]).iter().collect::<Vec<_>>(), [value]);
+            assert_eq!(fields.get_all(OURS[at]).collect::<Vec<_>>(), [value]);
         }
         let lines = fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let proof = verifier().verify(&Request { method: "GET", target: "/a?b", fields: lines }, NOW);
@@ -86,7 +87,7 @@ pub fn run(bytes: &[u8]) {
 }
 
 /// What goes on of a request, as it is done when it leaves.
-fn leave(sent: &HeaderMap, via_trusted_proxy: bool) -> HeaderMap {
+fn leave(sent: &Fields, via_trusted_proxy: bool) -> Fields {
     let client = Client { peer: PEER, address: PEER, via_trusted_proxy };
     let (mut fields, held) = pass(sent, &client);
     let (peer, authority) = (HeaderValue::from_static("127.0.0.1"), HeaderValue::from_static(SITE_HOST));
@@ -100,7 +101,7 @@ fn leave(sent: &HeaderMap, via_trusted_proxy: bool) -> HeaderMap {
 }
 
 /// What goes on of a request as it came, and what is held.
-pub fn pass(sent: &HeaderMap, client: &Client) -> (HeaderMap, Held) {
+pub fn pass(sent: &Fields, client: &Client) -> (Fields, Held) {
     static PSEUDONYM: OnceLock<Pseudonym> = OnceLock::new();
     let customs = Customs {
         identity: identity(),
@@ -110,14 +111,14 @@ pub fn pass(sent: &HeaderMap, client: &Client) -> (HeaderMap, Held) {
         keeps_parent: true,
         keeps_state: true,
     };
-    let mut fields = HeaderMap::new();
+    let mut fields = Fields::new();
     let held = customs.pass(sent, &mut fields).expect("nobody knows the name of this gateway");
     (fields, held)
 }
 
 /// Takes out the lines of a field.
-fn lines_of(fields: &mut HeaderMap, name: &'static str) -> Vec<HeaderValue> {
-    let lines = fields.get_all(name).iter().cloned().collect();
+fn lines_of(fields: &mut Fields, name: &'static str) -> Vec<HeaderValue> {
+    let lines = fields.get_all(name).cloned().collect();
     fields.remove(name);
     lines
 }
@@ -128,8 +129,8 @@ fn folded(name: &str) -> String {
 }
 
 /// The labels in a field; none where it cannot be read.
-fn dictionary(fields: &HeaderMap, name: &str) -> Vec<String> {
-    let lines: Vec<&[u8]> = fields.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+fn dictionary(fields: &Fields, name: &str) -> Vec<String> {
+    let lines: Vec<&[u8]> = fields.get_all(name).map(HeaderValue::as_bytes).collect();
     let parsed = sfv::Parser::new(&lines.join(&b", "[..])).parse::<sfv::Dictionary>();
     parsed.map(|dictionary| dictionary.keys().map(ToString::to_string).collect()).unwrap_or_default()
 }

@@ -7,7 +7,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::OnceLock;
 
-use http::header::{HeaderMap, HeaderValue};
+use http::header::HeaderValue;
+use member_gateway::message::Fields;
 use member_gateway::route::Scheme;
 use member_gateway::server::Arrival;
 use member_gateway::server::Entrance;
@@ -64,19 +65,19 @@ pub fn run(bytes: &[u8]) {
         if !client.via_trusted_proxy || hops_before.is_empty() {
             assert_eq!(hops[0], text.as_bytes());
         }
-        assert_eq!(fields.get_all("x-real-ip").iter().collect::<Vec<_>>(), [&written(client.address)]);
+        assert_eq!(fields.get_all("x-real-ip").collect::<Vec<_>>(), [&written(client.address)]);
         let elements = lines(&fields, "forwarded");
         assert_eq!(elements.len(), 1);
         assert!(elements[0].ends_with(b";host=\"members.localhost\";proto=https"));
     }
 }
 
-fn lines(fields: &HeaderMap, name: &str) -> Vec<Vec<u8>> {
-    fields.get_all(name).iter().map(|line| line.as_bytes().to_vec()).collect()
+fn lines(fields: &Fields, name: &str) -> Vec<Vec<u8>> {
+    fields.get_all(name).map(|line| line.as_bytes().to_vec()).collect()
 }
 
 /// The addresses in each element of what tells where a request came from, in whichever spelling.
-fn named(fields: &HeaderMap) -> Vec<Vec<IpAddr>> {
+fn named(fields: &Fields) -> Vec<Vec<IpAddr>> {
     let hops = lines(fields, "x-forwarded-for");
     let all = if hops.is_empty() { lines(fields, "forwarded") } else { hops }.join(&b',');
     let is_end = |c: char| matches!(c, ';' | '=' | '"' | '[' | ']' | ' ' | '\t');

@@ -71,8 +71,8 @@ fn with(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
 }
 
 /// The lines as fields, `name: value` each, as far as they can be fields.
-fn fields_of(bytes: &[u8]) -> http::HeaderMap {
-    let mut fields = http::HeaderMap::new();
+fn fields_of(bytes: &[u8]) -> member_gateway::message::Fields {
+    let mut fields = member_gateway::message::Fields::new();
     for line in bytes.split(|&byte| byte == b'\n').take(200) {
         let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
         let name = http::HeaderName::from_bytes(&line[..colon]);

@@ -7,10 +7,11 @@
 
 use std::sync::OnceLock;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use member_gateway::field_lines::Lines;
 use member_gateway::identity::keys::{Algorithm, SigningKey};
 use member_gateway::identity::signature::{Component, Message, SIGNATURE, SIGNATURE_INPUT, Signer};
+use member_gateway::message::Fields;
 use member_gateway::secret::Secret;
 use member_gateway::verify::{Key, Proof, Request, Verifier};
 
@@ -38,7 +39,7 @@ fn stage() -> &'static Stage {
         let verifier =
             Verifier::new(vec![Key::hmac("1", &Secret::new(SIGNING_KEY))]).reading(["x-member-id"]);
         let fields =
-            HeaderMap::from_iter([(HeaderName::from_static("x-member-id"), HeaderValue::from_static(ID))]);
+            Fields::from_iter([(HeaderName::from_static("x-member-id"), HeaderValue::from_static(ID))]);
         let message = Message { method: "GET", authority: HOST, path: "/a", query: None, fields: &fields };
         let signed = signer.sign(&message, &key, NOW, [9; 16]).expect("signed");
         let text = |value: &[u8]| String::from_utf8(value.to_vec()).expect("ASCII");
@@ -65,11 +66,11 @@ fn sign_and_verify(method: &[u8], authority: &[u8], target: &[u8], id: &[u8], ch
     let (method, authority, target, id) = (text(method), text(authority), text(target), text(id));
     let (path, query) =
         target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
-    let mut fields = HeaderMap::new();
-    fields.insert("x-member-id", HeaderValue::from_str(&id).expect("visible"));
+    let mut fields = Fields::new();
+    fields.insert(HeaderName::from_static("x-member-id"), HeaderValue::from_str(&id).expect("visible"));
     let message = Message { method: &method, authority: &authority, path, query, fields: &fields };
     let signed = signer.sign(&message, key, NOW, [1; 16]).expect("all is there");
-    fields.insert("host", HeaderValue::from_str(&authority).expect("visible"));
+    fields.insert(http::header::HOST, HeaderValue::from_str(&authority).expect("visible"));
     fields.text(&SIGNATURE_INPUT, signed.input());
     fields.text(&SIGNATURE, signed.signature());
     let proof = verified(verifier, &method, &target, &fields).expect("just signed");
@@ -79,7 +80,7 @@ fn sign_and_verify(method: &[u8], authority: &[u8], target: &[u8], id: &[u8], ch
     let [part, at, new, ..] = *change else { return };
     let mut parts = [method, authority, target, id].map(String::into_bytes);
     let names = ["host", "x-member-id", "signature-input", "signature"];
-    let values = names.map(|name| fields[name].as_bytes().to_vec());
+    let values = names.map(|name| fields.get(name).expect("all is there").as_bytes().to_vec());
     let mut all = [
         parts[0].clone(),
         parts[2].clone(),
@@ -97,7 +98,7 @@ fn sign_and_verify(method: &[u8], authority: &[u8], target: &[u8], id: &[u8], ch
     chosen[at] = new;
     parts = [all[0].clone(), all[1].clone(), Vec::new(), Vec::new()];
     for (name, value) in names.into_iter().zip(&all[2..]) {
-        fields.insert(name, HeaderValue::from_bytes(value).expect("visible"));
+        fields.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value).expect("visible"));
     }
     let (method, target) = (text(&parts[0]), text(&parts[1]));
     let found = verified(verifier, &method, &target, &fields);
@@ -113,7 +114,7 @@ fn forge(claimed: &[u8]) {
             if let Some(proof) = verified(verifier, method, target, &fields) {
                 assert_eq!((method, proof.value("x-member-id")), ("GET", Some(ID)));
                 assert!(target == "/a" || target == "/a?");
-                assert_eq!(fields["host"].as_bytes(), HOST.as_bytes());
+                assert_eq!(fields.get("host").expect("a host").as_bytes(), HOST.as_bytes());
             }
         }
     }
@@ -123,7 +124,7 @@ fn verified<'a>(
     verifier: &'a Verifier,
     method: &'a str,
     target: &'a str,
-    fields: &'a HeaderMap,
+    fields: &'a Fields,
 ) -> Option<Proof<'a>> {
     let fields = fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     verifier.verify(&Request { method, target, fields }, NOW).ok()

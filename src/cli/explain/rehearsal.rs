@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, request};
+use http::StatusCode;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -23,6 +23,7 @@ use crate::config::{ProtocolChoice, UpstreamChoice};
 use crate::deadline::Ticker;
 use crate::drain::Draining;
 use crate::gateway::Worker;
+use crate::message::{Request, RequestHead, Response};
 use crate::server::{Arrival, Making, Respond};
 
 /// Nothing here waits for anybody but this process.
@@ -35,7 +36,7 @@ pub(super) struct Rehearsal {
     /// The answer; that of the app, where it got there, is of no interest.
     pub(super) answer: Response<Bytes>,
     /// What the app was sent, if anything.
-    pub(super) arrived: Option<request::Parts>,
+    pub(super) arrived: Option<RequestHead>,
 }
 
 /// Tries a request on a gateway of this configuration.
@@ -56,7 +57,7 @@ pub(super) fn rehearse(
         let ticker = Ticker::default();
         let making = Making { ticker: &ticker, draining: &draining, before: None };
         let worker = Worker::new(Arc::new(assembled.gateway), &making);
-        let arrived = Rc::<RefCell<Option<request::Parts>>>::default();
+        let arrived = Rc::<RefCell<Option<RequestHead>>>::default();
         spawn_local(serve_as_app(app, Rc::clone(&arrived)));
         let answer = asked(worker, &ticker, request, arrival).await?;
         Ok(Rehearsal { answer, arrived: arrived.take() })
@@ -79,11 +80,11 @@ fn with_app_at(loaded: &Loaded, address: SocketAddr) -> Loaded {
 }
 
 /// Keeps the head of what comes, and has nothing to say.
-async fn serve_as_app(listener: TcpListener, arrived: Rc<RefCell<Option<request::Parts>>>) {
+async fn serve_as_app(listener: TcpListener, arrived: Rc<RefCell<Option<RequestHead>>>) {
     let Ok((socket, _)) = listener.accept().await else { return };
-    let service = service_fn(|request: Request<Incoming>| {
-        arrived.replace(Some(request.into_parts().0));
-        let mut answer = Response::new(Empty::<Bytes>::new());
+    let service = service_fn(|request: http::Request<Incoming>| {
+        arrived.replace(Some(Request::from(request).into_parts().0));
+        let mut answer = http::Response::new(Empty::<Bytes>::new());
         *answer.status_mut() = StatusCode::NO_CONTENT;
         async { Ok::<_, Infallible>(answer) }
     });

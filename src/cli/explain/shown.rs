@@ -10,14 +10,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    PROXY_AUTHORIZATION, RETRY_AFTER, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
+    ALLOW, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION,
+    RETRY_AFTER, SET_COOKIE, STRICT_TRANSPORT_SECURITY,
 };
-use http::{Request, Response, request};
 
 use crate::cli::online::printable;
 use crate::gateway::site::Site;
 use crate::identity::signature::{Message, SIGNATURE, SIGNATURE_INPUT, signature_base};
+use crate::message::{Fields, Request, RequestHead, Response};
 use crate::verify::LABEL;
 
 /// Parameters of an address that are worth something to whoever reads them.
@@ -27,7 +27,7 @@ const SECRET_PARAMETERS: [&str; 3] = ["state", "code", "ref"];
 /// added or written anew.
 pub(super) fn print_changes(
     sent: &Request<()>,
-    arrived: &request::Parts,
+    arrived: &RequestHead,
     site: Option<&Site>,
     output: &mut impl Write,
 ) -> io::Result<()> {
@@ -48,7 +48,7 @@ pub(super) fn print_changes(
 /// A line of a head: name, value, and what is shown of it.
 type Line<'a> = (&'a HeaderName, &'a HeaderValue, Cow<'a, str>);
 
-fn lines<'a>(fields: &'a HeaderMap, site: Option<&Site>) -> Vec<Line<'a>> {
+fn lines<'a>(fields: &'a Fields, site: Option<&Site>) -> Vec<Line<'a>> {
     fields.iter().map(|(name, value)| (name, value, field(name, value, site))).collect()
 }
 
@@ -58,7 +58,7 @@ fn is_among(line: &Line<'_>, others: &[Line<'_>]) -> bool {
 
 /// Prints what has been signed, line by line.
 pub(super) fn print_signature_base(
-    arrived: &request::Parts,
+    arrived: &RequestHead,
     site: Option<&Site>,
     output: &mut impl Write,
 ) -> io::Result<()> {

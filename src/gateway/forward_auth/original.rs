@@ -6,9 +6,10 @@
 //! agree. A proxy that appends its word to a browser's is understood by nobody.
 
 use http::Method;
-use http::header::{HeaderMap, HeaderName};
+use http::header::HeaderName;
 use http::uri::PathAndQuery;
 
+use crate::message::Fields;
 use crate::route::Scheme;
 use crate::server::peer::X_FORWARDED_HOST;
 use crate::upstream::fields::X_FORWARDED_PROTO;
@@ -55,7 +56,7 @@ struct Told<'a> {
 
 impl Original {
     /// What the fields of a question say.
-    pub(super) fn of(fields: &HeaderMap) -> Result<Self, Unclear> {
+    pub(super) fn of(fields: &Fields) -> Result<Self, Unclear> {
         let word = |name: &HeaderName| only(fields, name);
         let (method, target) = (word(&X_FORWARDED_METHOD)?, word(&X_FORWARDED_URI)?);
         let (proto, host) = (word(&X_FORWARDED_PROTO)?, word(&X_FORWARDED_HOST)?);
@@ -96,8 +97,8 @@ impl Original {
 }
 
 /// The one value of a field, if it is there.
-fn only<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Unclear> {
-    let mut lines = fields.get_all(name).iter();
+fn only<'a>(fields: &'a Fields, name: &HeaderName) -> Result<Option<&'a str>, Unclear> {
+    let mut lines = fields.get_all(name);
     match (lines.next(), lines.next()) {
         (None, _) => Ok(None),
         (Some(line), None) => line.to_str().map(Some).map_err(|_| Unclear::Malformed(name.clone())),
@@ -154,7 +155,7 @@ mod tests {
 
     fn read(words: &[(&str, &str)]) -> Result<Original, Unclear> {
         let word = |&(name, value): &(&str, &str)| (name.parse().unwrap(), value.parse().unwrap());
-        Original::of(&words.iter().map(word).collect::<HeaderMap>())
+        Original::of(&words.iter().map(word).collect::<Fields>())
     }
 
     /// The same words, one of them changed or, where it says nothing, left out.

@@ -1,12 +1,13 @@
 //! The head of an answer: what of it is written, and how its body is delimited (RFC 9112 §6.3).
 
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, TRAILER, TRANSFER_ENCODING};
-use http::{Response, StatusCode};
+use http::StatusCode;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use super::head::Wishes;
 use crate::http1::{Framing, Outbox, write_line};
+use crate::message::{Fields, Response};
 use crate::server::connection::date;
 
 /// What comes of the connection after an answer.
@@ -102,14 +103,14 @@ fn delimit<B: Body>(answer: &Response<B>, wishes: Wishes) -> (Framing, Length) {
 }
 
 /// The one length that an answer names.
-fn said_length(fields: &HeaderMap) -> Option<u64> {
-    let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
+fn said_length(fields: &Fields) -> Option<u64> {
+    let mut lengths = fields.get_all(CONTENT_LENGTH);
     let text = lengths.next()?.to_str().ok()?;
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_number && lengths.next().is_none() { text.parse().ok() } else { None }
 }
 
-fn says_close(fields: &HeaderMap) -> bool {
+fn says_close(fields: &Fields) -> bool {
     fields.get(CONNECTION).is_some_and(|options| options.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 

@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 use http::header::{CONNECTION, EXPECT, HeaderName, HeaderValue, TE, UPGRADE};
-use http::{Method, Request, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 
 use crate::http1::{self, spares};
+use crate::message::Request;
 use crate::server::framing::Violation;
 
 /// The longest target that can be kept.
@@ -88,7 +89,7 @@ pub(super) fn read(head: &Bytes, most_fields: usize) -> Read {
         let value = head.slice(before + begin..before + end);
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| Unreadable::Value)?;
         wishes.hear(&name, value.as_bytes());
-        fields.try_append(name, value).map_err(|_| Unreadable::TooLarge)?;
+        fields.append(name, value);
     }
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(method).map_err(|_| Violation::RequestLine)?;

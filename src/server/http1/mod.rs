@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Response;
+
 use http::header::UPGRADE;
 use http_body::Body;
 
@@ -29,6 +29,7 @@ use super::tls::Shown;
 use super::{Arrival, Respond};
 use crate::deadline::{Watch, Watched};
 use crate::http1::{Framing, Outbox, spares};
+use crate::message::Response;
 use crate::turn::Turn;
 
 /// What the client is told when its body is wanted (RFC 9110 §15.2.1).

@@ -9,13 +9,14 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use corpus::{Expected, Row, corpus};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::{HeaderValue, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use super::*;
 use crate::deadline::Ticker;
+use crate::message::{Fields, Request};
 use crate::server::Entrance;
 use crate::server::framing::{Framing as Followed, Phase};
 
@@ -43,7 +44,7 @@ struct App {
     keeps: bool,
     kept: RefCell<Vec<Incoming>>,
     text: &'static str,
-    fields: HeaderMap,
+    fields: Fields,
     status: Cell<StatusCode>,
     heard: RefCell<Vec<Heard>>,
 }
@@ -81,7 +82,7 @@ impl Respond for App {
         let mut answer = Response::new(Full::from(self.text));
         *answer.status_mut() = self.status.get();
         *answer.headers_mut() = self.fields.clone();
-        answer.headers_mut().insert("date", HeaderValue::from_static("today"));
+        answer.headers_mut().insert(http::header::DATE, HeaderValue::from_static("today"));
         answer
     }
 }

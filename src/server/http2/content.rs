@@ -5,8 +5,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
-use http::header::{CONTENT_LENGTH, HeaderMap};
+use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
+
+use crate::message::Fields;
 
 /// What is read from a stream. Where it is shorter or longer than announced, h2 breaks it off (RFC 9113 §8.1.1). A client that
 /// resets its stream has broken it off, for whatever reason: only a server may stop a body without finding fault with it.
@@ -20,8 +22,8 @@ pub(in crate::server) struct Content {
 
 impl Content {
     /// The body of a request with these fields.
-    pub(super) fn new(stream: RecvStream, fields: &HeaderMap) -> Self {
-        let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
+    pub(super) fn new(stream: RecvStream, fields: &Fields) -> Self {
+        let mut lengths = fields.get_all(CONTENT_LENGTH);
         let length = lengths.next().and_then(|length| length.to_str().ok()?.parse().ok());
         Self { stream, left: length.filter(|_| lengths.next().is_none()), is_read: false }
     }

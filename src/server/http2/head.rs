@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use http::header::{COOKIE, HeaderMap, HeaderValue};
+use http::header::{COOKIE, HeaderValue};
+
+use crate::message::Fields;
 
 /// Why a head is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +31,7 @@ impl fmt::Display for Unsound {
 
 /// Checks the fields of a head, and puts together again what a client may have taken apart: a cookie in several field lines
 /// is one (RFC 9113 §8.2.3).
-pub(super) fn settle(fields: &mut HeaderMap, most: usize) -> Result<(), Unsound> {
+pub(super) fn settle(fields: &mut Fields, most: usize) -> Result<(), Unsound> {
     if fields.len() > most {
         return Err(Unsound::TooManyFields);
     }
@@ -46,7 +48,7 @@ pub(super) fn settle(fields: &mut HeaderMap, most: usize) -> Result<(), Unsound>
         return Err(Unsound::Name);
     }
     if crumbs > 1 {
-        let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).map(HeaderValue::as_bytes).collect();
         // Values put together with what may stand in a value are one.
         if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
             fields.insert(COOKIE, cookie);
@@ -61,7 +63,7 @@ mod tests {
 
     use super::*;
 
-    fn fields(fields: &[(&'static str, &str)]) -> HeaderMap {
+    fn fields(fields: &[(&'static str, &str)]) -> Fields {
         let fields = fields.iter();
         fields
             .map(|(name, value)| {
@@ -88,7 +90,7 @@ mod tests {
     fn no_name_holds_what_http1_could_not_say() {
         for byte in (0x21..0x7f).filter(|byte: &u8| !byte.is_ascii_alphanumeric()) {
             let Ok(name) = HeaderName::from_lowercase(&[b'a', byte, b'b']) else { continue };
-            let mut fields = HeaderMap::from_iter([(name, HeaderValue::from_static("c"))]);
+            let mut fields = Fields::from_iter([(name, HeaderValue::from_static("c"))]);
             let is_token = b"!#$%&'*+-.^_`|~".contains(&byte);
             assert_eq!(settle(&mut fields, 9).is_ok(), is_token, "{}", char::from(byte));
         }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, StatusCode};
 use http_body::{Body, Frame};
 
 use super::content::Content;
@@ -19,6 +19,7 @@ use super::room::{Piece, Share};
 use super::tunnel::Tunnel;
 use super::{Trunk, Vitals, websocket};
 use crate::deadline::Watch;
+use crate::message::{Request, Response};
 use crate::random;
 use crate::server::Respond;
 use crate::server::connection::date;
@@ -173,7 +174,7 @@ async fn exchange<R: Respond>(
         return Ok(());
     };
     if let Some(length) = body.size_hint().exact() {
-        head.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+        head.headers_mut().append_if_absent(CONTENT_LENGTH, || length.into());
     }
     let mut sending = send_head(&mut reply, head, false)?;
     loop {
@@ -250,8 +251,8 @@ fn send_head(
 ) -> Result<SendStream<Piece>, h2::Error> {
     let fields = head.headers_mut();
     fields.remove(CONNECTION);
-    fields.entry(DATE).or_insert_with(|| HeaderValue::try_from(date()).expect("a date is ASCII"));
-    reply.send_response(head, is_all).inspect_err(|_| reply.send_reset(Reason::INTERNAL_ERROR))
+    fields.append_if_absent(DATE, || HeaderValue::try_from(date()).expect("a date is ASCII"));
+    reply.send_response(head.into(), is_all).inspect_err(|_| reply.send_reset(Reason::INTERNAL_ERROR))
 }
 
 /// Takes the body from an answer to HEAD, and leaves its length (RFC 9110 §9.3.2).
@@ -259,7 +260,7 @@ fn keep_head_alone<B: Body>(answer: &mut Response<Option<B>>) {
     if let Some(body) = answer.body_mut().take_if(|body| !body.is_end_stream())
         && let Some(length) = body.size_hint().exact()
     {
-        answer.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+        answer.headers_mut().append_if_absent(CONTENT_LENGTH, || length.into());
     }
 }
 

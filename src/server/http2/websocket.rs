@@ -11,7 +11,9 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TRANSFER_ENCODING,
     UPGRADE,
 };
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, StatusCode};
+
+use crate::message::{Request, Response};
 
 /// What a key is answered with (RFC 6455 §1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -51,7 +53,7 @@ impl Handshake {
     /// What is wrong with an answer that must not go out.
     pub(super) fn conclude<B>(&self, answer: &mut Response<B>) -> Result<(), &'static str> {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let mut accepts = answer.headers().get_all(SEC_WEBSOCKET_ACCEPT).iter();
+            let mut accepts = answer.headers().get_all(SEC_WEBSOCKET_ACCEPT);
             let proof = (accepts.next(), accepts.next());
             if !matches!(proof, (Some(accept), None) if accept.as_bytes() == self.accept.as_bytes()) {
                 return Err("Sec-WebSocket-Accept does not fit the key");

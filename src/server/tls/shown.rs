@@ -6,11 +6,11 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use http::Request;
 use http::header::HOST;
 use tokio_rustls::server::TlsStream;
 
 use super::{Socket, Tls};
+use crate::message::Request;
 
 /// The request asks for a name that the certificate of its connection does not bear (RFC 9110 §7.4).
 #[derive(Clone, Copy, Debug)]
@@ -78,11 +78,11 @@ mod tests {
             ("/a", Some("[::1]:8443"), Some("[::1]")),
             ("/a", None, None),
         ] {
-            let mut request = Request::builder().uri(target);
+            let mut request = http::Request::builder().uri(target);
             if let Some(field) = field {
                 request = request.header(HOST, field);
             }
-            assert_eq!(host(&request.body(()).unwrap()), expected, "{target} {field:?}");
+            assert_eq!(host(&request.body(()).unwrap().into()), expected, "{target} {field:?}");
         }
     }
 }

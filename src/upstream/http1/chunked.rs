@@ -5,6 +5,7 @@ use http::HeaderMap;
 
 use super::Fault;
 use super::head;
+use crate::message::Fields;
 
 /// The longest line with a chunk's size, extensions included.
 const MOST_SIZE_LINE: usize = 1024;
@@ -115,8 +116,8 @@ fn trailers(bytes: &mut BytesMut) -> Result<Option<HeaderMap>, Fault> {
     let mut fields = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
     match httparse::parse_headers(&section, &mut fields) {
         Ok(httparse::Status::Complete((_, fields))) => {
-            let mut trailers = HeaderMap::new();
-            head::fill(&mut trailers, fields, &section).map(|()| Some(trailers))
+            let mut trailers = Fields::new();
+            head::fill(&mut trailers, fields, &section).map(|()| Some(trailers.into()))
         }
         Ok(httparse::Status::Partial) | Err(_) => Err(Fault::Chunks),
     }

@@ -5,13 +5,14 @@ use std::mem::MaybeUninit;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Response, StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
 use super::chunked::Chunked;
 use super::receiving::Content;
 use super::{Fault, MOST_HEAD};
 use crate::http1;
+use crate::message::{Fields, Response};
 
 /// The most fields of an answer.
 pub(super) const MOST_FIELDS: usize = 128;
@@ -87,7 +88,7 @@ impl Head {
     pub(super) fn read(
         &mut self,
         bytes: &mut BytesMut,
-        fields: &mut HeaderMap,
+        fields: &mut Fields,
     ) -> Result<Option<Response<()>>, Fault> {
         loop {
             if !is_status_line(bytes) {
@@ -136,7 +137,7 @@ pub(super) fn end_of_section(bytes: &[u8], from: usize) -> Result<Option<usize>,
     Ok(None)
 }
 
-fn parse(head: &Bytes, map: &mut HeaderMap) -> Result<Response<()>, Fault> {
+fn parse(head: &Bytes, map: &mut Fields) -> Result<Response<()>, Fault> {
     let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -161,11 +162,7 @@ fn parse(head: &Bytes, map: &mut HeaderMap) -> Result<Response<()>, Fault> {
 }
 
 /// Fills a map with the fields of a section, of which the values stay a part.
-pub(super) fn fill(
-    map: &mut HeaderMap,
-    fields: &[httparse::Header<'_>],
-    section: &Bytes,
-) -> Result<(), Fault> {
+pub(super) fn fill(map: &mut Fields, fields: &[httparse::Header<'_>], section: &Bytes) -> Result<(), Fault> {
     for field in fields {
         let name = http1::name(field.name.as_bytes());
         let value = HeaderValue::from_maybe_shared(section.slice_ref(field.value));
@@ -205,7 +202,7 @@ pub(super) fn content(method: &Method, answer: &Response<()>) -> Result<Content,
 /// Whether the connection stays open after the answer (RFC 9112 §9.3).
 pub(super) fn stays_open(answer: &Response<()>) -> bool {
     let names = |option: &[u8]| {
-        let lines = answer.headers().get_all(CONNECTION).iter();
+        let lines = answer.headers().get_all(CONNECTION);
         let mut options = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
         options.any(|named| named.trim_ascii().eq_ignore_ascii_case(option))
     };
@@ -220,14 +217,14 @@ mod tests {
     fn read(text: &str) -> Result<Option<StatusCode>, String> {
         let status = |answer: Option<Response<()>>| answer.map(|answer| answer.status());
         let whole = Head::default()
-            .read(&mut BytesMut::from(text), &mut HeaderMap::new())
+            .read(&mut BytesMut::from(text), &mut Fields::new())
             .map(status)
             .map_err(|fault| fault.to_string());
         let (mut head, mut bytes, mut piecewise) = (Head::default(), BytesMut::new(), Ok(None));
         for byte in text.bytes() {
             bytes.extend_from_slice(&[byte]);
             piecewise =
-                head.read(&mut bytes, &mut HeaderMap::new()).map(status).map_err(|fault| fault.to_string());
+                head.read(&mut bytes, &mut Fields::new()).map(status).map_err(|fault| fault.to_string());
             if piecewise != Ok(None) {
                 break;
             }
@@ -283,7 +280,7 @@ mod tests {
         let endless = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(MOST_HEAD));
         let fields = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(MOST_FIELDS + 1));
         for text in [flood, endless, fields] {
-            assert!(Head::default().read(&mut BytesMut::from(text.as_str()), &mut HeaderMap::new()).is_err());
+            assert!(Head::default().read(&mut BytesMut::from(text.as_str()), &mut Fields::new()).is_err());
         }
     }
 
@@ -292,7 +289,7 @@ mod tests {
         let content = |method: &Method, text: &str| {
             let head = format!("HTTP/1.{text}\r\n\r\n");
             let answer = Head::default()
-                .read(&mut BytesMut::from(head.as_str()), &mut HeaderMap::new())
+                .read(&mut BytesMut::from(head.as_str()), &mut Fields::new())
                 .unwrap()
                 .unwrap();
             format!("{:?} {}", content(method, &answer).ok(), stays_open(&answer))

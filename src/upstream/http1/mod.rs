@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{Method, StatusCode};
 use http_body::{Frame, SizeHint};
 use tokio::task::AbortHandle;
 
@@ -36,6 +36,7 @@ use super::dial::Stream;
 use super::forward::Fate;
 use super::outgoing::Outgoing;
 use crate::http1::Input;
+use crate::message::{Fields, Response};
 use crate::turn::Turn;
 
 /// What an upstream may send before the head of its answer has ended, interim answers included.
@@ -235,7 +236,7 @@ pub(super) fn has_no_use_for_a_body(method: &Method) -> bool {
 }
 
 /// Whether an answer that has no body may be followed by one all the same, by mistake: it would answer the next request.
-pub(super) fn may_be_followed_by_a_body(method: &Method, status: StatusCode, fields: &HeaderMap) -> bool {
+pub(super) fn may_be_followed_by_a_body(method: &Method, status: StatusCode, fields: &Fields) -> bool {
     let announces_one = || fields.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
     method == Method::HEAD
         || (matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) && announces_one())
@@ -254,7 +255,7 @@ mod tests {
     fn post(body: Bytes) -> Outgoing {
         let head = outgoing::Head::undecided(PathAndQuery::from_static("/"));
         let (body, traits) = (RequestBody::full(body), outgoing::Traits::default());
-        Outgoing::new(Method::POST, head, body, None, traits, HeaderMap::new())
+        Outgoing::new(Method::POST, head, body, None, traits, Fields::new())
     }
 
     #[tokio::test]
