@@ -10,8 +10,8 @@ use http::header::InvalidHeaderName;
 
 /// Longer ones are read anew each time.
 const LONGEST: usize = 31;
-/// Where one may stand. Two that would stand in the same place take turns.
-const PLACES: usize = 256;
+/// So many places there are for names that are kept. Two that would stand in the same one take turns.
+pub const PLACES: usize = 256;
 
 thread_local! {
     static KNOWN: RefCell<[Option<Known>; PLACES]> = const { RefCell::new([const { None }; PLACES]) };
@@ -35,16 +35,13 @@ impl Known {
 /// # Errors
 /// Where it is none (RFC 9110 §5.1).
 pub fn name(spelling: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
-    let (&[first, .., third, second, last], Ok(length)) = (spelling, u8::try_from(spelling.len())) else {
+    let (Some(place), Ok(length)) = (place(spelling), u8::try_from(spelling.len())) else {
         return HeaderName::from_bytes(spelling);
     };
     if spelling.len() > LONGEST {
         return HeaderName::from_bytes(spelling);
     }
     KNOWN.with_borrow_mut(|known| {
-        let traits = u32::from_le_bytes([length.wrapping_add(first), third, second, last]);
-        // The top bits of a product depend on all of its factor's. This one keeps those apart that come together.
-        let [.., place] = traits.wrapping_mul(0x27d4_eb2f).to_le_bytes();
         let place = &mut known[usize::from(place)];
         if let Some(known) = place.as_ref().filter(|known| known.spelling() == spelling) {
             return Ok(known.name.clone());
@@ -55,6 +52,17 @@ pub fn name(spelling: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
         *place = Some(Known { spelling: kept, length, name: name.clone() });
         Ok(name)
     })
+}
+
+/// In which place a name is kept that is spelled so; none, where it is too short to be worth it.
+#[must_use]
+pub fn place(spelling: &[u8]) -> Option<u8> {
+    let &[first, .., third, second, last] = spelling else { return None };
+    let [length, ..] = spelling.len().to_le_bytes();
+    let traits = u32::from_le_bytes([length.wrapping_add(first), third, second, last]);
+    // The top bits of a product depend on all of its factor's. This one keeps those apart that come together.
+    let [.., place] = traits.wrapping_mul(0x27d4_eb2f).to_le_bytes();
+    Some(place)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use hyper::ext::ReasonPhrase;
 
 use super::chunked::Chunked;
 use super::receiving::Content;
+use super::spelling::begin_line;
 use super::{Fault, MOST_HEAD};
 use crate::http1;
 use crate::message::{Fields, Response};
@@ -24,53 +25,11 @@ pub(in crate::upstream) fn write_request_line(method: &Method, target: &PathAndQ
     }
 }
 
-/// Writes a field line. The name, which is in lower case, gets each of its words with a capital: old apps look for
-/// `X-Member-Id` and mean it to the letter.
+/// Writes a field line.
 pub(in crate::upstream) fn write_line(name: &HeaderName, value: &[u8], out: &mut Vec<u8>) {
-    let begin = out.len();
-    http1::write_line(name, value, out);
-    capitalize(&mut out[begin..begin + name.as_str().len()]);
-}
-
-/// Gives each word of a name a capital, eight octets at a time.
-fn capitalize(name: &mut [u8]) {
-    let length = name.len();
-    let mut at = 0;
-    while at + 8 <= length {
-        capitalize_eight(name, at);
-        at += 8;
-    }
-    if at < length && length >= 8 {
-        // The last eight, some of them once more.
-        capitalize_eight(name, length - 8);
-    } else {
-        let mut begins = true;
-        for byte in &mut name[at..] {
-            if begins {
-                byte.make_ascii_uppercase();
-            }
-            begins = *byte == b'-';
-        }
-    }
-}
-
-/// The same for the eight octets from `at` on.
-fn capitalize_eight(name: &mut [u8], at: usize) {
-    const ALL: u64 = 0x0101_0101_0101_0101;
-    const LOW: u64 = ALL * 0x7f;
-    const TOP: u64 = ALL * 0x80;
-    let begins = at == 0 || name[at - 1] == b'-';
-    let Some(eight) = name[at..].first_chunk_mut::<8>() else { return };
-    let octets = u64::from_le_bytes(*eight);
-    // The top bit of each octet that is a hyphen, and of no other.
-    let others = octets ^ (ALL * u64::from(b'-'));
-    let hyphens = !(((others & LOW) + LOW) | others | LOW);
-    let behind = hyphens << 8 | if begins { 0x80 } else { 0 };
-    // The same of small letters.
-    let from_a = (octets & LOW) + ALL * (0x80 - u64::from(b'a'));
-    let behind_z = (octets & LOW) + ALL * (0x7f - u64::from(b'z'));
-    let letters = from_a & !behind_z & !octets & TOP;
-    *eight = (octets ^ (behind & letters) >> 2).to_le_bytes();
+    begin_line(name, out);
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// How far the heads of an answer have come: the final one, and interim ones before it (RFC 9110 §15.2).
@@ -312,36 +271,5 @@ mod tests {
             assert_eq!(content(&Method::GET, text), expected, "{text}");
         }
         assert_eq!(content(&Method::HEAD, "1 200 OK\r\ncontent-length: 7"), "Some(Empty) true");
-    }
-
-    #[test]
-    fn each_word_of_a_name_begins_with_a_capital_wherever_it_stands() {
-        for (name, written) in [
-            ("a", "A"),
-            ("host", "Host"),
-            ("x-member-id", "X-Member-Id"),
-            ("sec-ch-ua-platform-version", "Sec-Ch-Ua-Platform-Version"),
-            ("-a--b-", "-A--B-"),
-            ("abcdefg-h", "Abcdefg-H"),
-            ("abcdef-gh", "Abcdef-Gh"),
-            ("1-2-x", "1-2-X"),
-        ] {
-            let mut text = name.as_bytes().to_vec();
-            capitalize(&mut text);
-            assert_eq!(String::from_utf8(text).unwrap(), written);
-        }
-        // Whatever its length, as if it were gone through letter by letter.
-        let name = "a-bc-d`f-~hij-|lmno-1qrstu-_wxyzab-c-d-e--f-zz^-z";
-        for (begin, _) in name.char_indices() {
-            for end in begin..=name.len() {
-                let words = name[begin..end].split('-').map(|word| {
-                    let (first, rest) = word.split_at(usize::from(!word.is_empty()));
-                    first.to_uppercase() + rest
-                });
-                let mut text = name.as_bytes()[begin..end].to_vec();
-                capitalize(&mut text);
-                assert_eq!(String::from_utf8(text).unwrap(), words.collect::<Vec<_>>().join("-"));
-            }
-        }
     }
 }

@@ -12,6 +12,7 @@ mod head;
 mod receiving;
 mod sending;
 mod socket;
+mod spelling;
 
 use std::future::poll_fn;
 use std::io;
