@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -17,8 +18,9 @@ const SHORT: usize = 4 * 1024;
 /// Once so much waits to be written, nothing more of the body is asked for: however short its pieces are, whoever does not
 /// read holds up the sender and not our memory.
 const ENOUGH: usize = 16 * 1024;
-/// The same of pieces that are not copied: what has come in several reads goes out in one write.
-const ENOUGH_IN_PIECES: usize = 384 * 1024;
+/// The same of pieces that are not copied. Where all that is written is taken, what has come in several reads goes out in one
+/// write; whoever lets something lie has us keep little.
+const ENOUGH_IN_PIECES: RangeInclusive<usize> = 64 * 1024..=512 * 1024;
 const ENOUGH_PIECES: usize = 16;
 /// Each piece with what stands before and behind it, and what goes before them all.
 const MOST_SLICES: usize = 1 + 3 * ENOUGH_PIECES;
@@ -65,7 +67,7 @@ impl Piece {
 }
 
 /// A message on its way out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     /// What waits to be written, from `written` on: heads, sizes of chunks, short pieces.
     waiting: Vec<u8>,
@@ -73,12 +75,30 @@ pub struct Outbox {
     /// What is to be written then, and how much of it is content.
     pieces: VecDeque<Piece>,
     content: usize,
+    /// So much content is enough.
+    enough: usize,
     framing: Framing,
     /// The trailers that were announced: no others are sent (RFC 9110 §6.6.2).
     announced: Option<HeaderValue>,
     has_written: bool,
     /// Something was written that may not have gone out.
     unflushed: bool,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            waiting: Vec::new(),
+            written: 0,
+            pieces: VecDeque::new(),
+            content: 0,
+            enough: *ENOUGH_IN_PIECES.start(),
+            framing: Framing::default(),
+            announced: None,
+            has_written: false,
+            unflushed: false,
+        }
+    }
 }
 
 impl Outbox {
@@ -121,7 +141,7 @@ impl Outbox {
     pub fn has_room_for_more(&self) -> bool {
         self.lacks_body()
             && self.waiting.len() < ENOUGH
-            && self.content < ENOUGH_IN_PIECES
+            && self.content < self.enough
             && self.pieces.len() < ENOUGH_PIECES
     }
 
@@ -199,16 +219,23 @@ impl Outbox {
         write: impl FnOnce(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<()>> {
         let waiting = &self.waiting[self.written..];
-        let taken = if self.pieces.is_empty() {
-            ready!(write(&[IoSlice::new(waiting)]))?
+        let polled = if self.pieces.is_empty() {
+            write(&[IoSlice::new(waiting)])
         } else {
             let pieces =
                 self.pieces.iter().flat_map(|piece| [&piece.before[..], &piece.content, piece.after]);
             let parts = std::iter::once(waiting).chain(pieces).filter(|part| !part.is_empty());
             let mut slices = [IoSlice::new(&[]); MOST_SLICES];
             let count = slices.iter_mut().zip(parts).map(|(slice, part)| *slice = IoSlice::new(part)).count();
-            ready!(write(&slices[..count]))?
+            write(&slices[..count])
         };
+        let has_all = matches!(polled, Poll::Ready(Ok(taken)) if taken >= waiting.len() + self.content);
+        if !has_all {
+            self.enough = *ENOUGH_IN_PIECES.start();
+        } else if self.content >= self.enough / 2 {
+            self.enough = (self.enough * 2).min(*ENOUGH_IN_PIECES.end());
+        }
+        let taken = ready!(polled)?;
         if taken == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -329,6 +356,43 @@ mod tests {
                 let expected = [&b"head "[..], body].concat();
                 assert!(written(framing, &pieces, at_a_time).unwrap() == expected, "{framing:?} {at_a_time}");
             }
+        }
+    }
+
+    /// How much content an outbox asks for, before a write that takes so much of it.
+    fn asks_for(outbox: &mut Outbox, taken: impl FnOnce(usize) -> Poll<io::Result<usize>>) -> usize {
+        static PIECE: [u8; 32 * 1024] = [0; 32 * 1024];
+        while outbox.has_room_for_more() {
+            outbox.take(Some(Frame::data(Bytes::from_static(&PIECE)))).unwrap();
+        }
+        let content = outbox.content;
+        let _ = outbox.poll_write(|slices| taken(slices.iter().map(|slice| slice.len()).sum()));
+        content
+    }
+
+    #[test]
+    fn little_is_kept_for_whoever_does_not_take_all_and_more_for_whoever_does() {
+        let mut outbox = Outbox::default();
+        outbox.begin(Framing::UntilClose, None);
+        let (least, most) = (*ENOUGH_IN_PIECES.start(), *ENOUGH_IN_PIECES.end());
+        let all = |octets| Poll::Ready(Ok(octets));
+        // What there is of a head alone tells nothing.
+        for _ in 0..9 {
+            outbox.begin(Framing::UntilClose, None).extend_from_slice(b"head");
+            assert!(outbox.poll_write(|_| Poll::Ready(Ok(4))).is_ready());
+        }
+        let asked: Vec<_> = (0..5).map(|_| asks_for(&mut outbox, all)).collect();
+        assert_eq!(asked, [least, 2 * least, 4 * least, most, most]);
+        let stops: [fn(usize) -> Poll<io::Result<usize>>; 2] =
+            [|_| Poll::Pending, |octets| Poll::Ready(Ok(octets - 1))];
+        for stops in stops {
+            asks_for(&mut outbox, stops);
+            // What waits goes; what is asked for then is little again.
+            asks_for(&mut outbox, |octets| Poll::Ready(Ok(octets - 1)));
+            outbox.pieces.clear();
+            outbox.content = 0;
+            assert_eq!(asks_for(&mut outbox, all), least);
+            let _: Vec<_> = (0..3).map(|_| asks_for(&mut outbox, all)).collect();
         }
     }
 
