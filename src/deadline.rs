@@ -203,6 +203,13 @@ impl Due {
         }
     }
 
+    /// Puts the deadline off to so long from now, where one is set.
+    pub fn put_off(&self, wait: Duration) {
+        if self.at().load(Ordering::Relaxed) != NEVER {
+            self.set(wait);
+        }
+    }
+
     /// Takes the deadline away.
     pub fn clear(&self) {
         self.at().store(NEVER, Ordering::Relaxed);
@@ -297,6 +304,22 @@ mod tests {
         due.set_if_clear(Duration::from_secs(1));
         due.set_if_clear(Duration::from_secs(100));
         ticker.tick(Duration::from_secs(102));
+        assert!(due.is_past());
+    }
+
+    #[test]
+    fn a_deadline_can_be_put_off_where_there_is_one() {
+        let ticker = Ticker::default();
+        let watched = ticker.watch();
+        let due = &watched.share().client;
+        due.put_off(Duration::from_secs(1));
+        ticker.tick(Duration::from_secs(100));
+        assert!(!due.is_past());
+        due.set(Duration::from_secs(1));
+        due.put_off(Duration::from_secs(100));
+        ticker.tick(Duration::from_secs(102));
+        assert!(!due.is_past());
+        ticker.tick(Duration::from_millis(200_500));
         assert!(due.is_past());
     }
 }

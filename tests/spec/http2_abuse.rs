@@ -10,14 +10,14 @@ use crate::harness::{Gateway, Options, RawUpstream, Wire, eventually};
 
 const SOON: Duration = Duration::from_secs(15);
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
+pub const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+pub const PING: u8 = 6;
 const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
+pub const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -26,11 +26,11 @@ const END_HEADERS: u8 = 4;
 type Flood<'a> = (&'static str, Vec<u8>, Box<dyn FnMut() -> Vec<u8> + 'a>);
 
 /// SETTINGS_INITIAL_WINDOW_SIZE, and a value for it.
-const fn window([a, b, c, d]: [u8; 4]) -> [u8; 6] {
+pub const fn window([a, b, c, d]: [u8; 4]) -> [u8; 6] {
     [0, 4, a, b, c, d]
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
@@ -42,12 +42,12 @@ fn get(target: &str) -> Vec<u8> {
     [vec![0x82, 0x86], literal(0x04, target), literal(0x01, "members.localhost")].concat()
 }
 
-fn ask(stream: u32, target: &str) -> Vec<u8> {
+pub fn ask(stream: u32, target: &str) -> Vec<u8> {
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &get(target))
 }
 
 /// A connection that has begun with these settings.
-fn begin(gateway: &Gateway, settings: &[u8]) -> Wire {
+pub fn begin(gateway: &Gateway, settings: &[u8]) -> Wire {
     let mut wire = gateway.connect();
     wire.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     wire.send(frame(SETTINGS, 0, 0, settings));
@@ -55,7 +55,7 @@ fn begin(gateway: &Gateway, settings: &[u8]) -> Wire {
 }
 
 /// Reads frames until one of this kind comes.
-fn until(wire: &mut Wire, wanted: u8) {
+pub fn until(wire: &mut Wire, wanted: u8) {
     loop {
         let head = wire.exactly(9);
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
@@ -66,7 +66,7 @@ fn until(wire: &mut Wire, wanted: u8) {
     }
 }
 
-fn gateway(server: &'static str, upstream: Option<&RawUpstream>) -> Gateway {
+pub fn gateway(server: &'static str, upstream: Option<&RawUpstream>) -> Gateway {
     let upstream = upstream.map(RawUpstream::address);
     Gateway::with(&Options { listen: Some(H2C), server, upstream, ..Options::default() })
 }
@@ -233,7 +233,7 @@ fn an_answer_that_nobody_takes_frees_the_app() {
 }
 
 /// Reads frames until so many of this kind have come; the streams they are for, and what they say.
-fn frames(wire: &mut Wire, wanted: u8, count: usize) -> Vec<(u32, Vec<u8>)> {
+pub fn frames(wire: &mut Wire, wanted: u8, count: usize) -> Vec<(u32, Vec<u8>)> {
     let mut found = Vec::new();
     while found.len() < count {
         let head = wire.exactly(9);

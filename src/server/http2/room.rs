@@ -123,6 +123,11 @@ impl Share {
         }
     }
 
+    /// The client has taken something of the answer. Where it is waited for, it has as long again for more.
+    fn is_taken(&self) {
+        self.watched.client().put_off(self.vitals.limits.body_idle);
+    }
+
     fn grow(&self, octets: usize) {
         for held in [&self.octets, &self.vitals.held, &self.room.held] {
             held.update(|held| held + octets);
@@ -151,7 +156,8 @@ impl Drop for Share {
     }
 }
 
-/// A piece of an answer; h2 drops it when it has written it, or when nobody wants it any more.
+/// A piece of an answer; h2 drops it when it has written it, or when nobody wants it any more. It writes a frame at a time, as
+/// far as the windows have room, so whoever takes a large piece slowly is seen to take it.
 pub(super) struct Piece {
     left: Bytes,
     length: usize,
@@ -194,5 +200,8 @@ impl Buf for Piece {
 
     fn advance(&mut self, count: usize) {
         self.left.advance(count);
+        if let Some(share) = &self.share {
+            share.is_taken();
+        }
     }
 }
