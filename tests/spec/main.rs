@@ -35,6 +35,7 @@ mod framing;
 mod harness;
 mod http2;
 mod http2_abuse;
+mod http2_broken_answers;
 mod http2_slow_clients;
 mod http2_websockets;
 mod identity_fields;

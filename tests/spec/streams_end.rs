@@ -245,6 +245,7 @@ async fn over_http2_an_answer_that_goes_on_has_its_stream_reset_and_the_connecti
 
         let broken = in_time(body.data()).await.expect("it does not end as if it were complete").unwrap_err();
         assert!(broken.is_reset() && broken.is_remote(), "{how}: {broken}");
+        assert_eq!(broken.reason(), Some(h2::Reason::INTERNAL_ERROR), "{how}");
         let (answer, _) = client.send(request("GET", "/_gateway/health", ""), true).await;
         assert_eq!(answer_head(answer).await.status(), 200, "{how}");
         assert_eq!(told.recv().unwrap(), "", "{how}: the app sees that nobody listens any more");

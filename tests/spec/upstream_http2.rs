@@ -18,7 +18,7 @@ use crate::harness::{
     Gateway, Modern, Options, Pieces, RawUpstream, Wire, answer, eventually, head, trailers,
 };
 
-const H2: &str = "protocol = \"h2\"";
+pub const H2: &str = "protocol = \"h2\"";
 const WAIT: Duration = Duration::from_secs(20);
 
 fn in_front_of(upstream: &Modern) -> Gateway {
@@ -268,7 +268,7 @@ async fn serve(
 
 /// An upstream that, on its first connection, answers the first request with these frames and goes. It is written by hand,
 /// for the library takes all that it has handed out for looked at.
-fn saying(frames_back: &'static [&'static [u8]]) -> (SocketAddr, mpsc::Receiver<()>) {
+pub fn saying(frames_back: &'static [&'static [u8]]) -> (SocketAddr, mpsc::Receiver<()>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = mpsc::channel();

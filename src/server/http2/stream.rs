@@ -264,11 +264,19 @@ fn keep_head_alone<B: Body>(answer: &mut Response<Option<B>>) {
     }
 }
 
-/// What an upstream of HTTP/2 has said when it broke its answer off.
+/// With which error an answer ends that has broken off: what an upstream of HTTP/2 has said when it reset it, where that holds
+/// for the client, too. What is wrong with the connection to the upstream is nothing that the client has done.
 fn reason_of(error: &(dyn std::error::Error + 'static)) -> Reason {
-    std::iter::successors(Some(error), |error| error.source())
-        .find_map(|error| error.downcast_ref::<h2::Error>()?.reason())
-        .unwrap_or(Reason::INTERNAL_ERROR)
+    let of_http2 = std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref::<h2::Error>())
+        .filter(|error| error.is_reset() && error.is_remote());
+    match of_http2.and_then(h2::Error::reason) {
+        // There are clients that take the first for the end, repeat whatever was refused, or ask again over HTTP/1.1.
+        Some(Reason::NO_ERROR | Reason::REFUSED_STREAM | Reason::HTTP_1_1_REQUIRED) | None => {
+            Reason::INTERNAL_ERROR
+        }
+        Some(reason) => reason,
+    }
 }
 
 /// A stream or a tunnel is under way for as long as this is there.
