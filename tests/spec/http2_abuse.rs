@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::harness::http2::{H2C, Http2, read, request};
+use crate::harness::http2::{H2C, Http2, in_time, read, request};
 use crate::harness::{Gateway, Options, RawUpstream, Wire, eventually};
+use crate::http2_websockets::{connect, open};
 
 const SOON: Duration = Duration::from_secs(15);
+const MORE_THAN_MAY_BE_WASTED: usize = 250;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
@@ -393,4 +395,78 @@ async fn the_rest_of_a_body_that_has_been_answered_arrives_if_it_comes() {
     drop((body, client, gateway));
 
     assert_eq!(ended.recv().unwrap(), "8\r\nthe rest\r\n0\r\n\r\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn honest_exchanges_do_not_count_as_wasted_however_they_end() {
+    let upstream = RawUpstream::serving(|wire| {
+        while wire.hears_within(SOON) {
+            let head = wire.head();
+            let target = head.split(' ').nth(1).unwrap();
+            match target.trim_start_matches("/public/") {
+                "upload" => {
+                    wire.exactly(5);
+                    wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+                }
+                "chunked" => {
+                    wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+                }
+                "trailers" => wire.send(
+                    "HTTP/1.1 200 OK\r\nTrailer: X-Checksum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n\
+                     0\r\nX-Checksum: 1\r\n\r\n",
+                ),
+                "nothing" => wire.send("HTTP/1.1 204 No Content\r\n\r\n"),
+                "to-the-end" => return wire.send("HTTP/1.1 200 OK\r\n\r\nok"),
+                "broken" => return wire.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"),
+                "head" => wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
+                _ => wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+            }
+        }
+    });
+    let gateway = gateway("", Some(&upstream));
+    let many_fields: String = (0..200).map(|n| format!("x-{n}: 1\n")).collect();
+    for (request, body, expected) in [
+        (request("GET", "/public/a", ""), "", 200),
+        (request("HEAD", "/public/head", ""), "", 200),
+        (request("POST", "/public/upload", "content-length: 5"), "hello", 200),
+        (request("GET", "/public/chunked", ""), "", 200),
+        (request("GET", "/public/trailers", "te: trailers"), "", 200),
+        (request("GET", "/public/nothing", ""), "", 204),
+        (request("GET", "/public/to-the-end", ""), "", 200),
+        (request("GET", "/public/broken", ""), "", 200),
+        (request("GET", "/public/a", &many_fields), "", 431),
+        (request("GET", "/_gateway/health", ""), "", 200),
+    ] {
+        let mut client = Http2::to(gateway.address()).await;
+        for number in 1..=MORE_THAN_MAY_BE_WASTED {
+            let (answer, mut sending) = client.send(request.clone(), body.is_empty()).await;
+            if !body.is_empty() {
+                sending.send_data(Bytes::from(body), true).unwrap();
+            }
+            let answer =
+                in_time(answer).await.unwrap_or_else(|error| panic!("{number}, {request:?}: {error}"));
+            assert_eq!(answer.status(), expected, "{number}, {request:?}");
+            let mut body = answer.into_body();
+            while let Some(Ok(_)) = in_time(body.data()).await {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn websockets_that_were_opened_do_not_count_as_wasted() {
+    let upstream = RawUpstream::serving(|wire| {
+        open(wire, "");
+        wire.rest();
+    });
+    let gateway = gateway("", Some(&upstream));
+    let mut client = Http2::to(gateway.address()).await;
+    assert!(client.is_ready_for_websockets().await);
+    for number in 1..=MORE_THAN_MAY_BE_WASTED {
+        let (answer, mut sending) = client.send(connect("/public/chat", ""), false).await;
+        let answer = in_time(answer).await.unwrap_or_else(|error| panic!("{number}: {error}"));
+        assert_eq!(answer.status(), 200, "{number}");
+        sending.send_data(Bytes::new(), true).unwrap();
+        let mut body = answer.into_body();
+        while let Some(Ok(_)) = in_time(body.data()).await {}
+    }
 }
