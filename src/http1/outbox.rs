@@ -383,10 +383,8 @@ mod tests {
         }
         let asked: Vec<_> = (0..5).map(|_| asks_for(&mut outbox, all)).collect();
         assert_eq!(asked, [least, 2 * least, 4 * least, most, most]);
-        let stops: [fn(usize) -> Poll<io::Result<usize>>; 2] =
-            [|_| Poll::Pending, |octets| Poll::Ready(Ok(octets - 1))];
-        for stops in stops {
-            asks_for(&mut outbox, stops);
+        for takes_some in [false, true] {
+            asks_for(&mut outbox, |octets| if takes_some { all(octets - 1) } else { Poll::Pending });
             // What waits goes; what is asked for then is little again.
             asks_for(&mut outbox, |octets| Poll::Ready(Ok(octets - 1)));
             outbox.pieces.clear();

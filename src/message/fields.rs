@@ -70,7 +70,7 @@ impl Fields {
     /// The value of the first line of this name.
     #[must_use]
     pub fn get(&self, name: impl Named) -> Option<&HeaderValue> {
-        self.lines.iter().find(|(known, _)| name.is(known)).map(|(_, value)| value)
+        self.get_all(name).next()
     }
 
     /// The values of all lines of this name.
@@ -122,9 +122,10 @@ impl Fields {
 
     /// Takes away the lines of this name, and says what stood in the first.
     pub fn remove(&mut self, name: impl Named) -> Option<HeaderValue> {
-        let first = self.lines.iter().position(|(known, _)| name.is(known))?;
+        let is_unwanted = move |known: &HeaderName| name.is(known);
+        let first = self.lines.iter().position(|(known, _)| is_unwanted(known))?;
         let (_, value) = self.lines.remove(first);
-        self.lines.retain(|(known, _)| !name.is(known));
+        self.lines.retain(|(known, _)| !is_unwanted(known));
         Some(value)
     }
 

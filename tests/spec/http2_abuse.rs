@@ -409,7 +409,7 @@ async fn honest_exchanges_do_not_count_as_wasted_however_they_end() {
                     wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
                 }
                 "chunked" => {
-                    wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+                    wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
                 }
                 "trailers" => wire.send(
                     "HTTP/1.1 200 OK\r\nTrailer: X-Checksum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n\
