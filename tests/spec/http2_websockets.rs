@@ -4,7 +4,7 @@ use bytes::Bytes;
 use h2::ext::Protocol;
 use http::Request;
 
-use crate::harness::http2::{H2C, Http2, head, piece, request};
+use crate::harness::http2::{H2C, Http2, head, in_time, piece, request};
 use crate::harness::{Gateway, Options, RawUpstream, Wire, eventually};
 
 /// An extended CONNECT to the usual site.
@@ -208,4 +208,47 @@ async fn no_other_protocol_and_no_plain_connect_opens_a_tunnel() {
     }
     assert!(gateway.upstream().requests().is_empty());
     eventually("nothing is left open", || gateway.upstream().connections() == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn open_websockets_count_as_what_they_hold_and_are_refused_where_that_is_too_much() {
+    let upstream = RawUpstream::serving(|wire| {
+        open(wire, "");
+        wire.rest();
+    });
+    // Room for some thirty that are open, and for eight that are being opened.
+    let gateway = Gateway::with(&Options {
+        listen: Some(H2C),
+        server: "limits = { http2_bytes = \"1MiB\" }",
+        upstream: Some(upstream.address()),
+        ..Options::default()
+    });
+    let mut client = Http2::to(gateway.address()).await;
+    assert!(client.is_ready_for_websockets().await);
+
+    let mut there = Vec::new();
+    let refused = loop {
+        let (answer, sending) = client.send(connect("/public/chat", ""), false).await;
+        match in_time(answer).await {
+            Ok(answer) => there.push((answer.into_body(), sending)),
+            Err(error) => break error,
+        }
+        assert!(there.len() < 60, "there are more of them than there is room for");
+    };
+
+    assert_eq!(refused.reason(), Some(h2::Reason::REFUSED_STREAM));
+    assert!(there.len() > 16, "{}", there.len());
+    // Whoever wants little is served all the same, and what has ended is not held any more.
+    let mut other = Http2::to(gateway.address()).await;
+    assert_eq!(other.status(request("GET", "/_gateway/health", "")).await, Some(200));
+    there.clear();
+    let room_again = async {
+        loop {
+            let (answer, _sending) = client.send(connect("/public/chat", ""), false).await;
+            if answer.await.is_ok() {
+                return;
+            }
+        }
+    };
+    in_time(room_again).await;
 }

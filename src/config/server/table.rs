@@ -145,6 +145,7 @@ pub struct LimitsTable {
     /// Memory that requests and answers under way over HTTP/2 may hold, for each core. A few octets of HTTP/2 can stand for
     /// tens of thousands, a hundred requests share a connection, and whoever does not read leaves the answers here. Beyond
     /// it, a connection with more than a few streams has new ones refused, which makes browsers ask again
-    /// (REFUSED_STREAM). An ordinary request counts as 66 KiB, and one with a body as 130 KiB. From 1 MiB; default: `"10MiB"`.
+    /// (REFUSED_STREAM). An ordinary request counts as 66 KiB, one with a body as 130 KiB, and so does a WebSocket until it is
+    /// open; from then on it counts as 32 KiB, and what waits in it. From 1 MiB; default: `"10MiB"`.
     pub http2_bytes: Option<String>,
 }

@@ -19,6 +19,9 @@ use crate::deadline::{Watch, Watched};
 /// What a stream holds besides its head: its tasks, the connection to the upstream, and what was read of an answer that
 /// nobody takes. Measured: 23 KiB without an answer, 64 KiB with one.
 const STREAM: usize = 64 * 1024;
+/// What a tunnel holds besides what h2 has of it: its task, the connection to the upstream, and 8 KiB each way that wait for
+/// whoever does not take them. Measured: 13 KiB where nothing waits.
+pub(super) const TUNNEL: usize = 32 * 1024;
 /// A head is held as it came, and once more until it is answered.
 const COPIES: usize = 2;
 /// A connection that holds no more than this has its streams whatever the others hold.
@@ -43,6 +46,12 @@ pub(in crate::server) struct Room {
 }
 
 impl Room {
+    /// How much the streams of the worker hold.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.held.get()
+    }
+
     /// Somewhere to gather so much.
     pub(super) fn take_spare(&self, capacity: usize) -> Vec<u8> {
         let mut spare = self.spare.take();
@@ -61,8 +70,8 @@ pub(super) struct Share {
     vitals: Rc<Vitals>,
     watched: Watched,
     octets: Cell<usize>,
-    /// It has a body, of which a window may lie unread.
-    has_body: bool,
+    /// A window of what the client sends may lie unread.
+    has_window: Cell<bool>,
     /// Under which number its connection knows it, once nothing but h2 holds any of its answer.
     tail: Cell<Option<usize>>,
 }
@@ -93,15 +102,28 @@ impl Share {
             vitals: Rc::clone(vitals),
             watched,
             octets: Cell::new(0),
-            has_body,
+            has_window: Cell::new(false),
             tail: Cell::new(None),
         };
         share.grow(octets);
-        if has_body {
-            vitals.bodies.set(bodies + 1);
-            [&vitals.held, &room.held].iter().for_each(|held| held.update(|held| held + unread));
-        }
+        share.counts_window(has_body);
         Some(Rc::new(share))
+    }
+
+    /// A share for the tunnel that the stream becomes: less than it took to open it, for a tunnel may be there for days, and
+    /// holds little while both sides read.
+    pub(super) fn of_tunnel(&self) -> Rc<Self> {
+        let share = Self {
+            room: Rc::clone(&self.room),
+            vitals: Rc::clone(&self.vitals),
+            watched: self.watched.another(),
+            octets: Cell::new(0),
+            has_window: Cell::new(false),
+            tail: Cell::new(None),
+        };
+        share.grow(TUNNEL);
+        share.counts_window(true);
+        Rc::new(share)
     }
 
     pub(super) fn watch(&self) -> Rc<Watch> {
@@ -109,13 +131,26 @@ impl Share {
     }
 
     /// Whether the request has a body.
-    pub(super) const fn has_body(&self) -> bool {
-        self.has_body
+    pub(super) fn has_body(&self) -> bool {
+        self.has_window.get()
+    }
+
+    /// From now on a window of what the client sends may lie here unread, or none.
+    pub(super) fn counts_window(&self, counts: bool) {
+        if self.has_window.replace(counts) == counts {
+            return;
+        }
+        let before = self.vitals.bodies.get();
+        let now = if counts { before + 1 } else { before - 1 };
+        self.vitals.bodies.set(now);
+        for held in [&self.vitals.held, &self.room.held] {
+            held.update(|held| held + unread(now) - unread(before));
+        }
     }
 
     /// The stream has ended for us. Where h2 still keeps of its answer, the client has to take that in time, too.
-    pub(super) fn ends(self: Rc<Self>) {
-        if Rc::strong_count(&self) > 1 {
+    pub(super) fn ends(self: &Rc<Self>) {
+        if Rc::strong_count(self) > 1 {
             let watch = self.watch();
             watch.client.set(self.vitals.limits.body_idle);
             self.vitals.wakes_connection(&watch);
@@ -144,12 +179,7 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.shrink(self.octets.get());
-        if self.has_body {
-            let bodies = self.vitals.bodies.get();
-            let read = unread(bodies) - unread(bodies - 1);
-            self.vitals.bodies.set(bodies - 1);
-            [&self.vitals.held, &self.room.held].iter().for_each(|held| held.update(|held| held - read));
-        }
+        self.counts_window(false);
         if let Some(tail) = self.tail.get() {
             self.vitals.tails.borrow_mut().try_remove(tail);
         }
@@ -170,14 +200,9 @@ impl Piece {
         Self { length: octets.len(), left: octets, share: Some(Rc::clone(share)) }
     }
 
-    /// What goes out at once, and so is not counted: the windows have room for it.
-    pub(super) const fn uncounted(octets: Bytes) -> Self {
-        Self { length: octets.len(), left: octets, share: None }
-    }
-
     /// Nothing, which ends an answer.
     pub(super) const fn nothing() -> Self {
-        Self::uncounted(Bytes::new())
+        Self { length: 0, left: Bytes::new(), share: None }
     }
 }
 

@@ -163,7 +163,7 @@ async fn exchange<R: Respond>(
     {
         exchange.complete();
         let sending = send_head(&mut reply, head, false)?;
-        let tunnel = Tunnel::new(sending, receiving, UnderWay::begin(&trunk.vitals));
+        let tunnel = Tunnel::new(sending, receiving, share.of_tunnel(), UnderWay::begin(&trunk.vitals));
         // Where nobody takes it, it ends.
         let _ = hand_over.send(Upgraded::new(tunnel));
         return Ok(());

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
 use h2::{Reason, RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::room::Piece;
+use super::room::{Piece, Share};
 use super::stream::UnderWay;
 
 /// What is written at a time: some frames of the size that every client takes (RFC 9113 §4.2).
@@ -22,12 +23,18 @@ pub(super) struct Tunnel {
     unread: Bytes,
     /// Nothing more is sent.
     is_ended: bool,
+    share: Rc<Share>,
     _under_way: UnderWay,
 }
 
 impl Tunnel {
-    pub(super) const fn new(sending: SendStream<Piece>, receiving: RecvStream, under_way: UnderWay) -> Self {
-        Self { sending, receiving, unread: Bytes::new(), is_ended: false, _under_way: under_way }
+    pub(super) const fn new(
+        sending: SendStream<Piece>,
+        receiving: RecvStream,
+        share: Rc<Share>,
+        under_way: UnderWay,
+    ) -> Self {
+        Self { sending, receiving, unread: Bytes::new(), is_ended: false, share, _under_way: under_way }
     }
 
     fn end(&mut self) -> Result<(), h2::Error> {
@@ -42,6 +49,7 @@ impl Tunnel {
 impl Drop for Tunnel {
     fn drop(&mut self) {
         let _ = self.end();
+        self.share.ends();
     }
 }
 
@@ -62,7 +70,10 @@ impl AsyncRead for Tunnel {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while self.unread.is_empty() {
-            match ready!(self.receiving.poll_data(cx)) {
+            let polled = self.receiving.poll_data(cx);
+            // Whoever has to wait has read all. What comes while nobody asks for it stays here.
+            self.share.counts_window(matches!(polled, Poll::Ready(Some(Ok(_)))));
+            match ready!(polled) {
                 Some(Ok(octets)) => self.unread = octets,
                 Some(Err(error)) => {
                     let is_end = matches!(error.reason(), Some(Reason::NO_ERROR | Reason::CANCEL));
@@ -98,7 +109,7 @@ impl AsyncWrite for Tunnel {
             }
         }
         let here = bytes.len().min(self.sending.capacity());
-        let piece = Piece::uncounted(Bytes::copy_from_slice(&bytes[..here]));
+        let piece = Piece::new(Bytes::copy_from_slice(&bytes[..here]), &self.share);
         self.sending.send_data(piece, false).map_err(broken)?;
         Poll::Ready(Ok(here))
     }
@@ -110,5 +121,104 @@ impl AsyncWrite for Tunnel {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.end().map_err(broken))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use http::{Request, Response};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    use super::super::room::{Room, TUNNEL};
+    use super::super::wire::tests::LIMITS;
+    use super::super::{STREAM_WINDOW, Vitals};
+    use super::*;
+    use crate::deadline::Ticker;
+
+    const WINDOW: usize = STREAM_WINDOW as usize;
+
+    /// A tunnel, and its client's end.
+    struct Open {
+        tunnel: Tunnel,
+        said: SendStream<Bytes>,
+        heard: RecvStream,
+        room: Rc<Room>,
+        vitals: Rc<Vitals>,
+    }
+
+    /// One that has just been opened; its connection goes on whenever something is awaited.
+    async fn open() -> Open {
+        let (near, far) = tokio::io::duplex(1024 * 1024);
+        let (server, client) = tokio::join!(
+            h2::server::Builder::new().initial_window_size(STREAM_WINDOW).handshake(near),
+            h2::client::handshake(far)
+        );
+        let ((mut client, connection), mut server) = (client.unwrap(), server.unwrap());
+        spawn_local(async move { connection.await.unwrap() });
+        let (answer, said) = client.send_request(Request::new(()), false).unwrap();
+        let (request, mut reply) = server.accept().await.unwrap().unwrap();
+        spawn_local(async move { while server.accept().await.is_some() {} });
+
+        let ticker = Ticker::default();
+        let (room, vitals) = (Rc::<Room>::default(), Rc::new(Vitals::new(LIMITS, ticker.watch().share())));
+        let share = Share::take(&room, &vitals, ticker.watch(), &request).unwrap();
+        let sending = reply.send_response(Response::new(()), false).unwrap();
+        let under_way = UnderWay::begin(&vitals);
+        let tunnel = Tunnel::new(sending, request.into_body(), share.of_tunnel(), under_way);
+        share.ends();
+        Open { tunnel, said, heard: answer.await.unwrap().into_body(), room, vitals }
+    }
+
+    /// Whether somebody who reads has to wait.
+    async fn waits(tunnel: &mut Tunnel) -> bool {
+        let mut octet = [0];
+        poll_fn(|cx| {
+            Poll::Ready(Pin::new(&mut *tunnel).poll_read(cx, &mut ReadBuf::new(&mut octet)).is_pending())
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn what_may_lie_in_a_tunnel_counts_until_whoever_reads_has_to_wait() {
+        let test = async {
+            let Open { mut tunnel, mut said, room, .. } = open().await;
+            assert_eq!(room.held(), TUNNEL + WINDOW);
+            assert!(waits(&mut tunnel).await);
+            assert_eq!(room.held(), TUNNEL);
+
+            said.send_data(Bytes::from("hello"), false).unwrap();
+            for part in ["he", "llo"] {
+                let mut read = vec![0; part.len()];
+                tunnel.read_exact(&mut read).await.unwrap();
+                assert_eq!((&*read, room.held()), (part.as_bytes(), TUNNEL + WINDOW));
+            }
+            assert!(waits(&mut tunnel).await);
+            assert_eq!(room.held(), TUNNEL);
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_client_has_not_taken_counts_beside_its_tunnel_and_outlasts_it() {
+        let test = async {
+            let Open { mut tunnel, mut heard, room, vitals, said: _said } = open().await;
+            assert!(waits(&mut tunnel).await);
+            tunnel.write_all(&[0; 1000]).await.unwrap();
+            assert_eq!(room.held(), TUNNEL + 1000);
+            assert_eq!(heard.data().await.unwrap().unwrap().len(), 1000);
+            assert_eq!(room.held(), TUNNEL);
+
+            tunnel.write_all(&[0; 1000]).await.unwrap();
+            drop(tunnel);
+            assert_eq!((room.held(), vitals.tails.borrow().len()), (TUNNEL + 1000, 1));
+            while room.held() > 0 {
+                yield_now().await;
+            }
+            assert!(vitals.tails.borrow().is_empty());
+        };
+        LocalSet::new().run_until(test).await;
     }
 }

@@ -151,7 +151,7 @@ impl<S: Transport> AsyncWrite for Wire<S> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::future::poll_fn;
     use std::time::Duration;
 
@@ -163,7 +163,7 @@ mod tests {
     use crate::server::connection::Limits;
 
     const PATIENCE: Duration = Duration::from_secs(30);
-    const LIMITS: Limits = Limits {
+    pub(in crate::server::http2) const LIMITS: Limits = Limits {
         head_timeout: PATIENCE,
         head_bytes: 1,
         fields: 1,
