@@ -310,6 +310,26 @@ fn bodies_that_an_app_does_not_read_count_as_what_may_lie_here() {
     });
 }
 
+#[test]
+fn what_was_read_of_an_answer_counts_though_its_window_is_shut() {
+    let upstream = RawUpstream::serving(|wire| {
+        wire.head();
+        wire.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(6000)));
+        wire.rest();
+    });
+    // Room for fifteen without an answer.
+    let gateway = gateway("limits = { http2_bytes = \"1MiB\" }", Some(&upstream));
+    let mut wire = begin(&gateway, &window([0; 4]));
+    for number in 0..14 {
+        wire.send(ask(1 + 2 * number, "/public/a"));
+        until(&mut wire, HEADERS);
+    }
+
+    wire.send(ask(29, "/public/a"));
+
+    assert_eq!(frames(&mut wire, RST_STREAM, 1), [(29, vec![0, 0, 0, 7])]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn crumbs_of_few_octets_count_as_what_they_stand_for() {
     let upstream = RawUpstream::serving(|wire| {

@@ -231,7 +231,10 @@ async fn send_frame(
             return Ok(true);
         }
     };
-    if !octets.is_empty() {
+    let is_empty = octets.is_empty();
+    // It is here from now on, whether there is room for it or not.
+    let piece = Piece::new(octets, share);
+    if !is_empty {
         // No more than a sign that there is something: what is reserved, other streams cannot have.
         sending.reserve_capacity(1);
         while sending.capacity() == 0 {
@@ -239,7 +242,7 @@ async fn send_frame(
             room.await?.ok_or(Over::Broken)??;
         }
     }
-    sending.send_data(Piece::new(octets, share), is_last)?;
+    sending.send_data(piece, is_last)?;
     Ok(is_last)
 }
 
