@@ -39,6 +39,16 @@ pub(super) struct Place {
     address: Option<IpAddr>,
 }
 
+/// What a connection takes: a tunnel costs what any other does, and outlasts whoever has spoken HTTP over it.
+#[expect(dead_code, reason = "they are there to be dropped")]
+#[derive(Debug)]
+pub(super) struct Seats {
+    /// Among all.
+    pub(super) one_of_all: Place,
+    /// Among those of its address, where they are counted.
+    pub(super) of_address: Option<Place>,
+}
+
 impl Crowd {
     /// Takes a connection from this address, where there are fewer than `most`.
     pub(super) fn admit(self: &Arc<Self>, most: usize) -> Result<Place, Crowded> {

@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 
+use super::crowd::Seats;
 use super::framing::Violation;
 use super::http2::Content;
 
@@ -190,12 +191,16 @@ pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 
-/// A connection over which another protocol is spoken now.
-pub struct Upgraded(Box<dyn Duplex>);
+/// A connection over which another protocol is spoken now, or a stream of one.
+pub struct Upgraded {
+    io: Box<dyn Duplex>,
+    /// Those of the connection, where there is nothing else over it.
+    _seats: Option<Seats>,
+}
 
 impl Upgraded {
-    pub(super) fn new(io: impl Duplex + 'static) -> Self {
-        Self(Box::new(io))
+    pub(super) fn new(io: impl Duplex + 'static, seats: Option<Seats>) -> Self {
+        Self { io: Box::new(io), _seats: seats }
     }
 }
 
@@ -205,7 +210,7 @@ impl AsyncRead for Upgraded {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.0).poll_read(cx, buf)
+        Pin::new(&mut *self.io).poll_read(cx, buf)
     }
 }
 
@@ -215,14 +220,14 @@ impl AsyncWrite for Upgraded {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut *self.0).poll_write(cx, bytes)
+        Pin::new(&mut *self.io).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.0).poll_flush(cx)
+        Pin::new(&mut *self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut *self.0).poll_shutdown(cx)
+        Pin::new(&mut *self.io).poll_shutdown(cx)
     }
 }

@@ -20,7 +20,6 @@ pub mod pace;
 pub mod peer;
 mod preamble;
 mod proxy_protocol;
-mod seat;
 pub mod tls;
 mod worker;
 

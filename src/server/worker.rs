@@ -17,11 +17,10 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::answered::{Answered, unless_it_panics};
 use super::connection::Transport;
-use super::crowd::{Crowd, Crowded, Place};
+use super::crowd::{Crowd, Crowded, Place, Seats};
 use super::http2::{self, Begun, Staff};
 use super::listener::{Door, Post, Socket};
 use super::peer::TrustedProxies;
-use super::seat::{Seated, Seats};
 use super::tls::{self, Shown, Tls};
 use super::{Arrival, Entrance, Event, Incoming, Limits, Making, Respond, Service, http1, preamble};
 use crate::deadline::{Ticker, Watch, Watched};
@@ -452,15 +451,14 @@ async fn serve<R: Respond, S: Transport>(
     shown: Option<Rc<Shown>>,
 ) {
     let arrival = Arrival { tls: socket.tls(), ..newcomer.arrival };
-    let socket = Seated { socket, _seats: newcomer.seats };
     let drain = reception.draining.clone().reaches(Stage::Closing);
     let hall = Rc::clone(&reception.hall);
     let limits = hall.limits.get();
     if is_http2 {
-        let staff = reception.staff.clone();
+        let (staff, _seats) = (reception.staff.clone(), newcomer.seats);
         Box::pin(http2::serve(socket, arrival, hall, limits, watched, drain, shown, staff)).await;
     } else {
-        http1::serve(socket, arrival, hall, limits, watched, drain, shown).await;
+        http1::serve(socket, arrival, hall, limits, watched, drain, shown, Some(newcomer.seats)).await;
     }
 }
 

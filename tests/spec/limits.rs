@@ -8,6 +8,7 @@ use member_gateway::sandbox::daxko::{Endpoint, Fault};
 
 use crate::harness::http2::in_time;
 use crate::harness::{Gateway, Options, RawUpstream, Wire, eventually, head, last_head, raw_to};
+use crate::http2_abuse;
 
 const SOON: Duration = Duration::from_millis(1);
 const HEALTH: &str = "GET /_gateway/health";
@@ -43,6 +44,22 @@ fn there_are_so_many_connections_and_no_more() {
     there[7].send(head(HEALTH, ""));
     assert!(there[7].answer().0.starts_with("HTTP/1.1 200 "));
 
+    there.pop();
+    eventually("one that has gone makes room for another", || !gateway.raw(last_head(HEALTH, "")).is_empty());
+}
+
+#[test]
+fn connections_with_http2_are_counted_as_any_others() {
+    let gateway = http2_abuse::gateway("limits = { connections = 100 }", None);
+    let connection = || {
+        let mut wire = http2_abuse::begin(&gateway, &[]);
+        // It is there, for it has been answered.
+        http2_abuse::until(&mut wire, http2_abuse::SETTINGS);
+        wire
+    };
+    let mut there: Vec<Wire> = (0..100).map(|_| connection()).collect();
+
+    assert_eq!(gateway.raw(last_head(HEALTH, "")), "");
     there.pop();
     eventually("one that has gone makes room for another", || !gateway.raw(last_head(HEALTH, "")).is_empty());
 }

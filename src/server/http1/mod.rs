@@ -24,6 +24,7 @@ use self::deadlines::Deadlines;
 use self::head::{Unreadable, Wishes};
 use self::wire::Wire;
 use super::connection::{Limits, Noticed, Transport};
+use super::crowd::Seats;
 use super::incoming::{Incoming, OnUpgrade, Source, Upgraded};
 use super::tls::Shown;
 use super::{Arrival, Respond};
@@ -36,6 +37,7 @@ use crate::turn::Turn;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Serves one connection to its end. `drain` says when no further request is to be taken, `shown` what was shown over TLS.
+#[expect(clippy::too_many_arguments, reason = "the parts of one connection, each used once")]
 pub(super) async fn serve<R: Respond, S: Transport>(
     socket: S,
     arrival: Arrival,
@@ -44,13 +46,14 @@ pub(super) async fn serve<R: Respond, S: Transport>(
     watched: Watched,
     drain: impl Future<Output = ()>,
     shown: Option<Rc<Shown>>,
+    seats: Option<Seats>,
 ) {
     let _noticed = Noticed::new(&respond, arrival.entrance);
     let watch = watched.share();
     let held = Held(Wire::new(socket, Deadlines::new(limits, &watch)));
     let wire = &held.0;
     let parties = Parties { respond, arrival, watch: Rc::clone(&watch), shown };
-    let mut conversation = pin!(converse(wire, parties));
+    let mut conversation = pin!(converse(wire, parties, seats));
     let mut drain = pin!(drain);
     poll_fn(|cx| {
         watch.wakes(cx.waker());
@@ -96,7 +99,7 @@ struct Parties<R> {
 }
 
 /// Answers one request after the other.
-async fn converse<R: Respond, S: Transport>(wire: &Rc<Wire<S>>, parties: Parties<R>) {
+async fn converse<R: Respond, S: Transport>(wire: &Rc<Wire<S>>, parties: Parties<R>, seats: Option<Seats>) {
     let Parties { respond, arrival, watch, shown } = parties;
     let mut outbox = Outbox::default();
     loop {
@@ -155,7 +158,7 @@ async fn converse<R: Respond, S: Transport>(wire: &Rc<Wire<S>>, parties: Parties
             After::Closes => break,
             After::Switches => {
                 if let (Some(hand_over), Some(switched)) = (hand_over, wire.switch()) {
-                    let _ = hand_over.send(Upgraded::new(switched));
+                    let _ = hand_over.send(Upgraded::new(switched, seats));
                 }
                 return;
             }

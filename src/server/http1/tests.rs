@@ -93,7 +93,7 @@ fn connect(app: &Rc<App>) -> (UnixStream, impl Future<Output = ()> + use<>) {
     let (ticker, app) = (Ticker::default(), Rc::clone(app));
     let peer = Ipv4Addr::LOCALHOST.into();
     let arrival = Arrival { peer, entrance: Entrance::Plain, tls: None, is_nameless: false };
-    let serving = serve(socket, arrival, app, limits(), ticker.watch(), std::future::pending(), None);
+    let serving = serve(socket, arrival, app, limits(), ticker.watch(), std::future::pending(), None, None);
     (client, serving)
 }
 
@@ -325,7 +325,7 @@ async fn whoever_goes_on_sending_is_not_read_for_longer_than_a_head_may_take() {
     let (ticker, app) = (Ticker::default(), app(false));
     let peer = Ipv4Addr::LOCALHOST.into();
     let arrival = Arrival { peer, entrance: Entrance::Plain, tls: None, is_nameless: false };
-    let serving = serve(socket, arrival, app, limits(), ticker.watch(), std::future::pending(), None);
+    let serving = serve(socket, arrival, app, limits(), ticker.watch(), std::future::pending(), None, None);
     let mut serving = pin!(serving);
     client.write_all(b"POST / HTTP/1.1\r\nContent-Length: 4000000\r\n\r\n").await.unwrap();
     let mut said = Vec::new();
@@ -409,7 +409,7 @@ async fn a_client_that_leaves_before_its_answer_ends_what_is_done_for_it() {
     let arrival = Arrival { peer, entrance: Entrance::Plain, tls: None, is_nameless: false };
     let ticker = Ticker::default();
     let serving =
-        serve(socket, arrival, Rc::new(Never), limits(), ticker.watch(), std::future::pending(), None);
+        serve(socket, arrival, Rc::new(Never), limits(), ticker.watch(), std::future::pending(), None, None);
     client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     client.shutdown().await.unwrap();
     serving.await;

@@ -165,7 +165,7 @@ async fn exchange<R: Respond>(
         let sending = send_head(&mut reply, head, false)?;
         let tunnel = Tunnel::new(sending, receiving, share.of_tunnel(), UnderWay::begin(&trunk.vitals));
         // Where nobody takes it, it ends.
-        let _ = hand_over.send(Upgraded::new(tunnel));
+        let _ = hand_over.send(Upgraded::new(tunnel, None));
         return Ok(());
     }
     let Some(mut body) = body.filter(|body| !body.is_end_stream()) else {
