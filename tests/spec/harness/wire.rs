@@ -55,6 +55,14 @@ impl Wire {
         }
     }
 
+    /// Reads a head; none, where the connection ends before anything comes.
+    pub fn head_or_end(&mut self) -> Option<String> {
+        if self.unread.is_empty() && !self.read() {
+            return None;
+        }
+        Some(self.head())
+    }
+
     /// Reads a head.
     pub fn head(&mut self) -> String {
         self.until("\r\n\r\n")
