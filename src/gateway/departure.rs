@@ -110,7 +110,12 @@ impl Worker {
             lines.field(name, value);
         }
         let upgrade = if is_handshake { body.on_upgrade() } else { None };
-        let traits = Traits { binds: held.binds, upgrades: is_handshake, says_empty: held.says_empty };
+        let traits = Traits {
+            binds: held.binds,
+            upgrades: is_handshake,
+            says_empty: held.says_empty,
+            shares_connection: head.version == Version::HTTP_2,
+        };
         let (method, room) = (head.method, head.headers);
         let request = Outgoing::new(method, lines, body, announced, traits, room);
         Ok(Departure { request, visitor, upgrade })

@@ -9,6 +9,8 @@ use bytes::{Bytes, BytesMut};
 /// written.
 const LITTLE: usize = 8 * 1024;
 const MUCH: usize = 256 * 1024;
+/// The same of what may lie here for long, beside much else of the same kind.
+const SPARING: usize = 32 * 1024;
 
 /// Octets that were read.
 #[derive(Debug)]
@@ -16,12 +18,14 @@ pub struct Input {
     bytes: BytesMut,
     /// The room that the next read gets: more after one that has filled it, less after two that have not come near.
     room: usize,
+    /// It gets no more than this.
+    most: usize,
     was_little: bool,
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Self { bytes: BytesMut::new(), room: LITTLE, was_little: false }
+        Self { bytes: BytesMut::new(), room: LITTLE, most: MUCH, was_little: false }
     }
 }
 
@@ -41,6 +45,12 @@ impl Input {
     #[must_use]
     pub fn into_rest(self) -> Bytes {
         self.bytes.freeze()
+    }
+
+    /// Reads no large pieces from now on, or large ones again.
+    pub fn is_sparing(&mut self, is_sparing: bool) {
+        self.most = if is_sparing { SPARING } else { MUCH };
+        self.room = self.room.min(self.most);
     }
 
     /// Gives back what room a large message has needed.
@@ -71,7 +81,7 @@ impl Input {
         let count = ready!(read(&mut self.bytes))?;
         let is_little = count < self.room / 4;
         if count == room {
-            self.room = (self.room * 2).min(MUCH);
+            self.room = (self.room * 2).min(self.most);
         } else if is_little && self.was_little {
             self.room = (self.room / 2).max(LITTLE);
         }

@@ -31,7 +31,7 @@ const MOST_STREAMS: usize = 64;
 /// trip, instead of being refused.
 const UNASKED_STREAMS: usize = 1;
 /// What an upstream may send of one answer before the client has read any of it.
-const STREAM_WINDOW: u32 = 256 * 1024;
+const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS as u32;
 /// What is kept of a request's body before the upstream has read any of it.
 const SEND_BUFFER: usize = 256 * 1024;

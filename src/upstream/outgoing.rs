@@ -86,6 +86,8 @@ pub struct Traits {
     pub upgrades: bool,
     /// Where there is no body, it says so.
     pub says_empty: bool,
+    /// Who has sent it may have a hundred others under way, and take nothing of any answer: little is read at a time.
+    pub shares_connection: bool,
 }
 
 impl Outgoing {

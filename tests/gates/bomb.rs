@@ -147,6 +147,8 @@ fn a_hundred_connections_with_a_hundred_streams_each_hold_no_more_than_64_mib() 
         ("strangers who read nothing", "/member", 0, [vec![], vec![]]),
         ("a large answer", "/large", 1, [vec![], vec![]]),
         ("the tail of an answer", "/tail", 1, few),
+        // The pieces that are read of an answer grow with the pace at which it is taken.
+        ("a large answer that is taken up to its middle", "/large", 600_000, [vec![], vec![]]),
     ] {
         let bomb = Bomb { target, window, fields };
         let address = free_address();
@@ -157,6 +159,10 @@ fn a_hundred_connections_with_a_hundred_streams_each_hold_no_more_than_64_mib() 
         assert!(serves(address));
         let before = program.resident();
         let connections: Vec<TcpStream> = (0..CONNECTIONS).map(|_| bomb.throw(address)).collect();
+        for socket in &connections {
+            let mut socket = socket.try_clone().unwrap();
+            std::thread::spawn(move || while socket.read(&mut [0; 64 * 1024]).is_ok_and(|read| read > 0) {});
+        }
         let most = program.resident_at_rest();
         assert!(serves(address), "{name}");
         let growth = most - before;
