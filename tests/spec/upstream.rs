@@ -1,7 +1,7 @@
 //! On to the upstream and back: streamed, byte for byte, and never over a connection that could hold somebody else's
 //! bytes.
 
-use std::sync::mpsc;
+use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 use http::Method;
@@ -370,10 +370,12 @@ fn an_upstream_that_stops_in_the_middle_is_waited_for_only_so_long() {
 
 #[test]
 fn an_upstream_that_takes_nothing_of_a_body_is_waited_for_only_so_long() {
-    let upstream = RawUpstream::serving(|wire| {
+    let given_up = Arc::new(Barrier::new(2));
+    let waits = Arc::clone(&given_up);
+    let upstream = RawUpstream::serving(move |wire| {
         wire.head();
         // Nothing is read until the gateway has given up.
-        std::thread::park_timeout(Duration::from_secs(20));
+        waits.wait();
     });
     let gateway = Gateway::with(&Options {
         upstream: Some(upstream.address()),
@@ -386,7 +388,9 @@ fn an_upstream_that_takes_nothing_of_a_body_is_waited_for_only_so_long() {
     client.send(head("POST /public/a", &format!("Content-Length: {length}\r\n")));
     assert!(client.send_while_taken(length) < length);
 
-    assert!(client.head().starts_with("HTTP/1.1 504 "));
+    let answer = client.head();
+    assert!(answer.starts_with("HTTP/1.1 504 "), "{answer}");
+    given_up.wait();
 }
 
 #[test]
