@@ -96,6 +96,7 @@ impl Secured {
         config: &Arc<ClientConfig>,
     ) -> Result<Self, std::io::Error> {
         let mut socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
         socket.write_all(preamble)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
