@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 const LITTLE: usize = 8 * 1024;
 const MUCH: usize = 256 * 1024;
 /// The same of what may lie here for long, beside much else of the same kind.
-const SPARING: usize = 32 * 1024;
+const SPARING: usize = 16 * 1024;
 
 /// Octets that were read.
 #[derive(Debug)]
