@@ -185,9 +185,12 @@ impl Due {
 
     /// Sets the deadline to so long from now.
     pub fn set(&self, wait: Duration) {
+        self.at().store(self.at_the_end_of(wait), Ordering::Relaxed);
+    }
+
+    fn at_the_end_of(&self, wait: Duration) -> u64 {
         // Up to one tick has passed since `now` was written.
-        let at = self.times.now().saturating_add(millis(wait + TICK)).min(NEVER - 1);
-        self.at().store(at, Ordering::Relaxed);
+        self.times.now().saturating_add(millis(wait + TICK)).min(NEVER - 1)
     }
 
     /// Time since the worker began, as of the last tick.
@@ -203,9 +206,9 @@ impl Due {
         }
     }
 
-    /// Puts the deadline off to so long from now, where one is set.
+    /// Puts the deadline off to so long from now, where one is set that would be earlier.
     pub fn put_off(&self, wait: Duration) {
-        if self.at().load(Ordering::Relaxed) != NEVER {
+        if self.at().load(Ordering::Relaxed) < self.at_the_end_of(wait) {
             self.set(wait);
         }
     }
@@ -317,6 +320,7 @@ mod tests {
         assert!(!due.is_past());
         due.set(Duration::from_secs(1));
         due.put_off(Duration::from_secs(100));
+        due.put_off(Duration::from_secs(1));
         ticker.tick(Duration::from_secs(102));
         assert!(!due.is_past());
         ticker.tick(Duration::from_millis(200_500));

@@ -3,7 +3,7 @@
 //! A message that is written so costs nothing to look up and nothing to take back; what it becomes is for whoever takes the
 //! lines.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 
 /// What field lines are written to.
 pub trait Lines {
@@ -12,16 +12,4 @@ pub trait Lines {
 
     /// Writes a line whose value is made here, of visible ASCII with blanks between.
     fn text(&mut self, name: &HeaderName, value: &[u8]);
-}
-
-impl Lines for HeaderMap {
-    fn field(&mut self, name: &HeaderName, value: &HeaderValue) {
-        self.append(name, value.clone());
-    }
-
-    fn text(&mut self, name: &HeaderName, value: &[u8]) {
-        if let Ok(value) = HeaderValue::from_bytes(value) {
-            self.append(name, value);
-        }
-    }
 }

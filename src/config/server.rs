@@ -18,7 +18,8 @@ use crate::server::peer::TrustedProxies;
 use crate::server::tls::Tls;
 use crate::server::{Address, Door, Entrance, Limits, Listen};
 
-/// The most fields that may be allowed; the map that holds them ends in a panic at 32768.
+/// The most fields that may be allowed: whoever wants one looks through all of them. (Those of HTTP/2 go through a map that ends
+/// in a panic at 32768.)
 const MOST_FIELDS: u16 = 1000;
 /// The largest head that may be allowed: each connection may hold as much in memory.
 const MOST_HEAD_BYTES: usize = 1024 * 1024;

@@ -4,9 +4,6 @@
 
 use std::rc::Rc;
 
-use crate::message::{Fields, Request};
-use crate::server::Incoming;
-
 use http::header::{HeaderValue, ORIGIN, SET_COOKIE};
 
 use super::refusal::Refusal;
@@ -14,7 +11,9 @@ use super::site::Site;
 use super::standing::{self, Doubt};
 use super::vigil::{Tie, Vigil};
 use super::{caching, challenge};
+use crate::message::{Fields, Request};
 use crate::route::rule::{Access, Rule};
+use crate::server::Incoming;
 use crate::session::Session;
 use crate::session::cookie::Presented;
 use crate::time::UnixTime;

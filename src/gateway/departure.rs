@@ -3,8 +3,6 @@
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::message::RequestHead;
-use crate::message::{Fields, Response};
 use http::header::{CONNECTION, HOST, HeaderName, TE, TRAILER, UPGRADE, VIA};
 use http::uri::PathAndQuery;
 use http::{StatusCode, Version};
@@ -23,6 +21,7 @@ use crate::drain::Draining;
 use crate::field_lines::Lines;
 use crate::identity::RequestLine;
 use crate::identity::bridge::NoUsername;
+use crate::message::{Fields, RequestHead, Response};
 use crate::random;
 use crate::server::incoming::OnUpgrade;
 use crate::server::peer::Client;

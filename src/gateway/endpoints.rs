@@ -2,8 +2,6 @@
 //!
 //! No rule applies to them and nothing of them reaches an upstream, in whatever way the path is written.
 
-use crate::message::{Fields, Request, Response};
-use crate::server::Incoming;
 use bytes::Bytes;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
@@ -24,9 +22,11 @@ use super::site::Site;
 use super::texts::Texts;
 use crate::login::return_to::{KEPT_FORM, ReturnTo};
 use crate::member::ProviderName;
+use crate::message::{Fields, Request, Response};
 use crate::provider::Registered;
 use crate::random;
 use crate::route::path::Readings;
+use crate::server::Incoming;
 use crate::server::pace::Paced;
 use crate::server::peer::Client;
 use crate::session::cookie::Presented;

@@ -3,7 +3,7 @@
 //! Every line is looked at once, and by its name it is decided whether it goes on as it came, goes on without what is ours,
 //! or stays behind. What the gateway says itself comes behind them, so nothing that a client says can take it away again.
 
-use http::header::{CONNECTION, HeaderName, VIA};
+use http::header::{HeaderName, VIA};
 
 use super::via::Pseudonym;
 use crate::field_lines::Lines;
@@ -12,7 +12,7 @@ use crate::identity::signature::{Others, SIGNATURE};
 use crate::message::Fields;
 use crate::server::peer::Client;
 use crate::session::cookie;
-use crate::upstream::fields::{self, Before};
+use crate::upstream::fields::{self, Before, OfConnection};
 
 /// Who decides which fields of a request go on.
 #[derive(Debug)]
@@ -59,8 +59,7 @@ impl Customs<'_> {
     pub fn pass(&self, sent: &Fields, lines: &mut impl Lines) -> Result<Held, InCircles> {
         let mut held = Held::default();
         let mut signatures = Fields::new();
-        let named =
-            if sent.contains_key(CONNECTION) { fields::named_by_connection(sent) } else { Vec::new() };
+        let named = OfConnection::named_in(sent);
         for (name, value) in sent {
             let text = name.as_str();
             if self.identity.is_guarded(text) {

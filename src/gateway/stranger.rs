@@ -1,7 +1,5 @@
 //! What a stranger gets in the upstream's place, and the form that is kept meanwhile and comes back with the member.
 
-use crate::message::{Fields, Request, RequestHead, Response};
-use crate::server::Incoming;
 use http::Method;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, REFERER};
 
@@ -13,7 +11,9 @@ use super::preserve::{self, KeptForm, Place, Unread};
 use super::refusal::Refusal;
 use super::site::Site;
 use crate::login::return_to::ReturnTo;
+use crate::message::{Fields, Request, RequestHead, Response};
 use crate::route::rule::Rule;
+use crate::server::Incoming;
 use crate::server::pace::Paced;
 use crate::server::peer::Client;
 use crate::time::UnixTime;

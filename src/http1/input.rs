@@ -48,9 +48,13 @@ impl Input {
     }
 
     /// Reads no large pieces from now on, or large ones again.
-    pub fn is_sparing(&mut self, is_sparing: bool) {
+    pub fn be_sparing(&mut self, is_sparing: bool) {
         self.most = if is_sparing { SPARING } else { MUCH };
         self.room = self.room.min(self.most);
+        // A read takes all the room there is.
+        if self.bytes.is_empty() && self.bytes.capacity() > self.most {
+            self.bytes = BytesMut::new();
+        }
     }
 
     /// Gives back what room a large message has needed.

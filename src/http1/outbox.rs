@@ -385,6 +385,7 @@ mod tests {
         assert_eq!(asked, [least, 2 * least, 4 * least, most, most]);
         for takes_some in [false, true] {
             asks_for(&mut outbox, |octets| if takes_some { all(octets - 1) } else { Poll::Pending });
+            assert_eq!(outbox.enough, least, "{takes_some}");
             // What waits goes; what is asked for then is little again.
             asks_for(&mut outbox, |octets| Poll::Ready(Ok(octets - 1)));
             outbox.pieces.clear();

@@ -20,13 +20,13 @@ thread_local! {
     static OCTETS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// An empty map.
+/// No fields, and room for some.
 #[must_use]
 pub fn fields() -> Fields {
     FIELDS.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
-/// Keeps the room of a map. What stood in it is gone.
+/// Keeps the room of fields. What stood in there is gone.
 pub fn keep_fields(mut fields: Fields) {
     if (1..=MOST_FIELDS).contains(&fields.capacity()) {
         fields.clear();

@@ -89,6 +89,7 @@ pub(super) fn to_app(fields: &mut Fields, token: &[u8], asked: &Url, base: &Url)
     let is_credential = |name: &HeaderName, value: &HeaderValue| {
         CREDENTIALS.contains(&name.as_str()) || holds_token(value.as_bytes(), token)
     };
+    // All lines of a name go, where one of them is a credential.
     let names: Vec<HeaderName> = fields
         .iter()
         .filter(|(name, value)| is_credential(name, value))

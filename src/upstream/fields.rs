@@ -36,7 +36,7 @@ pub enum ForwardedStyle {
 
 /// Drops what belongs to the connection a message came over, and whatever its `Connection` field names.
 pub fn drop_connection_specific(fields: &mut Fields) {
-    let named = named_by_connection(fields);
+    let named = OfConnection::named_in(fields);
     fields.retain(|name, _| !is_connection_specific(name) && !named.contains(name));
 }
 
@@ -79,15 +79,34 @@ impl Before {
 }
 
 /// The fields that `Connection` says are for the connection alone (RFC 9110 §7.6.1).
-#[must_use]
-pub fn named_by_connection(fields: &Fields) -> Vec<HeaderName> {
-    let lines = fields.get_all(CONNECTION);
-    let options = lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
-    // Nearly all say one of these, which is no field, or one that goes anyway.
-    let is_common =
-        |option: &[u8]| option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close");
-    let names = options.filter(|option| !is_common(option));
-    names.filter_map(|name| HeaderName::from_bytes(name).ok()).collect()
+#[derive(Debug)]
+pub struct OfConnection {
+    /// In the order of the alphabet: there may be many, and each field is looked for.
+    names: Vec<HeaderName>,
+}
+
+impl OfConnection {
+    /// Those that are named in these fields.
+    #[must_use]
+    pub fn named_in(fields: &Fields) -> Self {
+        let lines = fields.get_all(CONNECTION);
+        let options =
+            lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+        // Nearly all say one of these, which is no field, or one that goes anyway.
+        let is_common = |option: &[u8]| {
+            option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
+        };
+        let names = options.filter(|option| !is_common(option));
+        let mut names: Vec<_> = names.filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+        names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        Self { names }
+    }
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub fn contains(&self, name: &HeaderName) -> bool {
+        self.names.binary_search_by(|known| known.as_str().cmp(name.as_str())).is_ok()
+    }
 }
 
 fn is_connection_specific(name: &HeaderName) -> bool {

@@ -4,7 +4,7 @@
 //! nothing else, and otherwise into a map, for nobody knows yet which HTTP it will be. Nothing that was written is looked
 //! up or taken back.
 
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri};
 use http_body::Body as _;
@@ -28,7 +28,7 @@ pub enum Head {
 #[derive(Debug)]
 pub struct Undecided {
     target: PathAndQuery,
-    fields: HeaderMap,
+    fields: Fields,
 }
 
 impl Head {
@@ -43,7 +43,7 @@ impl Head {
     /// Begins a head that may become either.
     #[must_use]
     pub fn undecided(target: PathAndQuery) -> Self {
-        Self::Fields(Box::new(Undecided { target, fields: HeaderMap::with_capacity(32) }))
+        Self::Fields(Box::new(Undecided { target, fields: Fields::new() }))
     }
 }
 
@@ -73,7 +73,7 @@ pub struct Outgoing {
     pub(super) framing: Framing,
     /// The trailers that the head announces: no others are sent (RFC 9110 §6.6.2).
     pub(super) announced: Option<HeaderValue>,
-    /// A map for the fields of the answer, which need not be made then. What stands in there is gone.
+    /// Room for the fields of the answer. What stands in there is gone.
     pub(super) room: Fields,
 }
 
@@ -155,7 +155,7 @@ impl Outgoing {
         let (target, fields) = match &mut self.head {
             Head::Fields(head) => (head.target.clone(), std::mem::take(&mut head.fields)),
             // It was decided that the upstream speaks HTTP/1.1.
-            Head::Octets(_) => (PathAndQuery::from_static("/"), HeaderMap::new()),
+            Head::Octets(_) => (PathAndQuery::from_static("/"), Fields::new()),
         };
         self.request(target, fields, body)
     }
@@ -167,16 +167,16 @@ impl Outgoing {
             head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         if let Head::Fields(known) = &mut self.head {
-            known.fields = head.headers;
+            known.fields = head.headers.into();
         }
         self.body = body;
     }
 
-    fn request(&self, target: PathAndQuery, fields: HeaderMap, body: RequestBody) -> Request<RequestBody> {
+    fn request(&self, target: PathAndQuery, fields: Fields, body: RequestBody) -> Request<RequestBody> {
         let mut request = Request::new(body);
         request.method_mut().clone_from(&self.method);
         *request.uri_mut() = Uri::from(target);
-        *request.headers_mut() = fields;
+        *request.headers_mut() = fields.into();
         request
     }
 }

@@ -43,7 +43,7 @@ pub(super) struct Head {
 
 impl Head {
     /// Takes the head of the final answer from `bytes`, if all of it has come. Interim ones are swallowed. The answer gets the
-    /// map of `fields`, so that there is no need for another one: what stood in there is gone.
+    /// room of `fields`, so that none has to be made: what stood in there is gone.
     pub(super) fn read(
         &mut self,
         bytes: &mut BytesMut,
@@ -96,7 +96,7 @@ pub(super) fn end_of_section(bytes: &[u8], from: usize) -> Result<Option<usize>,
     Ok(None)
 }
 
-fn parse(head: &Bytes, map: &mut Fields) -> Result<Response<()>, Fault> {
+fn parse(head: &Bytes, room: &mut Fields) -> Result<Response<()>, Fault> {
     let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -114,19 +114,19 @@ fn parse(head: &Bytes, map: &mut Fields) -> Result<Response<()>, Fault> {
     {
         answer.extensions_mut().insert(reason);
     }
-    map.clear();
-    fill(map, parsed.headers, head)?;
-    *answer.headers_mut() = std::mem::take(map);
+    room.clear();
+    fill(room, parsed.headers, head)?;
+    *answer.headers_mut() = std::mem::take(room);
     Ok(answer)
 }
 
-/// Fills a map with the fields of a section, of which the values stay a part.
-pub(super) fn fill(map: &mut Fields, fields: &[httparse::Header<'_>], section: &Bytes) -> Result<(), Fault> {
+/// Adds the fields of a section, of which the values stay a part.
+pub(super) fn fill(to: &mut Fields, fields: &[httparse::Header<'_>], section: &Bytes) -> Result<(), Fault> {
     for field in fields {
         let name = http1::name(field.name.as_bytes());
         let value = HeaderValue::from_maybe_shared(section.slice_ref(field.value));
         let name = name.map_err(|_| Fault::Head(httparse::Error::HeaderName))?;
-        map.append(name, value.map_err(|_| Fault::Head(httparse::Error::HeaderValue))?);
+        to.append(name, value.map_err(|_| Fault::Head(httparse::Error::HeaderValue))?);
     }
     Ok(())
 }

@@ -116,7 +116,7 @@ impl Connection {
         self.heard = false;
         self.is_reusable = false;
         self.head = Head::default();
-        self.input.is_sparing(request.traits.shares_connection);
+        self.input.be_sparing(request.traits.shares_connection);
         self.sending.begin(request);
         self.turn = Turn::default();
         let answer = poll_fn(|cx| self.poll_answer(request, cx)).await?;
