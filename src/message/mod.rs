@@ -51,31 +51,85 @@ pub struct ResponseHead {
     pub extensions: Extensions,
 }
 
+/// What requests and answers have in common.
+macro_rules! message {
+    ($message:ident, $head:ident) => {
+        impl<B> $message<B> {
+            /// One with nothing said but its body: `GET /`, or 200.
+            #[must_use]
+            pub fn new(body: B) -> Self {
+                Self { head: $head::default(), body }
+            }
+
+            /// The way back from [`into_parts`](Self::into_parts).
+            #[must_use]
+            pub const fn from_parts(head: $head, body: B) -> Self {
+                Self { head, body }
+            }
+
+            /// Head and body, each for itself.
+            #[must_use]
+            pub fn into_parts(self) -> ($head, B) {
+                (self.head, self.body)
+            }
+
+            /// The same with another body.
+            #[must_use]
+            pub fn map<C>(self, with: impl FnOnce(B) -> C) -> $message<C> {
+                $message { head: self.head, body: with(self.body) }
+            }
+
+            /// Over which HTTP.
+            #[must_use]
+            pub const fn version(&self) -> Version {
+                self.head.version
+            }
+
+            /// The same, to be changed.
+            pub const fn version_mut(&mut self) -> &mut Version {
+                &mut self.head.version
+            }
+
+            /// What else is said.
+            #[must_use]
+            pub const fn headers(&self) -> &Fields {
+                &self.head.headers
+            }
+
+            /// The same, to be changed.
+            pub const fn headers_mut(&mut self) -> &mut Fields {
+                &mut self.head.headers
+            }
+
+            /// What goes along with it here.
+            #[must_use]
+            pub const fn extensions(&self) -> &Extensions {
+                &self.head.extensions
+            }
+
+            /// The same, to be changed.
+            pub const fn extensions_mut(&mut self) -> &mut Extensions {
+                &mut self.head.extensions
+            }
+
+            /// Its body.
+            #[must_use]
+            pub const fn body(&self) -> &B {
+                &self.body
+            }
+
+            /// The same, to be changed.
+            pub const fn body_mut(&mut self) -> &mut B {
+                &mut self.body
+            }
+        }
+    };
+}
+
+message!(Request, RequestHead);
+message!(Response, ResponseHead);
+
 impl<B> Request<B> {
-    /// `GET /`, without a field.
-    #[must_use]
-    pub fn new(body: B) -> Self {
-        Self { head: RequestHead::default(), body }
-    }
-
-    /// The way back from [`into_parts`](Self::into_parts).
-    #[must_use]
-    pub const fn from_parts(head: RequestHead, body: B) -> Self {
-        Self { head, body }
-    }
-
-    /// Head and body, each for itself.
-    #[must_use]
-    pub fn into_parts(self) -> (RequestHead, B) {
-        (self.head, self.body)
-    }
-
-    /// The same with another body.
-    #[must_use]
-    pub fn map<C>(self, with: impl FnOnce(B) -> C) -> Request<C> {
-        Request { head: self.head, body: with(self.body) }
-    }
-
     /// What is to be done.
     #[must_use]
     pub const fn method(&self) -> &Method {
@@ -97,77 +151,9 @@ impl<B> Request<B> {
     pub const fn uri_mut(&mut self) -> &mut Uri {
         &mut self.head.uri
     }
-
-    /// Over which HTTP.
-    #[must_use]
-    pub const fn version(&self) -> Version {
-        self.head.version
-    }
-
-    /// The same, to be changed.
-    pub const fn version_mut(&mut self) -> &mut Version {
-        &mut self.head.version
-    }
-
-    /// What else is said.
-    #[must_use]
-    pub const fn headers(&self) -> &Fields {
-        &self.head.headers
-    }
-
-    /// The same, to be changed.
-    pub const fn headers_mut(&mut self) -> &mut Fields {
-        &mut self.head.headers
-    }
-
-    /// What goes along with it here.
-    #[must_use]
-    pub const fn extensions(&self) -> &Extensions {
-        &self.head.extensions
-    }
-
-    /// The same, to be changed.
-    pub const fn extensions_mut(&mut self) -> &mut Extensions {
-        &mut self.head.extensions
-    }
-
-    /// Its body.
-    #[must_use]
-    pub const fn body(&self) -> &B {
-        &self.body
-    }
-
-    /// The same, to be changed.
-    pub const fn body_mut(&mut self) -> &mut B {
-        &mut self.body
-    }
 }
 
 impl<B> Response<B> {
-    /// 200, without a field.
-    #[must_use]
-    pub fn new(body: B) -> Self {
-        Self { head: ResponseHead::default(), body }
-    }
-
-    /// The way back from [`into_parts`](Self::into_parts).
-    #[must_use]
-    pub const fn from_parts(head: ResponseHead, body: B) -> Self {
-        Self { head, body }
-    }
-
-    /// Head and body, each for itself.
-    #[must_use]
-    pub fn into_parts(self) -> (ResponseHead, B) {
-        (self.head, self.body)
-    }
-
-    /// The same with another body.
-    #[must_use]
-    pub fn map<C>(self, with: impl FnOnce(B) -> C) -> Response<C> {
-        Response { head: self.head, body: with(self.body) }
-    }
-
     /// What came of the request.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
@@ -177,50 +163,6 @@ impl<B> Response<B> {
     /// The same, to be changed.
     pub const fn status_mut(&mut self) -> &mut StatusCode {
         &mut self.head.status
-    }
-
-    /// Over which HTTP.
-    #[must_use]
-    pub const fn version(&self) -> Version {
-        self.head.version
-    }
-
-    /// The same, to be changed.
-    pub const fn version_mut(&mut self) -> &mut Version {
-        &mut self.head.version
-    }
-
-    /// What else is said.
-    #[must_use]
-    pub const fn headers(&self) -> &Fields {
-        &self.head.headers
-    }
-
-    /// The same, to be changed.
-    pub const fn headers_mut(&mut self) -> &mut Fields {
-        &mut self.head.headers
-    }
-
-    /// What goes along with it here.
-    #[must_use]
-    pub const fn extensions(&self) -> &Extensions {
-        &self.head.extensions
-    }
-
-    /// The same, to be changed.
-    pub const fn extensions_mut(&mut self) -> &mut Extensions {
-        &mut self.head.extensions
-    }
-
-    /// Its body.
-    #[must_use]
-    pub const fn body(&self) -> &B {
-        &self.body
-    }
-
-    /// The same, to be changed.
-    pub const fn body_mut(&mut self) -> &mut B {
-        &mut self.body
     }
 }
 
