@@ -93,3 +93,35 @@ impl Input {
         Poll::Ready(Ok(count))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many octets a read gets room for, which it fills.
+    fn fill(input: &mut Input) -> usize {
+        let filled = input.poll_fill(|bytes| {
+            let room = bytes.capacity() - bytes.len();
+            bytes.resize(bytes.capacity(), b'x');
+            Poll::Ready(Ok(room))
+        });
+        let Poll::Ready(Ok(room)) = filled else { panic!("{filled:?}") };
+        drop(input.bytes().split());
+        room
+    }
+
+    #[test]
+    fn whoever_is_to_be_sparing_leaves_the_room_that_much_has_needed() {
+        let mut input = Input::default();
+        let most = (0..20).map(|_| fill(&mut input)).max();
+        assert!(most >= Some(MUCH), "{most:?}");
+        input.be_sparing(true);
+        for _ in 0..20 {
+            let room = fill(&mut input);
+            assert!(room <= SPARING, "{room}");
+        }
+        input.be_sparing(false);
+        let most = (0..20).map(|_| fill(&mut input)).max();
+        assert!(most >= Some(MUCH), "{most:?}");
+    }
+}
