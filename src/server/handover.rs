@@ -371,3 +371,28 @@ fn receive(from: &socket2::Socket) -> io::Result<(String, Vec<OwnedFd>)> {
     let text = String::from_utf8(text).map_err(io::Error::other)?;
     Ok((text, sockets))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn what_was_left_over_half_way_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("handover");
+        for left in [&place, &beside(&place).unwrap()] {
+            drop(UnixListener::bind(left).unwrap());
+        }
+
+        let office = Office::open(&place).unwrap();
+
+        assert!(connect(&place).is_ok());
+        assert!(!beside(&place).unwrap().exists());
+        // Nobody opens where somebody answers, and what is there stays.
+        assert_eq!(Office::open(&place).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert!(connect(&place).is_ok());
+        drop(office);
+    }
+}
