@@ -78,6 +78,7 @@ mod upgrades;
 mod upstream;
 mod upstream_health;
 mod upstream_http2;
+mod upstream_silence;
 mod upstream_targets;
 mod upstream_tls;
 mod upstream_unix;
