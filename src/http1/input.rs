@@ -49,12 +49,13 @@ impl Input {
 
     /// Reads no large pieces from now on, or large ones again.
     pub fn be_sparing(&mut self, is_sparing: bool) {
-        self.most = if is_sparing { SPARING } else { MUCH };
-        self.room = self.room.min(self.most);
-        // A read takes all the room there is.
-        if self.bytes.is_empty() && self.bytes.capacity() > self.most {
+        let most = if is_sparing { SPARING } else { MUCH };
+        // A read takes all the room there is, and that what has been taken stood in comes back: `capacity` does not tell it.
+        if most < self.most && self.bytes.is_empty() {
             self.bytes = BytesMut::new();
         }
+        self.most = most;
+        self.room = self.room.min(most);
     }
 
     /// Gives back what room a large message has needed.
