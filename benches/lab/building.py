@@ -1,0 +1,35 @@
+"""What the scripts need before they can begin: programs of this package, and those of others."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from .machine import Failure
+
+
+def install(tools):
+    """Sees to it that commands are there; `tools` has the Debian package of each."""
+    missing = sorted({package for command, package in tools.items() if not shutil.which(command)})
+    if not missing:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise Failure(f"more is needed than is installed here. On Debian or Ubuntu:\n\n    sudo apt-get install {' '.join(missing)}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "-qq", "update"], check=True, env=environment)
+    # The servers are started by a script alone, and not by the system as well.
+    subprocess.run(["apt-get", "-qq", "install", "--yes", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", *missing],
+                   check=True, env={**environment, "RUNLEVEL": "1"}, stdout=subprocess.DEVNULL)
+
+
+def built(root, name, *more, **environment):
+    """A program of the package in this folder, in release."""
+    done = subprocess.run(
+        ["cargo", "build", "--locked", "--release", "--message-format=json-render-diagnostics", *map(str, more)],
+        cwd=root, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    if done.returncode != 0:
+        raise Failure("the build failed; cargo says why above")
+    messages = map(json.loads, done.stdout.splitlines())
+    return next(Path(message["executable"]) for message in messages
+                if message.get("executable") and message["target"]["name"] == name)
