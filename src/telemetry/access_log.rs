@@ -23,9 +23,9 @@ use crate::time::Clock;
 /// How often a page is handed over that is not full.
 pub const TURN: Duration = Duration::from_millis(250);
 /// A page this long is handed over.
-const FULL: usize = 32 * 1024;
+const FULL: usize = 64 * 1024;
 /// Pages that may wait for the writer: 2 MiB, some 5000 lines.
-const WAITING: usize = 64;
+const WAITING: usize = 32;
 /// Lost lines are told of so often.
 const TELL: Duration = Duration::from_secs(60);
 /// How long the writer rests where the other end takes nothing.
