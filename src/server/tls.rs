@@ -97,6 +97,8 @@ impl Tls {
             config.ignore_client_order = true;
             config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
             config.ticketer = Arc::clone(&tickets) as Arc<dyn ProducesTickets>;
+            // Whoever comes back needs one, and gets another with it; a second would be sealed for nobody.
+            config.send_tls13_tickets = 1;
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.max_early_data_size = 0;
             Ok::<_, rustls::Error>(Arc::new(config))
