@@ -83,21 +83,16 @@ fn the_proxy_protocol_is_spoken_at_a_unix_socket_too() {
     assert!(upstream.received().concat().contains("203.0.113.7"));
 }
 
-/// Starts the program as systemd would: with a listening socket for its descriptor 3.
+/// What systemd hands a socket over with: it listens itself, and starts the program when somebody asks.
 fn activated(folder: &Folder, address: SocketAddr) -> Running {
-    const SCRIPT: &str = "import os, socket, sys\n\
-                          s = socket.socket()\n\
-                          s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
-                          s.bind((sys.argv[1], int(sys.argv[2])))\n\
-                          s.listen()\n\
-                          os.dup2(s.fileno(), 3)\n\
-                          os.set_inheritable(3, True)\n\
-                          os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1')\n\
-                          os.execv(sys.argv[3], [sys.argv[3], 'run'])";
-    let mut command = Command::new("python3");
-    command.args(["-c", SCRIPT, &address.ip().to_string(), &address.port().to_string()]);
-    command.arg(env!("CARGO_BIN_EXE_member-gateway")).current_dir(folder.path());
-    Running::spawn(&mut command)
+    let mut command = Command::new("systemd-socket-activate");
+    command.arg(format!("--listen={address}")).args([env!("CARGO_BIN_EXE_member-gateway"), "run"]);
+    let mut running = Running::spawn(command.current_dir(folder.path()));
+    eventually("somebody can ask", || {
+        assert!(running.is_there());
+        TcpStream::connect(address).is_ok()
+    });
+    running
 }
 
 #[test]
@@ -105,11 +100,7 @@ fn a_socket_that_systemd_hands_over_is_listened_on_in_place_of_one_of_its_own() 
     let (upstream, address) = (upstream(), free_address());
     let server = format!("listen = [\"{address}\"]");
     let folder = Folder::with(&configuration(&server, &upstream.address().to_string()));
-    let mut running = activated(&folder, address);
-    eventually("it serves", || {
-        assert!(running.is_there());
-        TcpStream::connect(address).is_ok()
-    });
+    let running = activated(&folder, address);
     for _ in 0..8 {
         assert!(ask(TcpStream::connect(address).unwrap(), "").starts_with("HTTP/1.1 200 "));
     }
