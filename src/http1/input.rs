@@ -5,6 +5,8 @@ use std::task::{Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 
+use super::spares;
+
 /// What is read at a time, at first, and when much comes. More than this would have left the processor's cache before it is
 /// written.
 const LITTLE: usize = 8 * 1024;
@@ -58,6 +60,14 @@ impl Input {
         self.room = self.room.min(most);
     }
 
+    /// Lets whoever reads next have a large room from which all has been taken. Where that has been written by then, it still
+    /// lies in the processor's cache; in a room of each connection's own it would not.
+    pub fn pass_on_room(&mut self) {
+        if self.room > SPARING && self.bytes.is_empty() {
+            spares::keep_room(std::mem::take(&mut self.bytes));
+        }
+    }
+
     /// Gives back what room a large message has needed.
     pub fn shrink(&mut self) {
         if self.room > LITTLE {
@@ -76,7 +86,9 @@ impl Input {
         let room = self.bytes.capacity() - self.bytes.len();
         // The buffer is used again where nobody holds any of it. To enlarge it would be to copy what has been taken.
         if room < self.room / 2 && !self.bytes.try_reclaim(self.room) {
-            if self.bytes.is_empty() {
+            if self.bytes.is_empty() && self.room > SPARING {
+                self.bytes = spares::room(self.room);
+            } else if self.bytes.is_empty() {
                 self.bytes = BytesMut::with_capacity(self.room);
             } else {
                 self.bytes.reserve(self.room);
@@ -111,11 +123,45 @@ mod tests {
         room
     }
 
-    #[test]
-    fn whoever_is_to_be_sparing_leaves_the_room_that_much_has_needed() {
+    /// Of a connection that reads much.
+    fn large() -> Input {
         let mut input = Input::default();
         let most = (0..20).map(|_| fill(&mut input)).max();
         assert!(most >= Some(MUCH), "{most:?}");
+        input
+    }
+
+    /// What one connection reads into a room that may be passed on.
+    fn read(input: &mut Input, octet: u8) -> Bytes {
+        let filled = input.poll_fill(|bytes| {
+            bytes.resize(bytes.capacity(), octet);
+            Poll::Ready(Ok(bytes.len()))
+        });
+        assert!(filled.is_ready());
+        let read = input.bytes().split().freeze();
+        input.pass_on_room();
+        read
+    }
+
+    #[test]
+    fn a_large_room_is_passed_on_once_all_has_gone_that_was_read_into_it() {
+        let (mut one, mut other) = (large(), large());
+        let first = read(&mut one, b'1');
+        let place = first.as_ptr();
+
+        let second = read(&mut other, b'2');
+        assert_ne!(second.as_ptr(), place);
+        assert!(first.iter().all(|&octet| octet == b'1'));
+
+        drop(first);
+        let third = read(&mut other, b'3');
+        assert_eq!(third.as_ptr(), place);
+        assert!(second.iter().all(|&octet| octet == b'2'));
+    }
+
+    #[test]
+    fn whoever_is_to_be_sparing_leaves_the_room_that_much_has_needed() {
+        let mut input = large();
         input.be_sparing(true);
         for _ in 0..20 {
             let room = fill(&mut input);

@@ -4,6 +4,9 @@
 //! connection that waits for the next one holds none.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
 
 use crate::message::Fields;
 
@@ -15,9 +18,14 @@ const MOST_FIELDS: usize = 128;
 /// What an ordinary head is no longer than. Many are under way at once over HTTP/2, more than there are spares.
 const USUAL_OCTETS: usize = 2 * 1024;
 
+/// How many large rooms are kept. Whoever reads much, and has it written at once, needs two; more would not stay in the
+/// processor's cache.
+const MOST_ROOMS: usize = 4;
+
 thread_local! {
     static FIELDS: RefCell<Vec<Fields>> = const { RefCell::new(Vec::new()) };
     static OCTETS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static ROOMS: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// No fields, and room for some.
@@ -46,6 +54,25 @@ pub fn keep_octets(mut octets: Vec<u8>) {
         octets.clear();
         OCTETS.with_borrow_mut(|spares| keep(spares, octets));
     }
+}
+
+/// Room for so many octets: where others stood that have gone, the last ones first.
+#[must_use]
+pub fn room(octets: usize) -> BytesMut {
+    ROOMS.with_borrow_mut(|rooms| {
+        let free = rooms.iter_mut().rposition(|room| room.try_reclaim(octets));
+        free.and_then(|free| rooms.remove(free)).unwrap_or_else(|| BytesMut::with_capacity(octets))
+    })
+}
+
+/// Keeps a room that may be used again once all has gone that was taken from it.
+pub fn keep_room(room: BytesMut) {
+    ROOMS.with_borrow_mut(|rooms| {
+        if rooms.len() == MOST_ROOMS {
+            rooms.pop_front();
+        }
+        rooms.push_back(room);
+    });
 }
 
 fn keep<T>(spares: &mut Vec<T>, spare: T) {

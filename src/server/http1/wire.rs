@@ -298,7 +298,9 @@ impl<S: Transport> Reader<S> {
             return Ok(None);
         };
         let _ = bytes.split_to(read - length);
-        Ok(Some(bytes.split_to(length).freeze()))
+        let piece = bytes.split_to(length).freeze();
+        self.input.pass_on_room();
+        Ok(Some(piece))
     }
 
     /// Reads more. Says how many octets came: none at the end.

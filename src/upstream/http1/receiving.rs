@@ -33,7 +33,10 @@ impl Content {
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
         loop {
             match self.take(input.bytes()) {
-                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Some(frame)) => {
+                    input.pass_on_room();
+                    return Poll::Ready(Some(Ok(frame)));
+                }
                 Ok(None) if matches!(self, Self::Empty) => return Poll::Ready(None),
                 Ok(None) => {}
                 Err(fault) => return Poll::Ready(Some(Err(fault))),
