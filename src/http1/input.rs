@@ -22,12 +22,14 @@ pub struct Input {
     room: usize,
     /// It gets no more than this.
     most: usize,
+    /// The room that was made for the octets that are here, or were until they were taken; `capacity` does not tell it.
+    made: usize,
     was_little: bool,
 }
 
 impl Default for Input {
     fn default() -> Self {
-        Self { bytes: BytesMut::new(), room: LITTLE, most: MUCH, was_little: false }
+        Self { bytes: BytesMut::new(), room: LITTLE, most: MUCH, made: 0, was_little: false }
     }
 }
 
@@ -49,29 +51,39 @@ impl Input {
         self.bytes.freeze()
     }
 
-    /// Reads no large pieces from now on, or large ones again.
-    pub fn be_sparing(&mut self, is_sparing: bool) {
-        let most = if is_sparing { SPARING } else { MUCH };
-        // A read takes all the room there is, and that what has been taken stood in comes back: `capacity` does not tell it.
-        if most < self.most && self.bytes.is_empty() {
-            self.bytes = BytesMut::new();
-        }
-        self.most = most;
-        self.room = self.room.min(most);
+    /// Takes octets that were read elsewhere, where there are none.
+    pub fn put(&mut self, octets: &[u8]) {
+        (self.bytes, self.made) = (BytesMut::from(octets), octets.len());
     }
 
-    /// Lets whoever reads next have a large room from which all has been taken. Where that has been written by then, it still
-    /// lies in the processor's cache; in a room of each connection's own it would not.
+    /// Reads no large pieces from now on, or large ones again.
+    pub fn be_sparing(&mut self, is_sparing: bool) {
+        self.most = if is_sparing { SPARING } else { MUCH };
+        self.room = self.room.min(self.most);
+        if is_sparing {
+            self.leave_large_room();
+        }
+    }
+
+    /// Lets whoever reads next have a large room that is full, and from which all has been taken. Where that has been written
+    /// by then, it still lies in the processor's cache; in a room of each connection's own it would not. One that is not full
+    /// stays: pieces of a body that drips and is not taken would have a room each, and keep it.
     pub fn pass_on_room(&mut self) {
-        if self.room > SPARING && self.bytes.is_empty() {
-            spares::keep_room(std::mem::take(&mut self.bytes));
+        if self.bytes.capacity() < self.room / 2 {
+            self.leave_large_room();
         }
     }
 
     /// Gives back what room a large message has needed.
     pub fn shrink(&mut self) {
-        if self.room > LITTLE {
-            *self = Self { bytes: std::mem::take(&mut self.bytes), ..Self::default() };
+        self.leave_large_room();
+        (self.room, self.was_little) = (LITTLE, false);
+    }
+
+    fn leave_large_room(&mut self) {
+        if self.made > SPARING && self.bytes.is_empty() {
+            spares::keep_room(std::mem::take(&mut self.bytes));
+            self.made = 0;
         }
     }
 
@@ -86,12 +98,14 @@ impl Input {
         let room = self.bytes.capacity() - self.bytes.len();
         // The buffer is used again where nobody holds any of it. To enlarge it would be to copy what has been taken.
         if room < self.room / 2 && !self.bytes.try_reclaim(self.room) {
-            if self.bytes.is_empty() && self.room > SPARING {
-                self.bytes = spares::room(self.room);
-            } else if self.bytes.is_empty() {
-                self.bytes = BytesMut::with_capacity(self.room);
+            if self.bytes.is_empty() {
+                let is_large = self.room > SPARING;
+                self.bytes =
+                    if is_large { spares::room(self.room) } else { BytesMut::with_capacity(self.room) };
+                self.made = self.room;
             } else {
                 self.bytes.reserve(self.room);
+                self.made = self.made.max(self.room);
             }
         }
         let room = self.bytes.capacity() - self.bytes.len();
@@ -157,6 +171,43 @@ mod tests {
         let third = read(&mut other, b'3');
         assert_eq!(third.as_ptr(), place);
         assert!(second.iter().all(|&octet| octet == b'2'));
+    }
+
+    /// Or each piece of a body that drips, while its client takes none, would keep a large room.
+    #[test]
+    fn a_large_room_that_is_not_full_is_read_into_again() {
+        let mut input = large();
+        let mut drip = || {
+            let dripped = input.poll_fill(|bytes| {
+                bytes.extend_from_slice(b"drip");
+                Poll::Ready(Ok(4))
+            });
+            assert!(dripped.is_ready());
+            let piece = input.bytes().split().freeze();
+            input.pass_on_room();
+            piece
+        };
+        let pieces = [drip(), drip(), drip()];
+        let [first, second, third] = pieces.each_ref().map(|piece| piece.as_ptr().addr());
+        assert_eq!((second - first, third - second), (4, 4));
+    }
+
+    #[test]
+    fn a_connection_that_idles_holds_no_large_room() {
+        for little in [0, 20] {
+            let mut input = large();
+            // Messages that follow are short, and may stand in what room there is.
+            for _ in 0..little {
+                let short = input.poll_fill(|bytes| {
+                    bytes.extend_from_slice(b"short");
+                    Poll::Ready(Ok(5))
+                });
+                assert!(short.is_ready());
+                drop(input.bytes().split());
+            }
+            input.shrink();
+            assert!(!input.bytes().try_reclaim(SPARING + 1), "after {little}");
+        }
     }
 
     #[test]

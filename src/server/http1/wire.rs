@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use super::deadlines::Deadlines;
@@ -314,7 +314,7 @@ impl<S: Transport> Reader<S> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut room = ReadBuf::new(scratch);
             ready!(Pin::new(socket).poll_read(cx, &mut room))?;
-            *self.input.bytes() = BytesMut::from(room.filled());
+            self.input.put(room.filled());
             Poll::Ready(Ok(room.filled().len()))
         })
     }
