@@ -193,7 +193,7 @@ impl Successor {
 
 /// The old process's half; for each server the numbers of the listeners that the new one has taken.
 fn hand_over(peer: &socket2::Socket, offered: &[Offered]) -> io::Result<Vec<Arc<[usize]>>> {
-    patient(peer)?;
+    wait_for(peer, PATIENCE)?;
     is_one_of_us(peer)?;
     tracing::info!("another process asks to take over");
     send(peer, GREETING, &[])?;
@@ -317,16 +317,31 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn connect(path: &Path) -> io::Result<socket2::Socket> {
+    connect_within(path, PATIENCE)
+}
+
+fn connect_within(path: &Path, patience: Duration) -> io::Result<socket2::Socket> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
     // Before it connects: where many ask a process that does not accept, this one would wait for ever.
-    patient(&socket)?;
-    socket.connect(&SockAddr::unix(path)?)?;
+    wait_for(&socket, patience)?;
+    socket.connect(&SockAddr::unix(path)?).map_err(unanswered)?;
     Ok(socket)
 }
 
-fn patient(socket: &socket2::Socket) -> io::Result<()> {
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))
+fn wait_for(socket: &socket2::Socket, patience: Duration) -> io::Result<()> {
+    socket.set_read_timeout(Some(patience))?;
+    socket.set_write_timeout(Some(patience))
+}
+
+/// What the system says of a time that is over tells nobody anything.
+fn unanswered(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::WouldBlock {
+        return error;
+    }
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "it does not answer, though it is there: it may be stuck, or stopped",
+    )
 }
 
 /// Sockets are neither given to strangers nor taken from them.
@@ -346,8 +361,8 @@ fn send(to: &socket2::Socket, text: &str, sockets: &[Socket]) -> io::Result<()> 
     if !fds.is_empty() && !rights.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(io::Error::other("too many sockets for one message"));
     }
-    rustix::net::sendmsg(to, &[IoSlice::new(text.as_bytes())], &mut rights, SendFlags::NOSIGNAL)?;
-    Ok(())
+    let sent = rustix::net::sendmsg(to, &[IoSlice::new(text.as_bytes())], &mut rights, SendFlags::NOSIGNAL);
+    sent.map(drop).map_err(|error| unanswered(error.into()))
 }
 
 fn receive(from: &socket2::Socket) -> io::Result<(String, Vec<OwnedFd>)> {
@@ -355,7 +370,8 @@ fn receive(from: &socket2::Socket) -> io::Result<(String, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MOST_SOCKETS))];
     let mut rights = RecvAncillaryBuffer::new(&mut space);
     let slices = &mut [IoSliceMut::new(&mut text)];
-    let received = rustix::net::recvmsg(from, slices, &mut rights, RecvFlags::CMSG_CLOEXEC)?;
+    let received = rustix::net::recvmsg(from, slices, &mut rights, RecvFlags::CMSG_CLOEXEC)
+        .map_err(|error| unanswered(error.into()))?;
     let mut sockets = Vec::new();
     for message in rights.drain() {
         if let RecvAncillaryMessage::ScmRights(fds) = message {
@@ -395,5 +411,26 @@ mod tests {
         assert_eq!(Office::open(&place).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert!(place.exists());
         drop(office);
+    }
+
+    #[test]
+    fn whoever_asks_a_process_that_is_stuck_is_told_so_and_does_not_wait_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("handover");
+        let stuck = socket2::Socket::new(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        stuck.bind(&SockAddr::unix(&place).unwrap()).unwrap();
+        stuck.listen(1).unwrap();
+
+        let ask = || connect_within(&place, Duration::from_millis(50));
+        // Some still stand in its queue, and get no answer; then the queue is full.
+        let first = ask().unwrap();
+        let unheard = receive(&first).unwrap_err();
+        let waiting: Vec<_> = std::iter::from_fn(|| ask().ok()).take(100).collect();
+        let refused = ask().unwrap_err();
+
+        assert!(waiting.len() < 100, "the queue takes more than it is to");
+        for error in [unheard, refused] {
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        }
     }
 }
