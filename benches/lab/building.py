@@ -17,19 +17,30 @@ def install(tools):
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise Failure(f"more is needed than is installed here. On Debian or Ubuntu:\n\n    sudo apt-get install {' '.join(missing)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "-qq", "update"], check=True, env=environment)
-    # The servers are started by a script alone, and not by the system as well.
-    subprocess.run(["apt-get", "-qq", "install", "--yes", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", *missing],
-                   check=True, env={**environment, "RUNLEVEL": "1"}, stdout=subprocess.DEVNULL)
+    try:
+        subprocess.run(["apt-get", "-qq", "update"], check=True, env=environment)
+        # The servers are started by a script alone, and not by the system as well.
+        subprocess.run(["apt-get", "-qq", "install", "--yes", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0", *missing],
+                       check=True, env={**environment, "RUNLEVEL": "1"}, stdout=subprocess.DEVNULL)
+    except subprocess.CalledProcessError as failed:
+        raise Failure(f"apt-get, which says why above, has not installed what is needed: {' '.join(missing)}") from failed
+
+
+def said(root, command, *arguments, **environment):
+    """What a program of the compiler says; where it fails it has said why."""
+    try:
+        done = subprocess.run([command, *arguments], cwd=root, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    except FileNotFoundError as missing:
+        raise Failure(f"there is no `{command}` here: Rust has to be installed, see https://rustup.rs, and its commands in PATH") from missing
+    if done.returncode != 0:
+        raise Failure(f"{command} {arguments[0]} failed, and says why above")
+    return done.stdout
 
 
 def built(root, name, *more, **environment):
     """A program of the package in this folder, in release."""
-    done = subprocess.run(
-        ["cargo", "build", "--locked", "--release", "--message-format=json-render-diagnostics", *map(str, more)],
-        cwd=root, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
-    if done.returncode != 0:
-        raise Failure("the build failed; cargo says why above")
-    messages = map(json.loads, done.stdout.splitlines())
+    output = said(root, "cargo", "build", "--locked", "--release", "--message-format=json-render-diagnostics", *map(str, more),
+                  **environment)
+    messages = map(json.loads, output.splitlines())
     return next(Path(message["executable"]) for message in messages
                 if message.get("executable") and message["target"]["name"] == name)

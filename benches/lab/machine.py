@@ -25,6 +25,8 @@ class Lab:
     """Everything that was started and written; it ends and vanishes with the `with` block."""
 
     def __init__(self):
+        if not {MEASURED, LOADING} <= os.sched_getaffinity(0):
+            raise Failure(f"this needs processors {MEASURED} and {LOADING}: one for the program, one for whoever asks it")
         # In memory where there is such a place: no disk has a say in what a log costs.
         shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         self.folder = Path(tempfile.mkdtemp(prefix="member-gateway-bench-", dir=shared))
