@@ -52,6 +52,9 @@ pub enum Broken {
 }
 
 impl Body {
+    /// That of an answer that has none.
+    pub(super) const NONE: Self = Self::Own(None);
+
     /// The same; it takes this place until all of it has gone.
     pub(super) fn in_place(self, place: Place) -> Self {
         match self {

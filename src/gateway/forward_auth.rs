@@ -56,8 +56,8 @@ pub(super) async fn answer(
     question: Request<Incoming>,
     client: &Client,
     now: UnixTime,
-    mut record: Record,
-) -> Response<Recorded<Body>> {
+    mut record: Box<Record>,
+) -> Response<Recorded> {
     let asker = Reader::of(question.method(), question.uri(), question.headers());
     let wish = Wish::of(&question);
     let (index, request) = match about(&worker.gateway, question, client) {

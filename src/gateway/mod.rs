@@ -174,7 +174,7 @@ impl Worker {
 }
 
 impl Respond for Worker {
-    type Body = Recorded<Body>;
+    type Body = Recorded;
 
     /// The whole journey as one future. What is decided without waiting is decided in functions and what is rare is boxed, so
     /// that it has room for one request, its record and the wait for the upstream, and for little more.
@@ -184,7 +184,7 @@ impl Respond for Worker {
         request: Request<Incoming>,
         arrival: Arrival,
         watch: Rc<Watch>,
-    ) -> impl Future<Output = Response<Recorded<Body>>> {
+    ) -> impl Future<Output = Response<Recorded>> {
         async move {
             let now = self.gateway.clock.now();
             let mut record = Record::open(&self.desk, &request, arrival);

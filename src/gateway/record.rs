@@ -21,9 +21,9 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Version};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::body::Broken;
+use super::body::{Body, Broken};
 use super::desk::{Desk, NONE, Place, SiteDesk};
 use crate::field_lines::Lines;
 use crate::message::{Fields, Request, Response};
@@ -116,7 +116,7 @@ fn given_id(fields: &Fields) -> Option<&HeaderValue> {
     }
 }
 
-/// What is known of one request.
+/// What is known of one request. It goes with the answer from one hand to the next, and is too large to be moved each time.
 pub(super) struct Record {
     desk: Rc<Desk>,
     started: Instant,
@@ -144,11 +144,13 @@ pub(super) struct Record {
     /// How long the head of the answer took.
     upstream: Option<Duration>,
     bytes: u64,
+    /// That of the answer, once there is one.
+    body: Body,
 }
 
 impl Record {
     /// Opens the record of a request whose head has come.
-    pub(super) fn open(desk: &Rc<Desk>, request: &Request<Incoming>, arrival: Arrival) -> Self {
+    pub(super) fn open(desk: &Rc<Desk>, request: &Request<Incoming>, arrival: Arrival) -> Box<Self> {
         desk.in_flight.up();
         let fields = request.headers();
         let known = match desk.gateway.tracing {
@@ -164,7 +166,7 @@ impl Record {
         );
         let (spanned, trace) = Spanned::begin(desk, known, made);
         let keeps_path = desk.notebook.is_some() || spanned.is_recorded();
-        Self {
+        Box::new(Self {
             desk: Rc::clone(desk),
             started: Instant::now(),
             method: request.method().clone(),
@@ -185,7 +187,8 @@ impl Record {
             target: Cell::new(None),
             upstream: None,
             bytes: 0,
-        }
+            body: Body::NONE,
+        })
     }
 
     /// It is known who asks.
@@ -314,7 +317,7 @@ impl Record {
     }
 
     /// The answer, which takes the record along to its end.
-    pub(super) fn with<B: Body>(mut self, answer: Response<B>) -> Response<Recorded<B>> {
+    pub(super) fn with(mut self: Box<Self>, answer: Response<Body>) -> Response<Recorded> {
         let status = answer.status();
         self.status = Some(status);
         self.outcome.get_or_insert(match status {
@@ -324,7 +327,8 @@ impl Record {
         });
         answer.map(|body| {
             let is_over = self.method == Method::HEAD || body.is_end_stream();
-            Recorded { is_over, body, record: self }
+            self.body = body;
+            Recorded { is_over, record: self }
         })
     }
 
@@ -406,53 +410,52 @@ impl Drop for Record {
 }
 
 /// The body of an answer with the record of its request.
-pub struct Recorded<B> {
-    body: B,
+pub struct Recorded {
     /// Nothing more is to come, or nobody waits for it.
     is_over: bool,
-    record: Record,
+    record: Box<Record>,
 }
 
-impl<B: Body<Data = Bytes, Error = Broken> + Unpin> Body for Recorded<B> {
+impl HttpBody for Recorded {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let this = &mut *self;
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        let Self { is_over, record } = &mut *self;
+        let polled = Pin::new(&mut record.body).poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(data) = frame.data_ref() {
-                    this.record.bytes += data.len() as u64;
+                    record.bytes += data.len() as u64;
                 }
-                this.is_over = this.is_over || this.body.is_end_stream();
+                *is_over = *is_over || record.body.is_end_stream();
             }
             Poll::Ready(Some(Err(error))) => {
-                this.record.outcome = Some(match error {
+                record.outcome = Some(match error {
                     Broken::Upstream(_) => Outcome::UpstreamBroken,
                     Broken::SessionOver => Outcome::SessionOver,
                 });
-                this.is_over = true;
+                *is_over = true;
             }
-            Poll::Ready(None) => this.is_over = true,
+            Poll::Ready(None) => *is_over = true,
             Poll::Pending => {}
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.record.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.record.body.size_hint()
     }
 }
 
-impl<B> Drop for Recorded<B> {
+impl Drop for Recorded {
     fn drop(&mut self) {
         if !self.is_over {
             self.record.outcome = Some(Outcome::Aborted);
@@ -460,7 +463,7 @@ impl<B> Drop for Recorded<B> {
     }
 }
 
-impl<B> std::fmt::Debug for Recorded<B> {
+impl std::fmt::Debug for Recorded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Recorded")
     }
