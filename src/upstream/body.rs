@@ -52,7 +52,8 @@ pub struct RequestBody {
     incoming: Option<Paced>,
     /// Which trailers pass; none where there is nothing.
     trailers: Option<TrailerFilter>,
-    progress: Rc<Progress>,
+    /// Of none there is no progress.
+    progress: Option<Rc<Progress>>,
     due: Option<(Due, Duration)>,
 }
 
@@ -60,8 +61,7 @@ impl RequestBody {
     /// The body of a client's request.
     #[must_use]
     pub fn new(incoming: Paced) -> Self {
-        let progress = Rc::<Progress>::default();
-        progress.complete.set(incoming.is_end_stream());
+        let progress = (!incoming.is_end_stream()).then(Rc::default);
         Self { first: None, incoming: Some(incoming), trailers: None, progress, due: None }
     }
 
@@ -80,9 +80,9 @@ impl RequestBody {
     /// A body that was made here.
     #[must_use]
     pub fn full(bytes: Bytes) -> Self {
-        let progress = Progress { complete: Cell::new(bytes.is_empty()), ..Progress::default() };
         let first = (!bytes.is_empty()).then_some(bytes);
-        Self { first, incoming: None, trailers: None, progress: Rc::new(progress), due: None }
+        let progress = first.is_some().then(Rc::default);
+        Self { first, incoming: None, trailers: None, progress, due: None }
     }
 
     /// Whether the body begins with `text`, as far as its first piece tells; the piece stays part of the body.
@@ -90,7 +90,9 @@ impl RequestBody {
         if self.first.is_none() && !self.is_end_stream() {
             let piece = poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await;
             self.first = piece.and_then(Result::ok).and_then(|frame| frame.into_data().ok());
-            self.progress.complete.set(false);
+            if let Some(progress) = &self.progress {
+                progress.complete.set(false);
+            }
         }
         self.first.as_ref().is_some_and(|piece| piece.starts_with(text))
     }
@@ -98,12 +100,11 @@ impl RequestBody {
     /// No body.
     #[must_use]
     pub fn empty() -> Self {
-        let progress = Progress { complete: Cell::new(true), ..Progress::default() };
-        Self { first: None, incoming: None, trailers: None, progress: Rc::new(progress), due: None }
+        Self { first: None, incoming: None, trailers: None, progress: None, due: None }
     }
 
-    pub(super) fn progress(&self) -> Rc<Progress> {
-        Rc::clone(&self.progress)
+    pub(super) fn progress(&self) -> Option<Rc<Progress>> {
+        self.progress.clone()
     }
 
     /// When the body has been sent, the upstream has so long to answer.
@@ -112,10 +113,9 @@ impl RequestBody {
     }
 
     fn finish(&self) {
-        let was_complete = self.progress.complete.replace(true);
-        if let Some((due, wait)) =
-            self.due.as_ref().filter(|_| !was_complete && !self.progress.answered.get())
-        {
+        let Some(progress) = &self.progress else { return };
+        let was_complete = progress.complete.replace(true);
+        if let Some((due, wait)) = self.due.as_ref().filter(|_| !was_complete && !progress.answered.get()) {
             due.set(*wait);
         }
     }
@@ -129,20 +129,21 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.progress.asked.set(self.progress.asked.get().wrapping_add(1));
-        self.progress.waiting.set(false);
+        let Some(progress) = self.progress.clone() else { return Poll::Ready(None) };
+        progress.asked.set(progress.asked.get().wrapping_add(1));
+        progress.waiting.set(false);
         if let Some(first) = self.first.take() {
             if self.is_end_stream() {
                 self.finish();
             }
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
-        if self.progress.failed.get() {
+        if progress.failed.get() {
             return Poll::Ready(Some(Err(BrokenOff)));
         }
         let Some(incoming) = self.incoming.as_mut() else { return Poll::Ready(None) };
         let polled = Pin::new(incoming).poll_frame(cx);
-        self.progress.waiting.set(polled.is_pending());
+        progress.waiting.set(polled.is_pending());
         match ready!(polled) {
             Some(Ok(frame)) if frame.is_data() => {
                 if self.is_end_stream() {
@@ -151,8 +152,8 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
-                self.progress.failed.set(true);
-                self.progress.broken.set(Some(error));
+                progress.failed.set(true);
+                progress.broken.set(Some(error));
                 Poll::Ready(Some(Err(BrokenOff)))
             }
             Some(Ok(mut frame)) => {
@@ -172,7 +173,8 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         let rest_is_over = self.incoming.as_ref().is_none_or(Paced::is_end_stream);
-        self.first.is_none() && rest_is_over && !self.progress.failed.get()
+        let has_failed = self.progress.as_ref().is_some_and(|progress| progress.failed.get());
+        self.first.is_none() && rest_is_over && !has_failed
     }
 
     fn size_hint(&self) -> SizeHint {

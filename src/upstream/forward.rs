@@ -31,7 +31,8 @@ struct Sent {
     /// It authenticates the connection, which must not be shared then.
     binds: bool,
     wanted: Wanted,
-    progress: Rc<Progress>,
+    /// Of its body, where there is one.
+    progress: Option<Rc<Progress>>,
 }
 
 /// What became of a request that was not answered.
@@ -65,8 +66,15 @@ impl Sent {
         !self.has_body && is_harmless
     }
 
+    /// There is an answer, or none is waited for any more; or it is asked once more.
+    fn is_answered(&self, is_answered: bool) {
+        if let Some(progress) = &self.progress {
+            progress.answered.set(is_answered);
+        }
+    }
+
     fn failed(&self, lease: &Lease, source: Fault) -> UpstreamError {
-        match self.progress.broken.take() {
+        match self.progress.as_ref().and_then(|progress| progress.broken.take()) {
             Some(cause) => UpstreamError::RequestBody(cause),
             None => UpstreamError::Answer { address: lease.address(), source },
         }
@@ -134,15 +142,15 @@ impl Pool {
             let outcome = match lease.carrier.insert(carrier) {
                 Carrier::Own(connection) => {
                     let exchange = pin!(over_http1(connection, request));
-                    in_time(watch, &sent.progress, timeouts.idle, exchange).await
+                    in_time(watch, sent.progress.as_deref(), timeouts.idle, exchange).await
                 }
                 Carrier::Stream(stream) => {
                     let is_secure = self.upstream.target(lease.index).is_secure();
                     let mut exchange = Box::pin(over_http2(stream, is_secure, request, timeouts.idle));
-                    in_time(watch, &sent.progress, timeouts.idle, exchange.as_mut()).await
+                    in_time(watch, sent.progress.as_deref(), timeouts.idle, exchange.as_mut()).await
                 }
             };
-            sent.progress.answered.set(true);
+            sent.is_answered(true);
             watch.upstream.clear();
             let Some(outcome) = outcome else {
                 self.upstream.has_failed(lease.index);
@@ -192,7 +200,7 @@ impl Pool {
                 return Err(error);
             }
             condition.count_repeat();
-            sent.progress.answered.set(false);
+            sent.is_answered(false);
             (may_reuse, may_be_repeated) = (false, may_be_repeated && !was_sent);
         }
     }
@@ -255,7 +263,7 @@ fn is_in_doubt(sent: &Sent, answer: &Response<Option<Incoming>>) -> bool {
 /// request's body for `idle`. Giving up drops the connection, or resets the stream.
 async fn in_time<T>(
     watch: &Watch,
-    progress: &Progress,
+    progress: Option<&Progress>,
     idle: Duration,
     mut exchange: Pin<&mut impl Future<Output = T>>,
 ) -> Option<T> {
@@ -266,7 +274,7 @@ async fn in_time<T>(
         if !watch.upstream.is_past() {
             return Poll::Pending;
         }
-        if !progress.complete.get() && progress.goes_on() {
+        if progress.is_some_and(|progress| !progress.complete.get() && progress.goes_on()) {
             watch.upstream.set(idle);
             return Poll::Pending;
         }

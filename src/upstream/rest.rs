@@ -29,8 +29,8 @@ pub(super) struct Rest {
 impl Rest {
     /// What is left of a body that begins to be sent; nothing of none.
     pub(super) fn of(body: &RequestBody) -> Option<Rc<Self>> {
-        let rest = || Self { progress: body.progress(), ..Self::default() };
-        (!body.is_end_stream()).then(|| Rc::new(rest()))
+        let progress = body.progress().filter(|_| !body.is_end_stream())?;
+        Some(Rc::new(Self { progress, ..Self::default() }))
     }
 
     /// The task that sends it, where there is still something to send.

@@ -102,7 +102,7 @@ impl Sending {
             match tokio::time::timeout(patience, sent).await {
                 Ok(Ok(())) => return,
                 // It is not the upstream that is waited for, or it has taken some.
-                Err(_) if progress.goes_on() => {}
+                Err(_) if progress.as_ref().is_some_and(|progress| progress.goes_on()) => {}
                 Ok(Err(_)) | Err(_) => {
                     socket.abort();
                     return;
