@@ -32,6 +32,7 @@ pub mod gateway;
 pub mod http1;
 pub mod identity;
 pub mod login;
+pub mod mac;
 pub mod member;
 pub mod message;
 pub mod provider;

@@ -43,7 +43,7 @@ pub fn name(spelling: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
     }
     KNOWN.with_borrow_mut(|known| {
         let place = &mut known[usize::from(place)];
-        if let Some(known) = place.as_ref().filter(|known| known.spelling() == spelling) {
+        if let Some(known) = place.as_ref().filter(|known| is_same(known.spelling(), spelling)) {
             return Ok(known.name.clone());
         }
         let name = HeaderName::from_bytes(spelling)?;
@@ -52,6 +52,19 @@ pub fn name(spelling: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
         *place = Some(Known { spelling: kept, length, name: name.clone() });
         Ok(name)
     })
+}
+
+/// Whether two texts are the same. To compare slices is a call, which costs more than so few octets do.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    let (ones, last_of_one) = one.as_chunks::<8>();
+    let (others, last_of_other) = other.as_chunks::<8>();
+    one.len() == other.len()
+        && ones.iter().zip(others).all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
+        && match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+            (Some(one), Some(other)) => u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other),
+            _ => last_of_one.iter().eq(last_of_other),
+        }
 }
 
 /// In which place a name is kept that is spelled so; none, where it is too short to be worth it.

@@ -2,7 +2,6 @@
 //!
 //! The algorithm belongs to the key. No message can choose it.
 
-use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     self as signatures, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair,
@@ -14,6 +13,7 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
+use crate::mac::MacKey;
 use crate::secret::Secret;
 use crate::verify;
 
@@ -60,9 +60,8 @@ pub enum InvalidKey {
     Id,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there are a handful of keys, and no request moves one")]
 enum Material {
-    Hmac(hmac::Key),
+    Hmac(MacKey),
     Ed25519(Ed25519KeyPair),
     EcdsaP256(EcdsaKeyPair),
 }
@@ -96,7 +95,7 @@ impl SigningKey {
         let pkcs8 = PrivatePkcs8KeyDer::from_pem_slice(bytes).ok();
         let material = match algorithm {
             Algorithm::HmacSha256 if bytes.len() < 32 => return Err(InvalidKey::ShortHmac(bytes.len())),
-            Algorithm::HmacSha256 => Material::Hmac(hmac::Key::new(hmac::HMAC_SHA256, bytes)),
+            Algorithm::HmacSha256 => Material::Hmac(MacKey::new(bytes)),
             Algorithm::Ed25519 => Material::Ed25519(
                 pkcs8
                     .map_or_else(
@@ -138,7 +137,7 @@ impl SigningKey {
     #[must_use]
     pub fn sign(&self, base: &[u8]) -> Encoded {
         match &self.material {
-            Material::Hmac(key) => Encoded::new(hmac::sign(key, base).as_ref()),
+            Material::Hmac(key) => Encoded::new(&key.sign(&[base])),
             Material::Ed25519(pair) => Encoded::new(pair.sign(base).as_ref()),
             Material::EcdsaP256(pair) => {
                 let signature = pair.sign(&SystemRandom::new(), base).expect("a loaded P-256 key signs");
@@ -180,7 +179,7 @@ impl SigningKey {
             UnparsedPublicKey::new(algorithm, key).verify(base, signature).is_ok()
         };
         match &self.material {
-            Material::Hmac(key) => hmac::verify(key, base, signature).is_ok(),
+            Material::Hmac(key) => key.verifies(base, signature),
             Material::Ed25519(pair) => verified_by(&ED25519, pair.public_key().as_ref()),
             Material::EcdsaP256(pair) => verified_by(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref()),
         }

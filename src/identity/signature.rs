@@ -42,6 +42,21 @@ impl Component {
             Self::Field(name) => name.as_str(),
         }
     }
+
+    /// What stands before its value in a signature base. Text of ours is written without a call, since its length is known.
+    fn begin_line(&self, base: &mut Vec<u8>) {
+        match self {
+            Self::Method => base.extend_from_slice(b"\"@method\": "),
+            Self::Authority => base.extend_from_slice(b"\"@authority\": "),
+            Self::Path => base.extend_from_slice(b"\"@path\": "),
+            Self::Query => base.extend_from_slice(b"\"@query\": ?"),
+            Self::Field(name) => {
+                base.push(b'"');
+                base.extend_from_slice(name.as_str().as_bytes());
+                base.extend_from_slice(b"\": ");
+            }
+        }
+    }
 }
 
 /// Fields of which a signature can cover some.
@@ -100,17 +115,12 @@ fn write_components<F: Covered + ?Sized>(
     components: &[Component],
 ) -> Option<()> {
     for component in components {
-        base.push(b'"');
-        base.extend_from_slice(component.as_str().as_bytes());
-        base.extend_from_slice(b"\": ");
+        component.begin_line(base);
         match component {
             Component::Method => base.extend_from_slice(message.method.as_bytes()),
             Component::Authority => base.extend_from_slice(message.authority.as_bytes()),
             Component::Path => base.extend_from_slice(message.path.as_bytes()),
-            Component::Query => {
-                base.push(b'?');
-                base.extend_from_slice(message.query.unwrap_or_default().as_bytes());
-            }
+            Component::Query => base.extend_from_slice(message.query.unwrap_or_default().as_bytes()),
             Component::Field(name) => message.fields.write_value(name, base)?,
         }
         base.push(b'\n');

@@ -1,17 +1,16 @@
 //! Keys to verify with. The algorithm belongs to the key.
 
-use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ED25519, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
+use crate::mac::MacKey;
 use crate::secret::Secret;
 
-#[expect(clippy::large_enum_variant, reason = "there are a handful of keys, and no request moves one")]
 #[derive(Clone, Debug)]
 enum Material {
-    Hmac(hmac::Key),
+    Hmac(MacKey),
     Ed25519(Vec<u8>),
     /// A point of SEC 1 §2.3.3, uncompressed.
     EcdsaP256(Vec<u8>),
@@ -28,11 +27,11 @@ impl Key {
     /// The secret that app and gateway share, for `hmac-sha256`.
     #[must_use]
     pub fn hmac(id: &str, secret: &Secret) -> Self {
-        Self::of_hmac(id, hmac::Key::new(hmac::HMAC_SHA256, secret.expose()))
+        Self::of_hmac(id, MacKey::new(secret.expose()))
     }
 
     /// The same, made ready already.
-    pub(crate) fn of_hmac(id: &str, key: hmac::Key) -> Self {
+    pub(crate) fn of_hmac(id: &str, key: MacKey) -> Self {
         Self { id: id.to_owned(), material: Material::Hmac(key) }
     }
 
@@ -86,7 +85,7 @@ impl Key {
     /// Whether `signature` is this key's for `base`; in constant time for hmac.
     pub(super) fn verifies(&self, base: &[u8], signature: &[u8]) -> bool {
         match &self.material {
-            Material::Hmac(key) => hmac::verify(key, base, signature).is_ok(),
+            Material::Hmac(key) => key.verifies(base, signature),
             Material::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(base, signature).is_ok(),
             Material::EcdsaP256(key) => {
                 UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key).verify(base, signature).is_ok()
