@@ -17,9 +17,10 @@
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::array::Array;
-use aes_gcm::aes::Aes256;
+use aes_gcm::aead::consts::U12;
+use aes_gcm::aes::Aes256Enc;
 use aes_gcm::aes::cipher::BlockCipherEncrypt;
-use aes_gcm::{Aes256Gcm, KeyInit};
+use aes_gcm::{AesGcm, KeyInit};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -63,6 +64,9 @@ impl Purpose {
     }
 }
 
+/// AES-256-GCM. It encrypts blocks even where it opens (NIST SP 800-38D §7.2), so nothing is made ready for the other direction.
+type Gcm = AesGcm<Aes256Enc, U12>;
+
 /// The operator's keys for sealing: the first seals, all open.
 #[derive(Clone)]
 pub struct KeyRing(Vec<RingKey>);
@@ -70,7 +74,7 @@ pub struct KeyRing(Vec<RingKey>);
 #[derive(Clone)]
 struct RingKey {
     id: [u8; KEY_ID],
-    cipher: Aes256,
+    cipher: Aes256Enc,
     /// The CMAC subkey `K1` of the key (NIST SP 800-38B §6.1), on which the derivation rests.
     subkey: [u8; 16],
 }
@@ -119,7 +123,7 @@ impl RingKey {
     }
 
     fn from_bytes(bytes: &[u8; 32]) -> Self {
-        let cipher = Aes256::new(bytes.into());
+        let cipher = Aes256Enc::new(bytes.into());
         let subkey = doubled(encrypted(&cipher, [0; 16]));
         // Derived from the key, so that replicas agree on it without being told.
         let digest = aws_lc_rs::hmac::sign(
@@ -132,7 +136,7 @@ impl RingKey {
     }
 
     /// The AES-256-GCM key for one nonce (C2SP XAES-256-GCM; a KDF in counter mode over CMAC, NIST SP 800-108r1).
-    fn derived(&self, nonce: &[u8; NONCE]) -> Aes256Gcm {
+    fn derived(&self, nonce: &[u8; NONCE]) -> Gcm {
         let mut key = [0; 32];
         for (half, counter) in key.chunks_exact_mut(16).zip(1_u8..) {
             let mut block = [0, counter, b'X', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -140,13 +144,13 @@ impl RingKey {
             block.iter_mut().zip(self.subkey).for_each(|(byte, mask)| *byte ^= mask);
             half.copy_from_slice(&encrypted(&self.cipher, block));
         }
-        let cipher = Aes256Gcm::new(&key.into());
+        let cipher = Gcm::new(&key.into());
         zeroize::Zeroize::zeroize(&mut key);
         cipher
     }
 }
 
-fn encrypted(cipher: &Aes256, block: [u8; 16]) -> [u8; 16] {
+fn encrypted(cipher: &Aes256Enc, block: [u8; 16]) -> [u8; 16] {
     let mut block = Array::from(block);
     cipher.encrypt_block(&mut block);
     block.into()
@@ -252,7 +256,7 @@ impl Seal {
 }
 
 /// The second half of the nonce, which AES-GCM itself uses.
-fn gcm_nonce(nonce: &[u8; NONCE]) -> aes_gcm::Nonce<aes_gcm::aead::consts::U12> {
+fn gcm_nonce(nonce: &[u8; NONCE]) -> aes_gcm::Nonce<U12> {
     let mut half = [0; 12];
     half.copy_from_slice(&nonce[12..]);
     half.into()
@@ -299,7 +303,7 @@ mod tests {
         let ours = groups.iter().filter(|of| (of.key_size, of.nonce_size, of.tag_size) == (256, 96, 128));
         let (mut valid, mut forged) = (0, 0);
         for vector in ours.flat_map(|group| &group.tests) {
-            let cipher = Aes256Gcm::new_from_slice(&vector.key).unwrap();
+            let cipher = Gcm::new_from_slice(&vector.key).unwrap();
             let nonce = gcm_nonce(&[&[0; 12], &vector.nonce[..]].concat().try_into().unwrap());
             let mut text = vector.ct.to_vec();
             let tag: [u8; TAG] = vector.tag[..].try_into().unwrap();
