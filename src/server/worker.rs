@@ -23,6 +23,7 @@ use super::listener::{Door, Post, Socket};
 use super::peer::TrustedProxies;
 use super::tls::{self, Shown, Tls};
 use super::{Arrival, Entrance, Event, Incoming, Limits, Making, Respond, Service, http1, preamble};
+use crate::bell::on_call;
 use crate::deadline::{Ticker, Watch, Watched};
 use crate::drain::{Draining, Rest, Stage};
 use crate::message::{Request, Response};
@@ -451,7 +452,7 @@ async fn serve<R: Respond, S: Transport>(
     shown: Option<Rc<Shown>>,
 ) {
     let arrival = Arrival { tls: socket.tls(), ..newcomer.arrival };
-    let drain = reception.draining.clone().reaches(Stage::Closing);
+    let drain = on_call(reception.draining.clone().reaches(Stage::Closing));
     let hall = Rc::clone(&reception.hall);
     let limits = hall.limits.get();
     if is_http2 {

@@ -89,15 +89,16 @@ impl OfConnection {
     /// Those that are named in these fields.
     #[must_use]
     pub fn named_in(fields: &Fields) -> Self {
-        let lines = fields.get_all(CONNECTION);
-        let options =
-            lines.flat_map(|line| line.as_bytes().split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
-        // Nearly all say one of these, which is no field, or one that goes anyway.
+        let mut names = Vec::new();
+        // Nearly all say one of these and nothing else, which is no field, or one that goes anyway.
         let is_common = |option: &[u8]| {
             option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close")
         };
-        let names = options.filter(|option| !is_common(option));
-        let mut names: Vec<_> = names.filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+        for line in fields.get_all(CONNECTION).map(HeaderValue::as_bytes).filter(|line| !is_common(line)) {
+            let options = line.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+            let named = options.filter(|option| !is_common(option));
+            names.extend(named.filter_map(|name| HeaderName::from_bytes(name).ok()));
+        }
         names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
         Self { names }
     }
