@@ -67,8 +67,15 @@ impl Worker {
             body = body.with_trailers(site.trailers());
         }
         // Path and query as they came, which is the target in origin form (RFC 9112 §3.2.1).
-        let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let mut lines = place.pool.head(&head.method, &target);
+        let root;
+        let target = match head.uri.path_and_query() {
+            Some(target) => target,
+            None => {
+                root = PathAndQuery::from_static("/");
+                &root
+            }
+        };
+        let mut lines = place.pool.head(&head.method, target);
         let customs = Customs {
             identity: &site.identity,
             client,

@@ -52,14 +52,14 @@ impl<'a> Line<'a> {
     /// A number.
     pub fn number(&mut self, name: &'static str, value: u64) {
         self.name(name);
-        digits(self.0, value, 1);
+        number(self.0, value);
     }
 
     /// A time in milliseconds, to the microsecond.
     pub fn millis(&mut self, name: &'static str, value: Duration) {
         let micros = value.as_secs().saturating_mul(1_000_000).saturating_add(value.subsec_micros().into());
         self.name(name);
-        digits(self.0, micros / 1000, 1);
+        number(self.0, micros / 1000);
         self.0.push(b'.');
         digits(self.0, micros % 1000, 3);
     }
@@ -95,7 +95,7 @@ impl<'a> Line<'a> {
                     if index > 0 {
                         self.0.push(b'.');
                     }
-                    digits(self.0, u64::from(octet), 1);
+                    number(self.0, octet.into());
                 }
             }
             IpAddr::V6(address) => self.0.extend_from_slice(address.to_string().as_bytes()),
@@ -140,7 +140,12 @@ fn escape(into: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// A number in decimal, with zeros in front up to `least` digits.
+/// A number in decimal.
+fn number(into: &mut Vec<u8>, value: u64) {
+    into.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// The same, with zeros in front up to `least` digits.
 fn digits(into: &mut Vec<u8>, mut value: u64, least: usize) {
     let mut text = [b'0'; 20];
     let mut at = text.len();
