@@ -106,7 +106,8 @@ impl OfConnection {
     /// Whether this is one of them.
     #[must_use]
     pub fn contains(&self, name: &HeaderName) -> bool {
-        self.names.binary_search_by(|known| known.as_str().cmp(name.as_str())).is_ok()
+        !self.names.is_empty()
+            && self.names.binary_search_by(|known| known.as_str().cmp(name.as_str())).is_ok()
     }
 }
 
