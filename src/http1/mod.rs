@@ -7,5 +7,5 @@ mod outbox;
 pub mod spares;
 
 pub use self::input::Input;
-pub use self::names::{PLACES, name, place};
+pub use self::names::{PLACES, is_same, name, place};
 pub use self::outbox::{Framing, Mismatch, Outbox, poll_write_slices, write_line};

@@ -54,9 +54,10 @@ pub fn name(spelling: &[u8]) -> Result<HeaderName, InvalidHeaderName> {
     })
 }
 
-/// Whether two texts are the same. To compare slices is a call, which costs more than so few octets do.
+/// Whether two short texts are the same. To compare slices is a call, which costs more than so few octets do.
 #[inline]
-fn is_same(one: &[u8], other: &[u8]) -> bool {
+#[must_use]
+pub fn is_same(one: &[u8], other: &[u8]) -> bool {
     let (ones, last_of_one) = one.as_chunks::<8>();
     let (others, last_of_other) = other.as_chunks::<8>();
     one.len() == other.len()
@@ -92,6 +93,20 @@ mod tests {
         for spelling in spellings.iter().chain(&spellings).chain(spellings.iter().rev()) {
             let (read, expected) = (name(spelling), HeaderName::from_bytes(spelling));
             assert_eq!(read.ok(), expected.ok(), "{}", spelling.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn texts_are_the_same_where_no_octet_and_no_length_differs() {
+        let text = *b"sec-ch-ua-platform-version-and-more-of-it";
+        for length in 0..text.len() {
+            assert!(is_same(&text[..length], &text[..length]), "{length}");
+            assert!(!is_same(&text[..length], &text[..=length]), "{length}");
+            for place in 0..length {
+                let mut other = text;
+                other[place] ^= 1;
+                assert!(!is_same(&text[..length], &other[..length]), "{place} of {length}");
+            }
         }
     }
 }

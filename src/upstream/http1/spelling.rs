@@ -21,13 +21,19 @@ struct Known {
     length: usize,
 }
 
+impl Known {
+    fn is(&self, name: &HeaderName) -> bool {
+        http1::is_same(self.name.as_str().as_bytes(), name.as_str().as_bytes())
+    }
+}
+
 /// Writes what stands in a field line before its value.
 pub(super) fn begin_line(name: &HeaderName, out: &mut Vec<u8>) {
     let begin = out.len();
     let Some(place) = http1::place(name.as_str().as_bytes()) else { return write(name, out) };
     KNOWN.with_borrow_mut(|known| {
         let place = &mut known[usize::from(place)];
-        if let Some(known) = place.as_ref().filter(|known| known.name == *name) {
+        if let Some(known) = place.as_ref().filter(|known| known.is(name)) {
             // So many octets are copied without a call, and too many of them do no harm.
             out.extend_from_slice(&known.written);
             out.truncate(begin + known.length);
