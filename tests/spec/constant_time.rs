@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 
 /// Where something secret is compared, and what compares it.
-const COMPARISONS: [(&str, &str, &str); 7] = [
+const COMPARISONS: [(&str, &str, &str); 8] = [
     ("secret.rs", "pub fn same_bytes(", "constant_time::verify_slices_are_equal(left, right)"),
     ("secret.rs", "fn eq(&self, other: &Self)", "same_bytes("),
     ("login/attempt.rs", "pub fn has_state(", "same_bytes("),
     ("relay/gate.rs", "fn shows(", "if same_bytes("),
-    ("identity/keys.rs", "pub fn verifies(", "Material::Hmac(key) => hmac::verify("),
-    ("verify/key.rs", "pub(super) fn verifies(", "Material::Hmac(key) => hmac::verify("),
+    ("identity/keys.rs", "pub fn verifies(", "Material::Hmac(key) => key.verifies("),
+    ("verify/key.rs", "pub(super) fn verifies(", "Material::Hmac(key) => key.verifies("),
+    ("mac.rs", "pub fn verifies(", ".verify_slice(code)"),
     ("session/seal.rs", "pub fn open(", ".decrypt_inout_detached("),
 ];
 
