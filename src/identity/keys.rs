@@ -138,11 +138,8 @@ impl SigningKey {
     pub fn sign(&self, base: &[u8]) -> Encoded {
         match &self.material {
             Material::Hmac(key) => Encoded::new(&key.sign(&[base])),
-            Material::Ed25519(pair) => Encoded::new(pair.sign(base).as_ref()),
-            Material::EcdsaP256(pair) => {
-                let signature = pair.sign(&SystemRandom::new(), base).expect("a loaded P-256 key signs");
-                Encoded::new(signature.as_ref())
-            }
+            Material::Ed25519(pair) => by_ed25519(pair, base, Encoded::new),
+            Material::EcdsaP256(pair) => by_ecdsa(pair, base, Encoded::new),
         }
     }
 
@@ -162,14 +159,12 @@ impl SigningKey {
     /// As [`SigningKey::sign`].
     #[must_use]
     pub fn sign_jws(&self, input: &[u8]) -> Option<String> {
-        let signature = match &self.material {
-            Material::Hmac(_) => return None,
-            Material::Ed25519(pair) => pair.sign(input),
-            Material::EcdsaP256(pair) => {
-                pair.sign(&SystemRandom::new(), input).expect("a loaded P-256 key signs")
-            }
-        };
-        Some(URL_SAFE_NO_PAD.encode(signature.as_ref()))
+        let encoded = |signature: &[u8]| URL_SAFE_NO_PAD.encode(signature);
+        match &self.material {
+            Material::Hmac(_) => None,
+            Material::Ed25519(pair) => Some(by_ed25519(pair, input, encoded)),
+            Material::EcdsaP256(pair) => Some(by_ecdsa(pair, input, encoded)),
+        }
     }
 
     /// Whether `signature` is this key's for `base`; in constant time for hmac.
@@ -224,6 +219,19 @@ impl SigningKey {
             }
         }
     }
+}
+
+/// What is made of a signature. The library returns it with room for the longest that there is, some 5 KiB: that stays here,
+/// and is no part of the frame of whoever signs with HMAC.
+#[inline(never)]
+fn by_ed25519<T>(pair: &Ed25519KeyPair, text: &[u8], make: impl FnOnce(&[u8]) -> T) -> T {
+    make(pair.sign(text).as_ref())
+}
+
+/// The same of an ECDSA signature.
+#[inline(never)]
+fn by_ecdsa<T>(pair: &EcdsaKeyPair, text: &[u8], make: impl FnOnce(&[u8]) -> T) -> T {
+    make(pair.sign(&SystemRandom::new(), text).expect("a loaded P-256 key signs").as_ref())
 }
 
 /// A signature in base64, as it stands between the colons of a byte sequence (RFC 9651 §3.3.5).
