@@ -1,6 +1,6 @@
 //! Chunks (RFC 9112 §7.1): an answer that tells its length as it goes.
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::Fault;
@@ -112,12 +112,17 @@ fn trailers(bytes: &mut BytesMut) -> Result<Option<HeaderMap>, Fault> {
     if end > MOST_TRAILERS {
         return Err(Fault::Chunks);
     }
-    let section = bytes.split_to(end).freeze();
+    parse(&bytes.split_to(end).freeze()).map(Some)
+}
+
+/// Reads a section that is complete. Room for its fields is taken here, and not with each piece of a body.
+#[inline(never)]
+fn parse(section: &Bytes) -> Result<HeaderMap, Fault> {
     let mut fields = [httparse::EMPTY_HEADER; head::MOST_FIELDS];
-    match httparse::parse_headers(&section, &mut fields) {
+    match httparse::parse_headers(section, &mut fields) {
         Ok(httparse::Status::Complete((_, fields))) => {
             let mut trailers = Fields::new();
-            head::fill(&mut trailers, fields, &section).map(|()| Some(trailers.into()))
+            head::fill(&mut trailers, fields, section).map(|()| trailers.into())
         }
         Ok(httparse::Status::Partial) | Err(_) => Err(Fault::Chunks),
     }

@@ -96,6 +96,8 @@ pub(super) fn end_of_section(bytes: &[u8], from: usize) -> Result<Option<usize>,
     Ok(None)
 }
 
+/// Room for that many fields is taken here, and not in the frame of each request.
+#[inline(never)]
 fn parse(head: &Bytes, room: &mut Fields) -> Result<Response<()>, Fault> {
     let mut fields = [const { MaybeUninit::uninit() }; MOST_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
