@@ -22,6 +22,7 @@
 //! written from the vendor's documents and not from [`provider`], so that it cannot agree with our mistakes.
 
 pub mod admin;
+pub mod aside;
 pub mod bell;
 pub mod cli;
 pub mod config;

@@ -39,16 +39,17 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::message::{Fields, Request, Response};
-use crate::server::Incoming;
 use http::header::{HOST, HeaderValue, STRICT_TRANSPORT_SECURITY};
 
+use crate::aside::aside;
 use crate::deadline::Watch;
 use crate::drain::Draining;
+use crate::message::{Fields, Request, Response};
 use crate::revocation::Revocations;
 use crate::route::path::Readings;
 use crate::route::rule::Rule;
 use crate::route::{NoSite, Scheme, Sites};
+use crate::server::Incoming;
 use crate::server::pace::Paced;
 use crate::server::peer::{Client, TrustedProxies};
 use crate::server::tls::Misdirected;
@@ -176,7 +177,7 @@ impl Worker {
 impl Respond for Worker {
     type Body = Recorded;
 
-    /// The whole journey as one future. What is decided without waiting is decided in functions and what is rare is boxed, so
+    /// The whole journey as one future. What is decided without waiting is decided in functions and what is rare stands aside, so
     /// that it has room for one request, its record and the wait for the upstream, and for little more.
     #[expect(clippy::manual_async_fn, reason = "an async fn has room for its arguments twice")]
     fn respond(
@@ -194,8 +195,7 @@ impl Respond for Worker {
             let place = match self.place_of(&request, arrival, &client) {
                 Continue(place) => place,
                 Break(Elsewhere::Asked) => {
-                    let answer = forward_auth::answer(&self, request, &client, now, record);
-                    return Box::pin(answer).await;
+                    return aside(|| forward_auth::answer(&self, request, &client, now, record)).await;
                 }
                 Break(Elsewhere::Answered(answer)) => {
                     let answer = answer.unwrap_or_else(|refusal| refusal.into_response(&reader, None));
@@ -206,7 +206,7 @@ impl Respond for Worker {
             let mut next = self.receive(place, request, &client, now, &mut record);
             let outcome = match &mut next {
                 Ok(Next::Leaves(departure)) => self.send(place, departure, now, &watch, &mut record).await,
-                _ => Box::pin(self.settle(place, next, &client, now, &watch, &mut record)).await,
+                _ => aside(|| self.settle(place, next, &client, now, &watch, &mut record)).await,
             };
             let mut answer =
                 outcome.unwrap_or_else(|refusal| refusal.into_response(&reader, Some(place.site)));

@@ -21,6 +21,7 @@ use super::dial::Wanted;
 use super::outgoing::{Outgoing, Traits};
 use super::pool::{Carrier, Lease, Pool, Tried};
 use super::{Fault, UpstreamError, fields, http1, http2};
+use crate::aside::aside;
 use crate::deadline::Watch;
 use crate::message::Response;
 
@@ -119,8 +120,7 @@ impl Pool {
             let was_ready = ready.is_some();
             let carrier = match ready {
                 Some(carrier) => carrier,
-                // Rare, and large: not to be moved about with every request.
-                None => match Box::pin(lease.open(sent.wanted)).await {
+                None => match aside(|| lease.open(sent.wanted)).await {
                     Ok(carrier) => carrier,
                     Err(source) => {
                         self.upstream.has_failed(lease.index);
@@ -146,7 +146,7 @@ impl Pool {
                 }
                 Carrier::Stream(stream) => {
                     let is_secure = self.upstream.target(lease.index).is_secure();
-                    let mut exchange = Box::pin(over_http2(stream, is_secure, request, timeouts.idle));
+                    let mut exchange = aside(|| over_http2(stream, is_secure, request, timeouts.idle));
                     in_time(watch, sent.progress.as_deref(), timeouts.idle, exchange.as_mut()).await
                 }
             };
@@ -265,7 +265,7 @@ async fn in_time<T>(
     watch: &Watch,
     progress: Option<&Progress>,
     idle: Duration,
-    mut exchange: Pin<&mut impl Future<Output = T>>,
+    mut exchange: Pin<&mut (impl Future<Output = T> + ?Sized)>,
 ) -> Option<T> {
     poll_fn(|cx| {
         if let Poll::Ready(outcome) = exchange.as_mut().poll(cx) {
