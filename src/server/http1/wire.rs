@@ -105,6 +105,11 @@ impl<S: Transport> Wire<S> {
                 return Poll::Ready(None);
             }
             match reader.poll_more(cx) {
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    // Nobody is there any more to whom an end could be announced.
+                    reader.socket = None;
+                    return Poll::Ready(None);
+                }
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => {
