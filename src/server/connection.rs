@@ -65,7 +65,7 @@ impl Transport for UnixStream {
     fn break_off(&self) {}
 }
 
-impl Transport for TlsStream<Socket> {
+impl Transport for Box<TlsStream<Socket>> {
     fn break_off(&self) {
         self.get_ref().0.stream().break_off();
     }

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use rustls::ProtocolVersion;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,27 +22,33 @@ const PLAIN: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 64\r\n\
     Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n\
     This port speaks https: write https:// in front of the address.\n";
+/// What a client says first is hardly ever longer.
+const HELLO: usize = 4 * 1024;
 /// What is still read of such a request, so that the answer arrives before the connection ends.
 const MOST_UNREAD: u64 = 64 * 1024;
 
 /// Finishes the handshake within `limit`; nothing where it does not come about.
 pub(in crate::server) async fn handshake(
     tls: &Tls,
-    socket: TcpStream,
+    mut socket: TcpStream,
     watch: &Watch,
     limit: Duration,
-) -> Option<TlsStream<Socket>> {
+) -> Option<Box<TlsStream<Socket>>> {
     watch.client.set(limit);
     let mut shaking = pin!(async {
-        let mut first = [0];
+        // Whoever says nothing takes no room.
+        socket.readable().await?;
+        let mut come = BytesMut::with_capacity(HELLO);
+        socket.read_buf(&mut come).await?;
         // A handshake begins with 22 (RFC 8446 §5.1), a request with a letter.
-        if socket.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
+        if come.first().is_some_and(u8::is_ascii_uppercase) {
             answer_plain(socket).await?;
             return Err(io::Error::other("it speaks plain HTTP"));
         }
-        let begun = LazyConfigAcceptor::new(Acceptor::default(), Socket::new(socket)).await?;
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), Socket::new(socket, come.freeze())).await?;
         let config = tls.config_for(&begun.client_hello());
-        let mut stream = begun.into_stream(config).await?;
+        // More than a kilobyte, which goes on from hand to hand.
+        let mut stream = Box::new(begun.into_stream(config).await?);
         let (socket, agreed) = stream.get_mut();
         socket.shaken(agreed.protocol_version() == Some(ProtocolVersion::TLSv1_3));
         // Before TLS 1.3 the client has yet to hear that the handshake is over.

@@ -8,6 +8,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -15,6 +16,8 @@ use tokio::net::TcpStream;
 pub(in crate::server) struct Socket {
     stream: TcpStream,
     stage: Stage,
+    /// What has come, and was read to see whether it is a handshake.
+    come: Bytes,
     /// What was said and not sent.
     held: Vec<u8>,
 }
@@ -30,9 +33,9 @@ enum Stage {
 }
 
 impl Socket {
-    /// Before the handshake.
-    pub(super) const fn new(stream: TcpStream) -> Self {
-        Self { stream, stage: Stage::Shaking, held: Vec::new() }
+    /// Before the handshake, of which so much has come.
+    pub(super) const fn new(stream: TcpStream, come: Bytes) -> Self {
+        Self { stream, stage: Stage::Shaking, come, held: Vec::new() }
     }
 
     /// The handshake is over; what is still held are tickets, or what the client waits for.
@@ -73,6 +76,15 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.come.is_empty() {
+            let length = self.come.len().min(buf.remaining());
+            buf.put_slice(&self.come.split_to(length));
+            if self.come.is_empty() {
+                // Its room is given back: the connection may be there for hours.
+                self.come = Bytes::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_pending() && self.stage == Stage::Shaking {
             ready!(self.poll_send(cx))?;
@@ -136,9 +148,14 @@ mod tests {
     use super::*;
 
     async fn pair() -> (Socket, TcpStream) {
+        pair_with("").await
+    }
+
+    /// The same, where this has been read already.
+    async fn pair_with(come: &'static str) -> (Socket, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        (Socket::new(listener.accept().await.unwrap().0), theirs)
+        (Socket::new(listener.accept().await.unwrap().0, Bytes::from_static(come.as_bytes())), theirs)
     }
 
     /// Asks for something to read where there is nothing.
@@ -157,6 +174,18 @@ mod tests {
         let mut text = [0; 100];
         let length = theirs.read(&mut text).await.unwrap();
         String::from_utf8(text[..length].to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_had_come_is_read_first_however_little_at_a_time() {
+        let (mut socket, mut theirs) = pair_with("had come, ").await;
+        theirs.write_all(b"and comes").await.unwrap();
+        theirs.shutdown().await.unwrap();
+        let mut first = [0; 4];
+        socket.read_exact(&mut first).await.unwrap();
+        let mut rest = String::new();
+        socket.read_to_string(&mut rest).await.unwrap();
+        assert_eq!((&first, rest.as_str()), (b"had ", "come, and comes"));
     }
 
     #[tokio::test]
