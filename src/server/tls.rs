@@ -8,6 +8,7 @@
 
 mod certificate;
 mod handshake;
+mod key_schedule;
 mod shown;
 mod socket;
 mod suites;
@@ -90,6 +91,7 @@ impl Tls {
             // Of its key exchanges X25519MLKEM768 comes first: what is recorded today must not open to tomorrow's machines.
             let mut provider = aws_lc_rs::default_provider();
             provider.cipher_suites = better.order(provider.cipher_suites);
+            provider.cipher_suites.iter_mut().for_each(|suite| *suite = key_schedule::ours(*suite));
             let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
                 .with_protocol_versions(&[&TLS13, &TLS12])?
                 .with_no_client_auth()
