@@ -33,7 +33,7 @@ def said(root, command, *arguments, **environment):
     except FileNotFoundError as missing:
         raise Failure(f"there is no `{command}` here: Rust has to be installed, see https://rustup.rs, and its commands in PATH") from missing
     if done.returncode != 0:
-        raise Failure(f"{command} {arguments[0]} failed, and says why above")
+        raise Failure(f"{' '.join([str(command), *arguments[:1]])} failed, and says why above")
     return done.stdout
 
 
@@ -44,3 +44,12 @@ def built(root, name, *more, **environment):
     messages = map(json.loads, output.splitlines())
     return next(Path(message["executable"]) for message in messages
                 if message.get("executable") and message["target"]["name"] == name)
+
+
+def released(root):
+    """The program as it is installed; `scripts/release` builds it where there is none, or one that is older than its sources."""
+    program = root / "target/trained/member-gateway"
+    sources = [root / "Cargo.toml", root / "Cargo.lock", *filter(Path.is_file, (root / "src").rglob("*"))]
+    if not program.exists() or program.stat().st_mtime < max(source.stat().st_mtime for source in sources):
+        said(root, root / "scripts/release")
+    return program
