@@ -95,6 +95,7 @@ mod tests {
             waiting.as_mut().poll(&mut Context::from_waker(&by)).is_ready()
         };
         let call = || caller.borrow().as_ref().unwrap().wake_by_ref();
+        let call_for_the_last_time = || caller.take().unwrap().wake();
 
         assert!((0..5).all(|_| !poll(&first)));
         assert_eq!(asked.get(), 1);
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(asked.get(), 3);
 
         is_there.set(true);
-        call();
+        call_for_the_last_time();
         assert_eq!([&first, &second].map(|woken| woken.0.load(Ordering::Relaxed)), [1, 1]);
         assert!(poll(&second));
     }

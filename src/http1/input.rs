@@ -211,6 +211,20 @@ mod tests {
     }
 
     #[test]
+    fn octets_that_nobody_has_taken_stay_whatever_becomes_of_their_room() {
+        let mut input = large();
+        let filled = input.poll_fill(|bytes| {
+            bytes.extend_from_slice(b"the next request");
+            Poll::Ready(Ok(16))
+        });
+        assert!(filled.is_ready());
+        input.pass_on_room();
+        input.be_sparing(true);
+        input.shrink();
+        assert_eq!(input.bytes(), &b"the next request"[..]);
+    }
+
+    #[test]
     fn whoever_is_to_be_sparing_leaves_the_room_that_much_has_needed() {
         let mut input = large();
         input.be_sparing(true);

@@ -65,8 +65,9 @@ pub fn room(octets: usize) -> BytesMut {
     })
 }
 
-/// Keeps a room that may be used again once all has gone that was taken from it.
-pub fn keep_room(room: BytesMut) {
+/// Keeps a room that may be used again once all has gone that was taken from it. What stands in it still is gone.
+pub fn keep_room(mut room: BytesMut) {
+    room.clear();
     ROOMS.with_borrow_mut(|rooms| {
         if rooms.len() == MOST_ROOMS {
             rooms.pop_front();
@@ -78,5 +79,23 @@ pub fn keep_room(room: BytesMut) {
 fn keep<T>(spares: &mut Vec<T>, spare: T) {
     if spares.len() < MOST {
         spares.push(spare);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_finds_what_another_has_left() {
+        let mut left = BytesMut::with_capacity(64);
+        left.extend_from_slice(b"of somebody else");
+        let place = left.as_ptr();
+        keep_room(left);
+        let room = room(8);
+        assert_eq!((room.as_ptr(), room.len()), (place, 0));
+
+        keep_octets(b"of somebody else".to_vec());
+        assert_eq!(octets(), b"");
     }
 }
