@@ -367,3 +367,46 @@ impl Body for AnswerBody {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::deadline::Ticker;
+
+    const IDLE: Duration = Duration::from_secs(30);
+    const FIRST_BYTE: Duration = Duration::from_secs(10);
+
+    /// When the upstream is given up that has taken all of a body after so long, and that has answered by then or has not.
+    fn given_up(taken: Duration, has_answered: bool) -> Option<u64> {
+        let (ticker, mut body) = (Ticker::default(), RequestBody::full(Bytes::from_static(b"a body")));
+        let watched = ticker.watch();
+        let due = watched.share().upstream.clone();
+        body.due_at_end(due.clone(), FIRST_BYTE);
+        due.set(IDLE);
+        let progress = body.progress().expect("there is a body");
+        progress.answered.set(has_answered);
+
+        ticker.tick(taken);
+        let polled = Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Some(Ok(frame))) if frame.is_data()));
+        assert!(progress.complete.get());
+        (taken.as_secs()..100).find(|&now| {
+            ticker.tick(Duration::from_secs(now));
+            due.is_past()
+        })
+    }
+
+    // Each deadline is kept within the second that follows it.
+    #[test]
+    fn an_upstream_that_has_taken_all_of_a_body_has_so_long_to_answer_as_one_without() {
+        assert_eq!(given_up(Duration::from_secs(2), false), Some(13));
+        assert_eq!(given_up(Duration::from_secs(29), false), Some(40));
+    }
+
+    #[test]
+    fn an_upstream_that_has_answered_is_waited_for_as_long_after_the_rest_of_the_body_as_before() {
+        assert_eq!(given_up(Duration::from_secs(2), true), Some(31));
+    }
+}
