@@ -49,7 +49,10 @@ def built(root, name, *more, **environment):
 def released(root):
     """The program as it is installed; `scripts/release` builds it where there is none, or one that is older than its sources."""
     program = root / "target/trained/member-gateway"
-    sources = [root / "Cargo.toml", root / "Cargo.lock", *filter(Path.is_file, (root / "src").rglob("*"))]
+    release = root / "scripts/release"
+    # What it is made of, and what it is asked to do in between.
+    sources = [root / "Cargo.toml", root / "Cargo.lock", release, root / "benches/lab/training.py",
+               *filter(Path.is_file, (root / "src").rglob("*"))]
     if not program.exists() or program.stat().st_mtime < max(source.stat().st_mtime for source in sources):
-        said(root, root / "scripts/release")
+        said(root, release)
     return program
